@@ -1,0 +1,76 @@
+# Every target does its own set-up: from a fresh clone it needs make and
+# Python >= 3.11, nothing else. `make PYTHON=python3.12 test` picks another one.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+
+# -qq: errors only. A download that takes minutes is announced by the recipe.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs benchmarks clean
+# Two pips must not write into one environment at the same time (make -j).
+.NOTPARALLEL:
+# Stamps are only ever reached through a pattern; make must not delete them.
+.SECONDARY:
+
+help:
+	@echo "make demo        digits: pipeline, grid search over the code size, figure"
+	@echo "make test        linters, types, import floors and the whole test suite"
+	@echo "make lint        the first three of these"
+	@echo "make docs        the HTML pages, in docs/_build/html"
+	@echo "make benchmarks  ours against the peers; options in ARGS='--only small_tables'"
+	@echo "make clean       remove what the other targets made, $(VENV) included"
+
+# --- set-up -----------------------------------------------------------------
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "skautoencoder needs Python >= 3.11; '$(PYTHON)' is" \
+	        "$$($(PYTHON) --version 2>/dev/null || echo 'not to be found')." \
+	        "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# One stamp for each extra: a second run with unchanged requirements goes
+# straight to work.
+$(VENV)/.installed-%: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing skautoencoder[$*] into $(VENV) (PyTorch is large: this can" \
+	    "take a few minutes, once)"
+	@$(PIP_INSTALL) -c constraints.txt -e '.[$*]'
+	@touch $@
+
+# --- the work ---------------------------------------------------------------
+
+demo: $(VENV)/.installed-plot
+	$(BIN)/python examples/demo_digits.py $(ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Two workers: enough for a laptop, and PyTorch takes threads of its own.
+test: lint
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+benchmarks: $(VENV)/.installed-benchmark
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist docs/_build docs/auto_examples docs/generated
+	rm -rf docs/sg_execution_times.rst .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,123 @@
+"""The data the benchmarks measure on."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+N_TRAIN = 60_000
+
+Array = NDArray[np.float32]
+
+
+class DataError(RuntimeError):
+    """The benchmark data cannot be had; the message says what to do."""
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read one IDX file of unsigned bytes, gzipped or raw."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        content = file.read()
+    zeros, dtype_code, n_dimensions = struct.unpack(">HBB", content[:4])
+    if zeros != 0 or dtype_code != 8:
+        raise DataError(f"{path} is not an IDX file of unsigned bytes.")
+    shape = struct.unpack(f">{n_dimensions}I", content[4 : 4 + 4 * n_dimensions])
+    pixels = np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions)
+    return pixels.reshape(shape)
+
+
+def _find_idx(folder: Path, stem: str) -> Path:
+    names = [stem, stem.replace("-idx", ".idx")]
+    for name in names:
+        for suffix in ("", ".gz"):
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    raise DataError(
+        f"No {stem}[.gz] in {folder}. Expected MNIST's IDX files in <data-dir>/mnist."
+    )
+
+
+def _mnist_from_idx(data_dir: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    folder = data_dir / "mnist"
+    train = _read_idx(_find_idx(folder, "train-images-idx3-ubyte"))
+    test = _read_idx(_find_idx(folder, "t10k-images-idx3-ubyte"))
+    return train.reshape(len(train), -1), test.reshape(len(test), -1)
+
+
+def _mnist_from_openml() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    from sklearn.datasets import fetch_openml
+
+    try:
+        pixels = fetch_openml(
+            "mnist_784", version=1, as_frame=False, parser="auto", return_X_y=True
+        )[0]
+    except Exception as error:
+        raise DataError(
+            "MNIST could not be downloaded from OpenML "
+            f"({type(error).__name__}: {error}). When offline, put MNIST's four IDX "
+            "files into DIR/mnist and pass --data-dir DIR."
+        ) from error
+    pixels = np.ascontiguousarray(pixels, dtype=np.uint8)
+    # OpenML keeps the canonical order: 60 000 training images, then 10 000 test ones.
+    return pixels[:N_TRAIN], pixels[N_TRAIN:]
+
+
+def prepare_cache(
+    data_dir: Path | None, cache_dir: Path, *, with_mnist: bool = True
+) -> None:
+    """Put what the workers will load into `cache_dir`, read only once.
+
+    Every timed case runs in a process of its own; parsing OpenML's text file in
+    each of them would take longer than most of what is measured.
+    """
+    if with_mnist:
+        if data_dir is None:
+            train, test = _mnist_from_openml()
+        else:
+            train, test = _mnist_from_idx(data_dir)
+        np.save(cache_dir / "mnist_train.npy", train)
+        np.save(cache_dir / "mnist_test.npy", test)
+    if data_dir is not None:
+        cardio = data_dir / "adbench" / "6_cardio.npz"
+        if cardio.is_file():
+            with np.load(cardio) as arrays:
+                np.save(cache_dir / "cardio.npy", arrays["X"])
+
+
+def load_mnist(
+    cache_dir: str | Path, n_train: int | None = None, n_test: int | None = None
+) -> tuple[Array, Array]:
+    """MNIST's training and test images as float32 rows of 784 pixels in [0, 1]."""
+    train = np.load(Path(cache_dir) / "mnist_train.npy", mmap_mode="r")[:n_train]
+    test = np.load(Path(cache_dir) / "mnist_test.npy", mmap_mode="r")[:n_test]
+    scale = np.float32(255)
+    return train.astype(np.float32) / scale, test.astype(np.float32) / scale
+
+
+def load_tables(cache_dir: str | Path) -> dict[str, Array]:
+    """Small standardised tables of shape (1831, 21), float32.
+
+    "synthetic" is always there; "cardio" (ADBench's table of that name) only when
+    the data folder has it.
+    """
+    from sklearn.datasets import make_low_rank_matrix
+    from sklearn.preprocessing import StandardScaler
+
+    tables = {
+        "synthetic": make_low_rank_matrix(
+            n_samples=1831, n_features=21, effective_rank=5, random_state=0
+        )
+    }
+    cardio = Path(cache_dir) / "cardio.npy"
+    if cardio.is_file():
+        tables["cardio"] = np.load(cardio)
+    return {
+        name: StandardScaler().fit_transform(table).astype(np.float32)
+        for name, table in tables.items()
+    }

@@ -1,0 +1,104 @@
+"""Sphinx configuration; `make docs` builds with it, warnings being errors.
+
+The `>>>` snippets of the pages are run by pytest (`--doctest-glob=*.rst`, see
+pyproject.toml), so `make test` fails on a page that no longer tells the truth.
+Nothing here needs the network: links to scikit-learn's pages are made by
+`link_scikit_learn` instead of intersphinx.
+"""
+
+from docutils import nodes
+from sphinx_gallery.sorting import FileNameSortKey
+
+import skautoencoder
+
+project = "skautoencoder"
+author = "skautoencoder developers"
+copyright = "2026, skautoencoder developers"
+version = release = skautoencoder.__version__
+
+extensions = [
+    "myst_parser",  # CHANGELOG.md
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "**.ipynb", "auto_examples/*.py"]
+default_role = "code"
+
+# --- API reference ------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc sections already name the types
+# The class template lists the members; numpydoc must not list them again.
+numpydoc_show_class_members = False
+
+# --- examples -----------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"[/\\]plot_",
+    # demo_digits.py is the program behind `make demo`, not a page.
+    "ignore_pattern": r"[/\\](?!plot_)[^/\\]+\.py$",
+    "within_subsection_order": FileNameSortKey,
+    "doc_module": ("skautoencoder",),
+    "reference_url": {"skautoencoder": None},
+    "backreferences_dir": "generated/backreferences",
+    "download_all_examples": False,
+    "abort_on_example_error": False,
+}
+
+# --- HTML -----------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skautoencoder"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+html_sidebars = {"**": []}  # one level of pages: the top bar is enough
+copybutton_exclude = ".linenos, .gp, .go"
+
+# --- links to scikit-learn ------------------------------------------------------
+
+SCIKIT_LEARN = "https://scikit-learn.org/stable/"
+# Labels of scikit-learn's guide that inherited docstrings refer to.
+LABELS = {"metadata_routing": "metadata_routing.html"}
+GALLERY_LABEL = "sphx_glr_auto_examples_"
+
+
+def scikit_learn_page(domain, kind, target):
+    """Return the page of scikit-learn's site that a reference means, or None."""
+    if domain == "py" and kind in ("class", "func", "obj"):
+        if target.startswith("sklearn."):
+            return f"modules/generated/{target}.html"
+    elif domain == "std" and kind == "ref":
+        if target.startswith(GALLERY_LABEL):
+            # sphx_glr_auto_examples_<folder>_plot_<name>.py
+            folder, _, name = target.removeprefix(GALLERY_LABEL).partition("_plot_")
+            return f"auto_examples/{folder}/plot_{name.removesuffix('.py')}.html"
+        return LABELS.get(target)
+    return None
+
+
+def link_scikit_learn(app, env, node, contnode):
+    """Resolve a reference that Sphinx could not, if scikit-learn has its target."""
+    page = scikit_learn_page(
+        node.get("refdomain"), node.get("reftype"), node.get("reftarget", "")
+    )
+    if page is None:
+        return None
+    return nodes.reference("", "", contnode, internal=False, refuri=SCIKIT_LEARN + page)
+
+
+def setup(app):
+    """Connect the handler above."""
+    app.connect("missing-reference", link_scikit_learn)

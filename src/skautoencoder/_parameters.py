@@ -1,0 +1,129 @@
+"""Nested parameters and errors that help, on top of scikit-learn's parameters."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    StrOptions,
+    make_constraint,
+)
+
+# Whose parameters can be given as ``optimizer__weight_decay=1e-4``.
+NESTED_PREFIXES = ("optimizer", "iterator_train", "callbacks", "architecture")
+
+
+class NestedParametersMixin(BaseEstimator):
+    """Parameters of the things inside an estimator, under skorch's names.
+
+    A nested parameter is stored as an attribute under the name it was given, so
+    that ``get_params``, ``set_params``, ``clone``, pickling and a grid search
+    treat it like any other parameter.
+    """
+
+    def _set_nested_params(self, nested: dict[str, Any]) -> None:
+        """Store what a constructor collected in ``**nested``."""
+        own = self._get_param_names()
+        for name, value in nested.items():
+            if not self._is_nested(name):
+                known = [*own, *(f"{prefix}__" for prefix in self._prefixes())]
+                raise TypeError(
+                    f"{type(self).__name__} has no parameter {name!r}."
+                    + did_you_mean(name, known)
+                )
+            setattr(self, name, value)
+
+    def _prefixes(self) -> list[str]:
+        own = self._get_param_names()
+        return [p for p in NESTED_PREFIXES if p in own or p == "iterator_train"]
+
+    def _is_nested(self, name: str) -> bool:
+        prefix, delimiter, rest = name.partition("__")
+        return bool(delimiter and rest) and prefix in self._prefixes()
+
+    def _nested_params(self, prefix: str | None = None) -> dict[str, Any]:
+        """Return nested parameters, all of them or those of one prefix."""
+        nested = {name: v for name, v in vars(self).items() if self._is_nested(name)}
+        if prefix is None:
+            return nested
+        return {
+            name.removeprefix(f"{prefix}__"): value
+            for name, value in nested.items()
+            if name.startswith(f"{prefix}__")
+        }
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get parameters for this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            If True, will return the parameters of an architecture object too.
+
+        Returns
+        -------
+        params : dict
+            Parameter names mapped to their values, nested parameters included.
+        """
+        return {**super().get_params(deep=deep), **self._nested_params()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set the parameters of this estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters, nested ones (``optimizer__weight_decay``)
+            included.
+
+        Returns
+        -------
+        self : estimator instance
+            Estimator instance.
+        """
+        # An architecture object has parameters of its own to set, which
+        # scikit-learn's set_params does; the object may be new in this call.
+        if "architecture" in params:
+            super().set_params(architecture=params["architecture"])
+        has_own = hasattr(getattr(self, "architecture", None), "set_params")
+        nested = {
+            name: value
+            for name, value in params.items()
+            if self._is_nested(name)
+            and not (has_own and name.startswith("architecture__"))
+        }
+        for name, value in nested.items():
+            setattr(self, name, value)
+        super().set_params(**{k: v for k, v in params.items() if k not in nested})
+        return self
+
+    def _validate_params(self) -> None:
+        """Check the parameters and, for a misspelt choice, name the near one."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            for name, value in self.get_params(deep=False).items():
+                if f"The {name!r} parameter" in str(error):
+                    hint = did_you_mean(value, self._choices(name))
+                    raise InvalidParameterError(f"{error}{hint}") from None
+            raise
+
+    def _choices(self, name: str) -> list[str]:
+        """Return the strings that a parameter can be."""
+        choices: list[str] = []
+        for constraint in self._parameter_constraints.get(name, []):
+            made = make_constraint(constraint)
+            if isinstance(made, StrOptions):
+                choices += made.options
+        return choices
+
+
+def did_you_mean(name: object, known: list[str]) -> str:
+    """Return a sentence with the known name that is nearest, if one is near."""
+    if not isinstance(name, str):
+        return ""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""

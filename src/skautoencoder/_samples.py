@@ -1,0 +1,172 @@
+"""From what the user holds to flat rows, and to the units a network likes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skautoencoder.training.inference import to_tensor
+
+# MinMaxScaler returns 1.0000000000000002.
+_UNIT_RANGE_MARGIN = 1e-6
+_CHUNK = 4096
+
+Shape = tuple[int, ...]
+Array = NDArray[np.floating]
+
+
+def check_samples(
+    estimator: BaseEstimator, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1
+) -> tuple[Array, Shape]:
+    """Validate samples of any rank.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        The samples.
+    reset : bool
+        Whether the estimator is told (in ``fit``) or asked (elsewhere).
+    ensure_min_samples : int, default=1
+        Fewest samples allowed.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_samples, n_features)
+        The samples, flat, as float32 or float64.
+    data_shape : tuple of int
+        Shape of one sample as given.
+    """
+    checked = check_array(
+        X,
+        dtype=[np.float64, np.float32],
+        allow_nd=True,
+        ensure_min_samples=ensure_min_samples,
+        estimator=estimator,
+        input_name="X",
+    )
+    data_shape = checked.shape[1:]
+    if not all(data_shape):
+        raise ValueError(f"Found samples of shape {data_shape}, which are empty.")
+    rows = checked.reshape(len(checked), -1)
+    if not reset and len(data_shape) > 1:
+        _check_data_shape(estimator, data_shape)
+    named = X if checked.ndim == 2 else rows
+    validate_data(estimator, named, reset=reset, skip_check_array=True)
+    return rows, data_shape
+
+
+def _check_data_shape(estimator: Any, data_shape: Shape) -> None:
+    expected = {estimator._data_shape, estimator.sample_shape_}
+    if data_shape not in expected:
+        wanted = " or ".join(map(str, sorted(expected, key=len)))
+        raise ValueError(
+            f"X has samples of shape {data_shape}, but "
+            f"{type(estimator).__name__} is expecting samples of shape {wanted}, "
+            "as seen in fit."
+        )
+
+
+def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
+    """Return the shape in which a network sees a sample.
+
+    Raises
+    ------
+    ValueError
+        If `sample_shape` is no shape or has another number of features.
+    """
+    if sample_shape is None:
+        return data_shape
+    shape = tuple(sample_shape)
+    if not shape or not all(isinstance(n, Integral) and n > 0 for n in shape):
+        raise ValueError(
+            "sample_shape must be a tuple of positive integers, such as (28, 28) or "
+            f"(3, 32, 32), got {sample_shape!r}."
+        )
+    n_features, n_wanted = np.prod(data_shape), np.prod(shape)
+    if n_features != n_wanted:
+        raise ValueError(
+            f"sample_shape={shape} has {n_wanted} values, but X has {n_features} "
+            "features a sample. Give the height, width and channels that multiply "
+            "to the number of features."
+        )
+    return tuple(int(n) for n in shape)
+
+
+def is_in_unit_range(rows: Array) -> bool:
+    """Return whether all values lie in [0, 1]."""
+    return bool(
+        rows.min() >= -_UNIT_RANGE_MARGIN and rows.max() <= 1 + _UNIT_RANGE_MARGIN
+    )
+
+
+def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
+    """Return the mean row and the root mean squared distance from it per feature.
+
+    Both are summed in double precision, a part of the rows at a time.
+    """
+    parts = [slice(i, i + _CHUNK) for i in range(0, len(rows), _CHUNK)]
+    mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts) / len(rows)
+    assert isinstance(mean, Tensor)
+    variance = sum(
+        float((to_tensor(rows[part]).double() - mean).square_().sum()) for part in parts
+    )
+    spread = float(np.sqrt(variance / rows.size))
+    # Below the rounding of the mean there is nothing but noise to be blown up.
+    rounding = 1e-12 * max(float(mean.abs().max()), np.finfo(np.float32).tiny)
+    return mean.numpy(), spread if spread > rounding else 1.0
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Rows in the user's units and in the network's.
+
+    One number scales all features, as in PCA: which features matter more is the
+    user's to say, with a scaler in front. Subtracting in the precision of the
+    data keeps what would be lost if large numbers were rounded to float32 first.
+
+    Parameters
+    ----------
+    offset : ndarray of shape (n_features,), default=None
+        What is subtracted. None: nothing.
+    scale : float, default=1.0
+        What is divided by.
+    """
+
+    offset: NDArray[np.float64] | None = None
+    scale: float = 1.0
+
+    def to_network(self, rows: Array) -> Tensor:
+        """Return rows in the network's units, as float32."""
+        tensor = to_tensor(rows)
+        if self.offset is None:
+            return tensor.float()
+        offset = torch.from_numpy(self.offset).to(tensor.dtype)
+        return ((tensor - offset) / self.scale).float()
+
+    def to_network_in_parts(self, rows: Array) -> Tensor:
+        """Return many rows in the network's units without a double-sized copy."""
+        if self.offset is None:
+            return self.to_network(rows)
+        tensor = torch.empty(rows.shape, dtype=torch.float32)
+        for i in range(0, len(rows), _CHUNK):
+            tensor[i : i + _CHUNK] = self.to_network(rows[i : i + _CHUNK])
+        return tensor
+
+    def to_data(self, tensor: Tensor, dtype: np.dtype[Any]) -> Array:
+        """Return rows in the user's units."""
+        if self.offset is None:
+            return tensor.numpy().astype(dtype, copy=False)
+        rows: Array = tensor.numpy().astype(dtype) * self.scale
+        rows += self.offset.astype(dtype)
+        return rows.astype(dtype, copy=False)

@@ -1,0 +1,9 @@
+"""What a network looks like: encoders and decoders, in plain torch."""
+
+from skautoencoder.architectures._architecture import Architecture
+from skautoencoder.architectures.conv import Conv
+from skautoencoder.architectures.custom import Custom
+from skautoencoder.architectures.dense import Dense
+from skautoencoder.architectures.network import Network
+
+__all__ = ["Architecture", "Conv", "Custom", "Dense", "Network"]

@@ -1,0 +1,113 @@
+"""What all architectures have in common."""
+
+from __future__ import annotations
+
+import math
+from abc import ABCMeta, abstractmethod
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import validate_parameter_constraints
+from torch import Tensor, nn
+
+from skautoencoder.architectures.network import Network
+
+
+class Architecture(BaseEstimator, metaclass=ABCMeta):
+    """Base class of the architectures.
+
+    An architecture is a description: it holds nothing but its parameters, so
+    that it can be cloned and searched over (``architecture__channels``), and
+    :meth:`build` makes a fresh network from it.
+
+    A subclass writes :meth:`_build_encoder_decoder`.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {}
+
+    # Whether the rows are brought to the network in standard units. A network
+    # of the user's own sees the data as they are.
+    _standardizes = True
+
+    output_activation: str
+
+    def build(
+        self,
+        sample_shape: tuple[int, ...],
+        code_size: int | None,
+        *,
+        output_activation: str = "identity",
+        code_activation: str = "identity",
+        center: Tensor | None = None,
+        spread: float = 1.0,
+    ) -> Network:
+        """Make a network with fresh weights.
+
+        Weights are drawn from torch's global generator; the caller seeds it.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape of one sample: (n_features,), (height, width) or
+            (n_channels, height, width).
+        code_size : int or None
+            How many numbers the code has.
+        output_activation : {"identity", "sigmoid"}, default="identity"
+            What ``output_activation="auto"`` stands for on these data.
+        code_activation : str, default="identity"
+            What ``code_activation="auto"`` stands for with this objective.
+        center : Tensor of shape (n_features,), default=None
+            See :class:`Network`.
+        spread : float, default=1.0
+            See :class:`Network`.
+
+        Returns
+        -------
+        network : Network
+            The network, on the CPU, in training mode.
+        """
+        self.check()
+        if getattr(self, "code_activation", "auto") != "auto":
+            code_activation = self.code_activation
+        if self.output_activation != "auto":
+            output_activation = self.output_activation
+        encoder, decoder = self._build_encoder_decoder(
+            sample_shape, code_size, code_activation
+        )
+        return Network(
+            encoder,
+            decoder,
+            output_activation=output_activation,
+            center=center if output_activation == "sigmoid" else None,
+            spread=spread,
+        )
+
+    def check(self) -> None:
+        """Raise an error that names the parameter whose value is not allowed."""
+        validate_parameter_constraints(
+            self._parameter_constraints,
+            self.get_params(deep=False),
+            caller_name=type(self).__name__,
+        )
+
+    @abstractmethod
+    def _build_encoder_decoder(
+        self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return modules from rows to codes and from codes to rows, both flat."""
+
+
+def n_features_of(sample_shape: tuple[int, ...]) -> int:
+    """Return how many numbers a sample of this shape has."""
+    return math.prod(sample_shape)
+
+
+def require_code_size(code_size: int | None, architecture: Architecture) -> int:
+    """Return `code_size`, or say why there has to be one."""
+    if code_size is None:
+        raise ValueError(
+            f"code_size=None has no meaning for {architecture!r}: give the number "
+            "of values in the code, such as code_size=10. (None keeps the spatial "
+            "map of a Conv without hidden layers as the code.)"
+        )
+    return code_size

@@ -1,0 +1,89 @@
+"""Layers and their first weights, shared by the architectures."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+
+# What these do to the variance of a signal is close to what relu does, so He's
+# initialisation fits them; the others get Glorot's.
+_RELU_LIKE = frozenset({"elu", "gelu", "leaky_relu", "relu", "silu", "softplus"})
+
+
+def make_activation(name: str) -> nn.Module:
+    """Return a new module of the activation called `name`."""
+    return ACTIVATIONS[name]()
+
+
+def initialize(layer: nn.Module, activation: str = "identity") -> nn.Module:
+    """Draw a layer's first weights to suit the activation that follows it.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015.
+    Glorot and Bengio, "Understanding the difficulty of training deep
+    feedforward neural networks", AISTATS 2010.
+    """
+    weight, bias = layer.weight, layer.bias
+    assert isinstance(weight, Tensor)
+    if activation in _RELU_LIKE:
+        nn.init.kaiming_normal_(weight, nonlinearity="relu")
+    else:
+        nn.init.xavier_uniform_(weight)
+    if bias is not None:
+        assert isinstance(bias, Tensor)
+        nn.init.zeros_(bias)
+    return layer
+
+
+def linear(n_in: int, n_out: int, activation: str = "identity") -> nn.Module:
+    """Return an initialised linear layer."""
+    return initialize(nn.Linear(n_in, n_out), activation)
+
+
+def dense_stack(
+    sizes: tuple[int, ...],
+    activation: str,
+    *,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    first: nn.Module | None = None,
+) -> list[nn.Module]:
+    """Return the hidden layers between the sizes of neighbouring layers.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Sizes from the input to the last hidden layer.
+    activation : str
+        Follows every layer.
+    batch_norm : bool, default=False
+        Whether each layer is normalised before its activation.
+    dropout : float, default=0.0
+        Share of hidden values set to zero in training.
+    first : torch.nn.Module, default=None
+        Stands in place of the first linear layer (tied weights).
+    """
+    layers: list[nn.Module] = []
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        use_first = i == 0 and first is not None
+        layers.append(first if use_first else linear(n_in, n_out, activation))  # type: ignore[arg-type]
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(n_out))
+        layers.append(make_activation(activation))
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+    return layers

@@ -1,0 +1,329 @@
+"""Convolutional autoencoders, for images of any size."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.architectures._architecture import (
+    Architecture,
+    n_features_of,
+    require_code_size,
+)
+from skautoencoder.architectures._layers import (
+    ACTIVATIONS,
+    dense_stack,
+    initialize,
+    make_activation,
+)
+from skautoencoder.architectures.dense import check_sizes, code_layers
+
+Size = tuple[int, int]
+
+
+class Conv(Architecture):
+    """A convolutional encoder and a decoder that undoes it, stage by stage.
+
+    Each stage of the encoder is a convolution (or a residual block) that halves
+    the image, rounding up; each stage of the decoder doubles it again and cuts
+    it to the size that the encoder had there, so that every height and width
+    works.
+
+    Parameters
+    ----------
+    channels : tuple of int, default=(32, 64)
+        Number of channels of each stage of the encoder.
+    kernel_size : int, default=3
+        Height and width of the kernels.
+    n_downsamplings : int, default=None
+        How many stages, counted from the input, halve the image. None: all.
+    activation : str, default="relu"
+        Follows every convolution: "elu", "gelu", "identity", "leaky_relu",
+        "relu", "sigmoid", "silu", "softplus" or "tanh".
+    downsampling : {"stride", "max_pool"}, default="stride"
+        Whether the convolution itself takes steps of two pixels, or 2×2
+        max-pooling follows it.
+    upsampling : {"transpose", "nearest"}, default="transpose"
+        Whether a stage of the decoder is a 2×2 transposed convolution with
+        stride 2, or a convolution followed by nearest-neighbour upsampling.
+    residual : bool, default=False
+        Whether stages are residual blocks (two convolutions and a shortcut)
+        instead of single convolutions.
+    batch_norm : bool, default=False
+        Whether to normalise over the batch before each activation.
+    hidden_layer_sizes : tuple of int, default=()
+        Dense layers between the spatial map and a flat code.
+    code_activation : str, default="auto"
+        Activation of the code. "auto" is "identity", and "sigmoid" where the
+        objective needs a code in (0, 1).
+    output_activation : {"auto", "identity", "sigmoid"}, default="auto"
+        Activation of the reconstruction. "auto" is "sigmoid" where all training
+        data lie in [0, 1] and "identity" elsewhere.
+
+    See Also
+    --------
+    Dense : Fully connected layers.
+    Custom : Modules of your own.
+
+    References
+    ----------
+    Masci, Meier, Cireşan and Schmidhuber, "Stacked convolutional auto-encoders
+    for hierarchical feature extraction", ICANN 2011.
+    He, Zhang, Ren and Sun, "Deep residual learning for image recognition",
+    CVPR 2016.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skautoencoder.architectures import Conv
+    >>> network = Conv(channels=(16, 8, 8)).build((28, 28), code_size=None)
+    >>> images = torch.zeros(5, 28 * 28)
+    >>> network.encode(images).shape  # 8 channels of 4 x 4 pixels
+    torch.Size([5, 128])
+    >>> network(images).shape
+    torch.Size([5, 784])
+    """
+
+    _parameter_constraints = {
+        "channels": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "n_downsamplings": [Interval(Integral, 0, None, closed="left"), None],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "downsampling": [StrOptions({"stride", "max_pool"})],
+        "upsampling": [StrOptions({"transpose", "nearest"})],
+        "residual": ["boolean"],
+        "batch_norm": ["boolean"],
+        "hidden_layer_sizes": ["array-like"],
+        "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
+        "output_activation": [StrOptions({"auto", "identity", "sigmoid"})],
+    }
+
+    def __init__(
+        self,
+        channels: tuple[int, ...] = (32, 64),
+        *,
+        kernel_size: int = 3,
+        n_downsamplings: int | None = None,
+        activation: str = "relu",
+        downsampling: str = "stride",
+        upsampling: str = "transpose",
+        residual: bool = False,
+        batch_norm: bool = False,
+        hidden_layer_sizes: tuple[int, ...] = (),
+        code_activation: str = "auto",
+        output_activation: str = "auto",
+    ) -> None:
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.n_downsamplings = n_downsamplings
+        self.activation = activation
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.residual = residual
+        self.batch_norm = batch_norm
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+
+    def check(self) -> None:
+        """Raise an error that names the parameter whose value is not allowed."""
+        super().check()
+        check_sizes("channels", self.channels)
+        check_sizes("hidden_layer_sizes", self.hidden_layer_sizes, allow_empty=True)
+
+    def _build_encoder_decoder(
+        self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
+    ) -> tuple[nn.Module, nn.Module]:
+        image_shape = as_image_shape(sample_shape)
+        n_downsamplings = len(self.channels)
+        if self.n_downsamplings is not None:
+            n_downsamplings = min(self.n_downsamplings, n_downsamplings)
+        sizes = [image_shape[1:]]
+        for _ in range(n_downsamplings):
+            sizes.append(tuple((length + 1) // 2 for length in sizes[-1]))
+
+        map_shape = (self.channels[-1], *sizes[-1])
+        to_code, from_code = self._code_ends(map_shape, code_size, code_activation)
+        encoder = nn.Sequential(
+            nn.Unflatten(1, image_shape),
+            *self._encoder_stages(image_shape[0], n_downsamplings),
+            nn.Flatten(),
+            *to_code,
+        )
+        decoder = nn.Sequential(
+            *from_code,
+            nn.Unflatten(1, map_shape),
+            *self._decoder_stages(image_shape[0], sizes),
+            nn.Flatten(),
+        )
+        # Processors run convolutions fastest with the channels of one pixel
+        # side by side.
+        return (
+            encoder.to(memory_format=torch.channels_last),
+            decoder.to(memory_format=torch.channels_last),
+        )
+
+    def _code_ends(
+        self, map_shape: tuple[int, ...], code_size: int | None, code_activation: str
+    ) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Return the layers from the spatial map to the code, and back."""
+        if code_size is None and not self.hidden_layer_sizes:
+            # The map itself is the code; it has the stage's own activation.
+            if code_activation in ("identity", self.activation):
+                return [], []
+            return [make_activation(code_activation)], []
+        code_size = require_code_size(code_size, self)
+        sizes = (n_features_of(map_shape), *self.hidden_layer_sizes)
+        to_code = [
+            *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
+            *code_layers(sizes[-1], code_size, code_activation),
+        ]
+        from_code = dense_stack(
+            (code_size, *reversed(sizes)), self.activation, batch_norm=self.batch_norm
+        )
+        return to_code, from_code
+
+    def _encoder_stages(
+        self, n_image_channels: int, n_downsamplings: int
+    ) -> list[nn.Module]:
+        stages: list[nn.Module] = []
+        for i, (n_in, n_out) in enumerate(pairwise((n_image_channels, *self.channels))):
+            halves = i < n_downsamplings
+            stride = 2 if halves and self.downsampling == "stride" else 1
+            stages += self._stage(n_in, n_out, stride)
+            if halves and self.downsampling == "max_pool":
+                stages.append(nn.MaxPool2d(2, ceil_mode=True))
+        return stages
+
+    def _decoder_stages(
+        self, n_image_channels: int, sizes: list[Size]
+    ) -> list[nn.Module]:
+        stages: list[nn.Module] = []
+        n_in = self.channels[-1]
+        for n_out, size in zip(
+            reversed(self.channels[: len(sizes) - 1]), reversed(sizes[:-1]), strict=True
+        ):
+            if self.upsampling == "nearest":
+                stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
+            else:
+                layer = nn.ConvTranspose2d(n_in, n_out, 2, stride=2)
+                stages += [initialize(layer, self.activation), Crop(size)]
+                stages += self._normalized_activation(n_out)
+                if self.residual:
+                    stages += self._stage(n_out, n_out, 1)
+            n_in = n_out
+        stages.append(conv(n_in, n_image_channels, self.kernel_size))
+        return stages
+
+    def _stage(self, n_in: int, n_out: int, stride: int) -> list[nn.Module]:
+        if self.residual:
+            return [ResidualBlock(n_in, n_out, stride, self)]
+        return [
+            conv(n_in, n_out, self.kernel_size, stride, self.activation),
+            *self._normalized_activation(n_out),
+        ]
+
+    def _normalized_activation(self, n_channels: int) -> list[nn.Module]:
+        norm = [nn.BatchNorm2d(n_channels)] if self.batch_norm else []
+        return [*norm, make_activation(self.activation)]
+
+
+def as_image_shape(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return a sample shape as (n_channels, height, width)."""
+    if len(sample_shape) == 3:
+        n_channels, height, width = sample_shape
+        return n_channels, height, width
+    if len(sample_shape) == 2:
+        return 1, *sample_shape
+    if len(sample_shape) == 1:
+        side = round(sample_shape[0] ** 0.5)
+        square = side * side == sample_shape[0]
+        return (1, side, side) if square else (1, 1, sample_shape[0])
+    raise ValueError(
+        "A convolutional architecture takes samples of shape (height, width) or "
+        f"(n_channels, height, width), got sample_shape={sample_shape}."
+    )
+
+
+def conv(
+    n_in: int,
+    n_out: int,
+    kernel_size: int,
+    stride: int = 1,
+    activation: str = "identity",
+) -> nn.Module:
+    """Return an initialised convolution whose output is the input over stride.
+
+    The size is rounded up. An even kernel is padded by one more pixel on the
+    right and at the bottom than on the left and at the top.
+    """
+    before, after = (kernel_size - 1) // 2, kernel_size // 2
+    padding = before if before == after else 0
+    layer = initialize(
+        nn.Conv2d(n_in, n_out, kernel_size, stride=stride, padding=padding), activation
+    )
+    if before == after:
+        return layer
+    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), layer)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, added to their input (He et al., 2016)."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, architecture: Conv) -> None:
+        super().__init__()
+        kernel_size, activation = architecture.kernel_size, architecture.activation
+        norms = architecture.batch_norm
+        self.layers = nn.Sequential(
+            conv(n_in, n_out, kernel_size, stride, activation),
+            *([nn.BatchNorm2d(n_out)] if norms else []),
+            make_activation(activation),
+            conv(n_out, n_out, kernel_size),
+            *([nn.BatchNorm2d(n_out)] if norms else []),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or n_in != n_out:
+            # Not rounded like `conv` by accident: a 1×1 kernel with this stride
+            # visits the same pixels as the block's first convolution.
+            self.shortcut = conv(n_in, n_out, 1, stride)
+        self.activation = make_activation(activation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
+        return outputs
+
+
+class Enlarge(nn.Module):
+    """Doubles an image by repeating pixels, then cuts it to `size`."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        enlarged = F.interpolate(images, scale_factor=2.0, mode="nearest")
+        return cut(enlarged, self.size)
+
+
+class Crop(nn.Module):
+    """Cuts an image to `size`, at the right and at the bottom."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cut(images, self.size)
+
+
+def cut(images: Tensor, size: Size) -> Tensor:
+    """Return the top left part of `images` that has this height and width."""
+    if images.shape[-2:] == size:
+        return images
+    return images[..., : size[0], : size[1]]

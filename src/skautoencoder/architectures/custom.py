@@ -1,0 +1,161 @@
+"""Encoders and decoders of the user's own."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import StrOptions
+from torch import Tensor, nn
+
+from skautoencoder.architectures._architecture import Architecture, n_features_of
+
+
+class Custom(Architecture):
+    """An encoder and a decoder that you bring yourself.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module or callable
+        Maps samples of shape (n_samples, \\*sample_shape) to codes. A callable
+        that returns such a module (a class, a ``functools.partial``) is called
+        anew at each fit; where its signature has parameters called `code_size`
+        or `sample_shape`, it is given them. A module is copied at each fit, so
+        that every fit starts from the weights that it has.
+    decoder : torch.nn.Module or callable
+        Maps codes to samples of shape (n_samples, \\*sample_shape).
+    output_activation : {"identity", "sigmoid"}, default="identity"
+        What is applied to the decoder's output. With "identity" the decoder's
+        output is the reconstruction.
+
+    See Also
+    --------
+    Dense : Fully connected layers.
+    Conv : Convolutions.
+
+    Notes
+    -----
+    The modules see the data as they are, neither centred nor scaled.
+
+    A code may have any shape: outside it is a row of ``code_size_`` numbers, and
+    the decoder is given the shape that the encoder returned.
+
+    Only callables draw their weights from `random_state`; give callables where
+    fits with different seeds should start differently.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import AutoencoderTransformer
+    >>> from skautoencoder.architectures import Custom
+    >>> X = load_digits().data / 16
+    >>> architecture = Custom(
+    ...     encoder=lambda code_size: nn.Linear(64, code_size),
+    ...     decoder=lambda code_size: nn.Linear(code_size, 64),
+    ... )
+    >>> autoencoder = AutoencoderTransformer(
+    ...     code_size=8, architecture=architecture, max_epochs=5, random_state=0
+    ... )
+    >>> autoencoder.fit_transform(X).shape
+    (1797, 8)
+    """
+
+    _parameter_constraints = {
+        "encoder": [nn.Module, callable],
+        "decoder": [nn.Module, callable],
+        "output_activation": [StrOptions({"identity", "sigmoid"})],
+    }
+
+    _standardizes = False
+
+    def __init__(
+        self,
+        encoder: nn.Module | Callable[..., nn.Module],
+        decoder: nn.Module | Callable[..., nn.Module],
+        *,
+        output_activation: str = "identity",
+    ) -> None:
+        self.encoder = encoder
+        self.decoder = decoder
+        self.output_activation = output_activation
+
+    def _build_encoder_decoder(
+        self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
+    ) -> tuple[nn.Module, nn.Module]:
+        known = {"code_size": code_size, "sample_shape": sample_shape}
+        encoder = _make_module(self.encoder, "encoder", known)
+        code_shape = _code_shape(encoder, sample_shape)
+        decoder = _make_module(self.decoder, "decoder", known)
+        _check_output_shape(decoder, code_shape, sample_shape)
+        return _Reshaped(encoder, sample_shape), _Reshaped(decoder, code_shape)
+
+
+class _Reshaped(nn.Module):
+    """Gives a module the shape it wants and takes flat rows from it."""
+
+    def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.shape = shape
+
+    def forward(self, rows: Tensor) -> Tensor:
+        outputs: Tensor = self.module(rows.reshape(-1, *self.shape))
+        return outputs.reshape(len(rows), -1)
+
+
+def _make_module(
+    module: nn.Module | Callable[..., nn.Module], name: str, known: dict[str, Any]
+) -> nn.Module:
+    if isinstance(module, nn.Module):
+        return copy.deepcopy(module)
+    try:
+        wanted = inspect.signature(module).parameters
+    except ValueError:  # some callables written in C have no signature
+        wanted = {}
+    made = module(**{key: value for key, value in known.items() if key in wanted})
+    if not isinstance(made, nn.Module):
+        raise TypeError(
+            f"The {name} of Custom must be a torch.nn.Module or a callable that "
+            f"returns one, got a callable that returned {type(made).__name__}."
+        )
+    return made
+
+
+def _probe(module: nn.Module, shape: tuple[int, ...], name: str) -> Tensor:
+    """Return what the module makes of two samples, leaving its state alone."""
+    probe = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        try:
+            outputs = probe(torch.zeros(2, *shape))
+        except RuntimeError as error:
+            raise ValueError(
+                f"The {name} of Custom does not accept inputs of shape "
+                f"(n_samples, {', '.join(map(str, shape))}): {error}"
+            ) from error
+    if not isinstance(outputs, Tensor) or outputs.ndim < 2 or len(outputs) != 2:
+        got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs)
+        raise ValueError(
+            f"The {name} of Custom must return a tensor with one row for each "
+            f"sample; given 2 samples of shape {shape}, it returned {got}."
+        )
+    return outputs
+
+
+def _code_shape(encoder: nn.Module, sample_shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(_probe(encoder, sample_shape, "encoder").shape[1:])
+
+
+def _check_output_shape(
+    decoder: nn.Module, code_shape: tuple[int, ...], sample_shape: tuple[int, ...]
+) -> None:
+    outputs = _probe(decoder, code_shape, "decoder")
+    if outputs[0].numel() != n_features_of(sample_shape):
+        raise ValueError(
+            "The decoder of Custom returns samples of the wrong shape: "
+            f"{tuple(outputs.shape[1:])} where the data have {sample_shape}. Let "
+            "its last layer return what the encoder was given."
+        )

@@ -1,0 +1,210 @@
+"""Fully connected autoencoders."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.architectures._architecture import (
+    Architecture,
+    n_features_of,
+    require_code_size,
+)
+from skautoencoder.architectures._layers import (
+    ACTIVATIONS,
+    dense_stack,
+    linear,
+    make_activation,
+)
+
+
+class Dense(Architecture):
+    """A fully connected encoder and its mirror image as the decoder.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(512, 128)
+        Sizes of the encoder's hidden layers, from the input to the code; the
+        decoder has them in reverse. ``()`` is a single layer each way.
+    activation : str, default="elu"
+        Activation of the hidden layers: "elu", "gelu", "identity",
+        "leaky_relu", "relu", "sigmoid", "silu", "softplus" or "tanh".
+    code_activation : str, default="auto"
+        Activation of the code, any of the above. "auto" is "identity", and
+        "sigmoid" where the objective needs a code in (0, 1).
+    code_batch_norm : bool, default=False
+        Whether the code is normalised over the batch, after its activation.
+    output_activation : {"auto", "identity", "sigmoid"}, default="auto"
+        Activation of the reconstruction. "auto" is "sigmoid" where all training
+        data lie in [0, 1] and "identity" elsewhere.
+    batch_norm : bool, default=False
+        Whether hidden layers are normalised over the batch.
+    dropout : float in [0, 1), default=0.0
+        Share of hidden values set to zero in training.
+    tied_weights : bool, default=False
+        Whether the decoder's matrices are the encoder's transposed, which
+        halves the number of weights.
+
+    See Also
+    --------
+    Conv : Convolutions, for images.
+    Custom : Modules of your own.
+
+    References
+    ----------
+    Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural
+    networks", Science 313, 2006.
+
+    Examples
+    --------
+    >>> from skautoencoder.architectures import Dense
+    >>> network = Dense(hidden_layer_sizes=(32, 16)).build((64,), 4)
+    >>> network.encoder
+    DenseEncoder(
+      (layers): Sequential(
+        (0): Linear(in_features=64, out_features=32, bias=True)
+        (1): ELU(alpha=1.0)
+        (2): Linear(in_features=32, out_features=16, bias=True)
+        (3): ELU(alpha=1.0)
+        (4): Linear(in_features=16, out_features=4, bias=True)
+      )
+    )
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
+        "code_batch_norm": ["boolean"],
+        "output_activation": [StrOptions({"auto", "identity", "sigmoid"})],
+        "batch_norm": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "tied_weights": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: tuple[int, ...] = (512, 128),
+        *,
+        activation: str = "elu",
+        code_activation: str = "auto",
+        code_batch_norm: bool = False,
+        output_activation: str = "auto",
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        tied_weights: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.code_batch_norm = code_batch_norm
+        self.output_activation = output_activation
+        self.batch_norm = batch_norm
+        self.dropout = dropout
+        self.tied_weights = tied_weights
+
+    def check(self) -> None:
+        """Raise an error that names the parameter whose value is not allowed."""
+        super().check()
+        check_sizes("hidden_layer_sizes", self.hidden_layer_sizes, allow_empty=True)
+
+    def _build_encoder_decoder(
+        self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
+    ) -> tuple[nn.Module, nn.Module]:
+        code_size = require_code_size(code_size, self)
+        sizes = (n_features_of(sample_shape), *self.hidden_layer_sizes)
+        encoder = DenseEncoder(
+            dense_stack(
+                sizes,
+                self.activation,
+                batch_norm=self.batch_norm,
+                dropout=self.dropout,
+            ),
+            code_layers(sizes[-1], code_size, code_activation, self.code_batch_norm),
+        )
+        if self.tied_weights:
+            return encoder, TiedDecoder(encoder, self.activation)
+        decoder = nn.Sequential(
+            *dense_stack(
+                (code_size, *sizes[:0:-1]),
+                self.activation,
+                batch_norm=self.batch_norm,
+                dropout=self.dropout,
+            ),
+            linear(sizes[1] if len(sizes) > 1 else code_size, sizes[0]),
+        )
+        return encoder, decoder
+
+
+def code_layers(
+    n_in: int, code_size: int, activation: str, batch_norm: bool = False
+) -> list[nn.Module]:
+    """Return the layers that end an encoder with a flat code."""
+    layers = [linear(n_in, code_size, activation)]
+    if activation != "identity":
+        layers.append(make_activation(activation))
+    if batch_norm:
+        layers.append(nn.BatchNorm1d(code_size))
+    return layers
+
+
+def check_sizes(name: str, sizes: Any, *, allow_empty: bool = False) -> None:
+    """Raise unless `sizes` is a sequence of positive integers."""
+    sizes = tuple(sizes)
+    good = all(
+        isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes
+    )
+    if not good or not (sizes or allow_empty):
+        raise ValueError(
+            f"{name} must be a tuple of positive integers, such as (64, 32), "
+            f"got {sizes!r}."
+        )
+
+
+class DenseEncoder(nn.Module):
+    """The encoder of :class:`Dense`: hidden layers, then the code's layers."""
+
+    def __init__(self, hidden: list[nn.Module], code: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*hidden, *code)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the codes of `rows`."""
+        codes: Tensor = self.layers(rows)
+        return codes
+
+
+class TiedDecoder(nn.Module):
+    """A decoder that borrows the encoder's matrices, transposed.
+
+    The matrices are read from the encoder at each call and are not this
+    module's own: formats that refuse tensors with two owners can store it.
+    """
+
+    def __init__(self, encoder: DenseEncoder, activation: str) -> None:
+        super().__init__()
+        matrices = [m for m in encoder.layers if isinstance(m, nn.Linear)]
+        # A tuple is invisible to nn.Module, which would register a list's
+        # modules a second time only if it were a ModuleList.
+        self._matrices = tuple(reversed(matrices))
+        self.activation = make_activation(activation)
+        self.biases = nn.ParameterList(
+            torch.zeros(m.in_features) for m in self._matrices
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the rows that `codes` stand for, before the activation."""
+        rows = codes
+        for i, (matrix, bias) in enumerate(
+            zip(self._matrices, self.biases, strict=True)
+        ):
+            rows = self.activation(rows) if i else rows
+            rows = F.linear(rows, matrix.weight.t(), bias)
+        return rows
+
+

@@ -1,0 +1,83 @@
+"""The torch module that every architecture builds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+# A pixel that is always black would put the sigmoid's start at minus infinity,
+# where no gradient could move it again.
+_MEAN_MARGIN = 0.01
+
+
+class Network(nn.Module):
+    """An encoder and a decoder, from flat rows to flat rows.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Maps rows of shape (n_samples, n_features) to codes of shape
+        (n_samples, code_size).
+    decoder : torch.nn.Module
+        Maps codes of shape (n_samples, code_size) to rows of shape
+        (n_samples, n_features), before the output activation.
+    output_activation : {"identity", "sigmoid"}, default="identity"
+        What is applied to the decoder's output.
+    center : Tensor of shape (n_features,), default=None
+        The mean row of data in [0, 1]. The encoder then sees rows centred on
+        it, and the untrained network answers roughly with the mean row. A
+        network that starts there has nothing to gain from the constant output
+        into which sigmoid autoencoders are known to collapse.
+    spread : float, default=1.0
+        What centred rows are divided by before the encoder sees them. Unused
+        without `center`.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        *,
+        output_activation: str = "identity",
+        center: Tensor | None = None,
+        spread: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.output_activation = output_activation
+        self.spread = spread
+        logits = None
+        if center is not None:
+            logits = torch.logit(center.clamp(_MEAN_MARGIN, 1 - _MEAN_MARGIN))
+        self.register_buffer("center", center)
+        self.register_buffer("output_offset", logits)
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """Return the codes of `rows`."""
+        if self.center is not None:
+            # div_ writes into the fresh difference: one pass over memory less.
+            rows = (rows - self.center).div_(self.spread)
+        codes: Tensor = self.encoder(rows)
+        return codes
+
+    def decode_logits(self, codes: Tensor) -> Tensor:
+        """Return what the decoder says before the output activation."""
+        # In reduced precision the last step up to here may be bfloat16; a loss
+        # and a sigmoid want all their digits.
+        outputs: Tensor = self.decoder(codes).float()
+        if self.output_offset is not None:
+            outputs = outputs + self.output_offset
+        return outputs
+
+    def activate(self, logits: Tensor) -> Tensor:
+        """Apply the output activation."""
+        return logits.sigmoid() if self.output_activation == "sigmoid" else logits
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the rows that `codes` stand for."""
+        return self.activate(self.decode_logits(codes))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the reconstruction of `rows`."""
+        return self.decode(self.encode(rows))

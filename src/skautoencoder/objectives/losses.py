@@ -1,0 +1,57 @@
+"""Reconstruction losses: how far a reconstruction is from the row it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional as F
+
+# Compares an output with a target; takes reduction="mean" or "none".
+Loss = Callable[..., Tensor]
+
+LOSSES: dict[str, Loss] = {
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "huber": F.huber_loss,
+    "bce": F.binary_cross_entropy,
+}
+
+
+def reconstruction_loss(
+    loss: str, logits: Tensor, target: Tensor, output_activation: str
+) -> Tensor:
+    """Return the loss, averaged over all features of all rows.
+
+    Parameters
+    ----------
+    loss : {"mse", "l1", "huber", "bce"}
+        Squared error, absolute error, Huber's mixture of the two (quadratic up
+        to an error of 1), or binary cross-entropy in nats.
+    logits : Tensor of shape (n_samples, n_features)
+        The decoder's output before its activation.
+    target : Tensor of shape (n_samples, n_features)
+        What it should be after the activation; in [0, 1] for "bce".
+    output_activation : {"identity", "sigmoid"}
+        The activation.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The mean loss.
+
+    References
+    ----------
+    Huber, "Robust estimation of a location parameter", Annals of Mathematical
+    Statistics 35, 1964.
+    """
+    if output_activation == "sigmoid":
+        if loss == "bce":
+            # From the logits: exact where the sigmoid itself rounds to 0 or 1.
+            return F.binary_cross_entropy_with_logits(logits, target)
+        return LOSSES[loss](logits.sigmoid(), target)
+    if loss == "bce":
+        # A module of the user's own may answer with 0, 1 or a little beyond.
+        margin = 1e-6
+        logits = logits.clamp(margin, 1 - margin)
+    return LOSSES[loss](logits, target)

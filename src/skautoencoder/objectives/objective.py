@@ -1,0 +1,81 @@
+"""The number that training makes small."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from skautoencoder.objectives.losses import reconstruction_loss
+from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
+
+
+class EncoderDecoder(Protocol):
+    """What an objective needs of a network."""
+
+    output_activation: str
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """Return the codes of rows."""
+
+    def decode_logits(self, codes: Tensor) -> Tensor:
+        """Return reconstructions before the output activation."""
+
+
+class Objective(nn.Module):
+    """Reconstruction loss plus a penalty on the code.
+
+    Parameters
+    ----------
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        The reconstruction loss, see :func:`reconstruction_loss`.
+    sparsity : {"l1", "kl"} or None, default=None
+        The penalty on the code.
+    sparsity_weight : float, default=1e-4
+        What the penalty is multiplied by.
+    sparsity_target : float, default=0.05
+        Mean activity that the "kl" penalty draws each unit to.
+    """
+
+    def __init__(
+        self,
+        loss: str = "mse",
+        *,
+        sparsity: str | None = None,
+        sparsity_weight: float = 1e-4,
+        sparsity_target: float = 0.05,
+    ) -> None:
+        super().__init__()
+        self.loss = loss
+        self.sparsity = sparsity
+        self.sparsity_weight = sparsity_weight
+        self.sparsity_target = sparsity_target
+
+    def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
+        """Return the objective on a batch.
+
+        Parameters
+        ----------
+        network : EncoderDecoder
+            The network that is learning.
+        rows : Tensor of shape (n_samples, n_features)
+            What the network is shown.
+        target : Tensor of shape (n_samples, n_features)
+            What it should answer with.
+
+        Returns
+        -------
+        objective : Tensor of shape ()
+            The number to minimise.
+        """
+        codes = network.encode(rows)
+        logits = network.decode_logits(codes)
+        objective = reconstruction_loss(
+            self.loss, logits, target, network.output_activation
+        )
+        if self.sparsity == "l1":
+            objective = objective + self.sparsity_weight * l1_sparsity(codes)
+        elif self.sparsity == "kl":
+            penalty = kl_sparsity(codes.float(), self.sparsity_target)
+            objective = objective + self.sparsity_weight * penalty
+        return objective

@@ -1,0 +1,34 @@
+"""How a network learns and how it is applied: skorch, batches, seeds, devices."""
+
+from skautoencoder.training.batches import Rows, RowBatches
+from skautoencoder.training.devices import (
+    PRECISIONS,
+    resolve_device,
+    resolve_precision,
+    threads_for,
+    work_per_sample,
+)
+from skautoencoder.training.inference import apply_in_batches
+from skautoencoder.training.net import AutoencoderNet
+from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
+from skautoencoder.training.randomness import draw_seed, isolated_randomness
+from skautoencoder.training.schedule import SCHEDULES
+from skautoencoder.training.stopping import EarlyStopping
+
+__all__ = [
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "SCHEDULES",
+    "AutoencoderNet",
+    "EarlyStopping",
+    "RowBatches",
+    "Rows",
+    "apply_in_batches",
+    "draw_seed",
+    "isolated_randomness",
+    "resolve_device",
+    "resolve_optimizer",
+    "resolve_precision",
+    "threads_for",
+    "work_per_sample",
+]

@@ -1,0 +1,161 @@
+"""Where to compute, how precisely, and on how many threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+# Floating-point operations of one call below which a second thread costs more
+# than it brings: waking it takes about as long as the work.
+_ONE_THREAD_WORK = 3e8
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device that `device` names.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        A device of torch's, or "auto": CUDA where there is one, then MPS, then
+        the CPU.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the device or this machine does not have it.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is not a device that torch knows. Use 'auto', "
+            "'cpu', 'cuda', 'cuda:0' or 'mps'."
+        ) from error
+    if resolved.type == "cpu":
+        return resolved
+    try:
+        torch.empty(1, device=resolved)
+    # torch answers with an AssertionError where it was built without CUDA.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={device!r} is not available here: {error}. Use device='auto' "
+            "or device='cpu'."
+        ) from error
+    if resolved.type == "meta":
+        raise ValueError("device='meta' holds no numbers. Use 'auto' or 'cpu'.")
+    return resolved
+
+
+def resolve_precision(precision: str, device: torch.device, work: float) -> torch.dtype:
+    """Return the type in which matrix products are computed during training.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is bfloat16 where the processor multiplies it faster and the
+        network is large enough to gain from it.
+    device : torch.device
+        Where training runs.
+    work : float
+        Floating-point operations of one training step.
+    """
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if work < _ONE_THREAD_WORK:
+        return torch.float32
+    return torch.bfloat16 if _has_fast_bfloat16(device) else torch.float32
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        # bfloat16 is emulated before compute capability 8.
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        # torch has no public question for this; without an answer, none is given.
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+            supported = getattr(torch.cpu, name, None)
+            if supported is not None and supported():
+                return True
+    return False
+
+
+def work_per_sample(network: nn.Module, n_features: int) -> float:
+    """Return the floating-point operations of one row's way through a network.
+
+    Only layers with a weight matrix or kernel are counted: the others are small
+    beside them. The network's state is left as it was.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes rows of shape (n_samples, n_features).
+    n_features : int
+        Number of features.
+    """
+    counted = 0.0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        nonlocal counted
+        weight = getattr(layer, "weight", None)
+        if not isinstance(weight, Tensor) or weight.ndim < 2:
+            return
+        # A transposed convolution uses its kernel once a position of the input.
+        transposed = getattr(layer, "transposed", False)
+        positions = inputs[0] if transposed else output
+        if isinstance(positions, Tensor) and positions.ndim > 2:
+            n_positions = positions[0, 0].numel()
+        else:
+            n_positions = 1
+        counted += 2.0 * n_positions * weight.numel()
+
+    hooks = [
+        layer.register_forward_hook(count)
+        for layer in network.modules()
+        if not list(layer.children())
+    ]
+    was_training = network.training
+    try:
+        network.eval()
+        device = next((p.device for p in network.parameters()), None)
+        with torch.no_grad():
+            network(torch.zeros(1, n_features, device=device))
+    finally:
+        network.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return counted
+
+
+@contextmanager
+def threads_for(work: float) -> Iterator[None]:
+    """Compute small things on one thread within the block.
+
+    The choice depends on the work alone, so the same fit takes the same path,
+    and gives the same bits, in a process of its own and among the workers of a
+    grid search, which joblib allows fewer threads.
+
+    Parameters
+    ----------
+    work : float
+        Floating-point operations of one call.
+    """
+    n_threads = torch.get_num_threads()
+    if work >= _ONE_THREAD_WORK or n_threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

@@ -1,0 +1,98 @@
+"""Applying a trained network to any number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from skautoencoder.training.devices import threads_for
+
+_LARGEST_BATCH = 1024
+_SMALLEST_BATCH = 16
+_WORK_PER_BATCH = 1e9
+_NUMBERS_PER_BATCH = 2**22
+
+
+def batch_size_for(work: float, n_numbers: int) -> int:
+    """Return how many rows to send through a network at once.
+
+    A power of two that depends on the network alone. Matrix products add in an
+    order that depends on their shape, so only with one shape for all calls is a
+    row's result the same to the last bit whatever rows stand around it.
+
+    Parameters
+    ----------
+    work : float
+        Floating-point operations a row.
+    n_numbers : int
+        Numbers in a row of data.
+    """
+    batch_size = _LARGEST_BATCH
+    while batch_size > _SMALLEST_BATCH and (
+        batch_size * work > _WORK_PER_BATCH
+        or batch_size * n_numbers > _NUMBERS_PER_BATCH
+    ):
+        batch_size //= 2
+    return batch_size
+
+
+def apply_in_batches(
+    network: nn.Module,
+    function: Callable[[Tensor], Tensor],
+    read: Callable[[slice], Tensor],
+    write: Callable[[slice, Tensor], None],
+    *,
+    n_samples: int,
+    n_features: int,
+    n_numbers: int,
+    work: float,
+) -> None:
+    """Send rows through a network, batch by batch.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network, in evaluation mode.
+    function : callable
+        What to do with a batch, such as ``network.encode``.
+    read : callable
+        Returns the rows of a slice as a float32 tensor of shape
+        (n_rows, n_features).
+    write : callable
+        Takes the slice and the results for its rows.
+    n_samples : int
+        Number of rows.
+    n_features : int
+        Width of what `read` returns.
+    n_numbers : int
+        Numbers in a row of data.
+    work : float
+        Floating-point operations a row.
+    """
+    batch_size = batch_size_for(work, n_numbers)
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    with torch.inference_mode(), threads_for(work * _LARGEST_BATCH):
+        for start in range(0, n_samples, batch_size):
+            part = slice(start, min(start + batch_size, n_samples))
+            rows = read(part)
+            n_rows = len(rows)
+            if n_rows < batch_size:
+                padded = rows.new_zeros(batch_size, n_features)
+                padded[:n_rows] = rows
+                rows = padded
+            write(part, function(rows.to(device))[:n_rows].cpu())
+
+
+def to_tensor(array: NDArray[np.floating]) -> Tensor:
+    """Return an array as a tensor, sharing memory where that is allowed.
+
+    Arrays that may not be written to are copied: torch has no read-only tensors
+    and warns.
+    """
+    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    return torch.from_numpy(array)

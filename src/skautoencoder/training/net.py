@@ -1,0 +1,251 @@
+"""The skorch net behind every estimator."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PrintLog, ProgressBar
+from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
+from torch import Tensor
+
+from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.schedule import learning_rate_factor
+from skautoencoder.training.stopping import StopTraining
+
+
+class AutoencoderNet(NeuralNet):  # type: ignore[misc]
+    """A skorch net that minimises an objective over batches of rows.
+
+    What differs from skorch's own loop: the objective is asked with the module
+    and the batch, not with a prediction; losses are read from the device once an
+    epoch; callbacks are told of a batch only if they listen; a loss that is not
+    finite is an error; Ctrl-C is not swallowed.
+
+    Parameters
+    ----------
+    module : callable
+        Makes the network (``module__*`` are its arguments).
+    criterion : type
+        Makes the objective (``criterion__*`` are its arguments).
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="constant"
+        How the learning rate goes through one call of ``fit``.
+    validation_fraction : float, default=None
+        Share of the rows kept out of training for ``valid_loss``.
+    compute_dtype : torch.dtype, default=torch.float32
+        Type of the matrix products in training.
+    seed : int, default=0
+        Seed of the validation split.
+    **kwargs : dict
+        Parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: Callable[..., torch.nn.Module],
+        criterion: type[torch.nn.Module],
+        *,
+        lr_schedule: str = "constant",
+        validation_fraction: float | None = None,
+        compute_dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("iterator_train", RowBatches)
+        kwargs.setdefault("iterator_train__shuffle", True)
+        kwargs.setdefault("iterator_valid", RowBatches)
+        super().__init__(module, criterion=criterion, train_split=None, **kwargs)
+        self.lr_schedule = lr_schedule
+        self.validation_fraction = validation_fraction
+        self.compute_dtype = compute_dtype
+        self.seed = seed
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        callbacks: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
+        if self.verbose:
+            callbacks.append(("progress", ProgressBar()))
+        if self.verbose > 1:
+            callbacks.append(("print_log", PrintLog()))
+        return callbacks
+
+    # ---- one fit -------------------------------------------------------------
+
+    def get_split_datasets(
+        self, X: Rows, y: None = None, **fit_params: Any
+    ) -> tuple[Rows, Rows | None]:
+        """Return the training and the validation part of the rows."""
+        if self.validation_fraction is None:
+            return X, None
+        return X.split(self.validation_fraction, self.seed)
+
+    def partial_fit(
+        self, X: Rows, y: None = None, classes: None = None, **fit_params: Any
+    ) -> AutoencoderNet:
+        """Train on `X` for ``max_epochs`` epochs, from the weights that there are."""
+        if not self.initialized_:
+            self.initialize()
+        fit_params.pop("_routing_method", None)
+        # Counters of this call, from which the schedule knows how far it is.
+        self._n_steps, self._step = 0, 0
+        for group in self.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except StopTraining:
+            pass
+        self.notify("on_train_end", X=X, y=y)
+        self._set_training(False)
+        self._require_finite_weights()
+        return self
+
+    def run_single_epoch(
+        self,
+        iterator: Iterable[tuple[Tensor, Tensor]] | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
+        """Go through all batches once and record the mean loss."""
+        if iterator is None:
+            return
+        if training and not self._n_steps:
+            self._n_steps = self.max_epochs * len(iterator)  # type: ignore[arg-type]
+        self._set_training(training)
+        told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
+        losses, sizes = [], []
+        for batch in iterator:
+            if told:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            losses.append(step["loss"])
+            sizes.append(len(batch[0]))
+            if told:
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
+        # The one place in an epoch where the processor waits for the device.
+        loss = float(torch.stack(losses).float().cpu() @ weights)
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record(f"{prefix}_batch_count", len(losses))
+        if training:
+            self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+        self._require_finite(loss, f"{prefix}_loss")
+
+    def train_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
+        """Take one step of the optimizer; return its loss, still on the device."""
+        factor = learning_rate_factor(self.lr_schedule, self._step / self._n_steps)
+        for group in self.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        self._step += 1
+
+        def closure() -> Tensor:
+            self.optimizer_.zero_grad()
+            loss = self._objective(batch)
+            loss.backward()
+            if self._listeners("on_grad_computed"):
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=list(self.get_all_learnable_params()),
+                    batch=batch,
+                    training=True,
+                )
+            return loss
+
+        loss = self.optimizer_.step(closure)
+        return {"loss": loss.detach()}
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
+        """Return the loss of a batch, without learning from it."""
+        with torch.no_grad():
+            return {"loss": self._objective(batch)}
+
+    def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        rows, targets = batch
+        device = torch.device(self.device)
+        if rows.device.type != device.type:
+            shared = targets is rows
+            rows = rows.to(device, non_blocking=True)
+            targets = rows if shared else targets.to(device, non_blocking=True)
+        with self._autocast(device.type):
+            loss: Tensor = self.criterion_(self.module_, rows, targets)
+        return loss
+
+    def _autocast(self, device_type: str) -> AbstractContextManager[Any]:
+        if self.compute_dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(device_type, dtype=self.compute_dtype)
+
+    def continue_from(self, net: AutoencoderNet) -> None:
+        """Take over the weights and the history of another net."""
+        try:
+            self.module_.load_state_dict(net.module_.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True continues with the network of the fit before, but "
+                "the parameters now describe another one. Set warm_start=False or "
+                f"put them back. ({error})"
+            ) from error
+        self.history_ = copy.deepcopy(net.history_)
+
+    @contextmanager
+    def restored_on_error(self) -> Iterator[None]:
+        """Put weights, optimizer and history back if the block does not end well."""
+        weights = copy.deepcopy(self.module_.state_dict())
+        optimizer = copy.deepcopy(self.optimizer_.state_dict())
+        n_epochs = len(self.history)
+        try:
+            yield
+        except BaseException:
+            self.module_.load_state_dict(weights)
+            self.optimizer_.load_state_dict(optimizer)
+            del self.history[n_epochs:]
+            raise
+
+    # ---- what may go wrong -----------------------------------------------------
+
+    def _require_finite(self, loss: float, name: str) -> None:
+        if math.isfinite(loss):
+            return
+        epoch = self.history[-1]["epoch"]
+        raise ValueError(
+            f"Training diverged: {name} became {loss} in epoch {epoch}. Lower lr "
+            f"(now {self.lr}), scale the data (StandardScaler, MinMaxScaler), or "
+            "clip gradients with skorch's GradientNormClipping in callbacks."
+        )
+
+    def _require_finite_weights(self) -> None:
+        if all(weight.isfinite().all() for weight in self.module_.parameters()):
+            return
+        # The last step can break what its own loss does not yet show.
+        self._require_finite(math.nan, "a weight of the network")
+
+    # ---- callbacks -------------------------------------------------------------
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call a method of this net and of the callbacks that have one."""
+        getattr(self, method_name)(self, **cb_kwargs)
+        for callback in self._listeners(method_name):
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt:
+                if isinstance(callback, SkorchEarlyStopping):
+                    raise StopTraining from None
+                raise
+        if method_name == "on_epoch_end":
+            # Batches are of use to callbacks while the epoch runs; kept, they
+            # would be stored with every fitted estimator.
+            self.history[-1]["batches"].clear()
+
+    def _listeners(self, method_name: str) -> list[Callback]:
+        return [
+            callback
+            for _, callback in self.callbacks_
+            if getattr(type(callback), method_name) is not getattr(Callback, method_name)
+        ]

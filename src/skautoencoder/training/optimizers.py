@@ -1,0 +1,62 @@
+"""Optimizers by name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adagrad": torch.optim.Adagrad,
+    "adam": torch.optim.Adam,
+    "adamax": torch.optim.Adamax,
+    "adamw": torch.optim.AdamW,
+    "lbfgs": torch.optim.LBFGS,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+
+# One pass over all weights instead of several a weight.
+_FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+
+
+def resolve_optimizer(
+    optimizer: str | type[Optimizer], given: dict[str, Any], device: torch.device
+) -> tuple[type[Optimizer], dict[str, Any]]:
+    """Return an optimizer's class and the arguments to make it with.
+
+    Parameters
+    ----------
+    optimizer : str or type
+        A key of :data:`OPTIMIZERS` or a class like those of ``torch.optim``.
+    given : dict
+        Arguments that the user gave (``optimizer__*``).
+    device : torch.device
+        Where the weights are.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer has no parameter of a given name.
+    """
+    kind = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    known = inspect.signature(kind).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    # skorch's own: settings for groups of weights
+    unknown = sorted(set(given) - set(known) - {"param_groups"})
+    if unknown and not takes_any:
+        allowed = sorted(set(known) - {"params"})
+        raise ValueError(
+            f"optimizer__{unknown[0]} is not a parameter of {kind.__name__}. It "
+            f"has {', '.join(allowed)}."
+        )
+    arguments = dict(given)
+    implementation = {"fused", "foreach", "differentiable", "capturable"}
+    if kind in _FUSED and device.type in ("cpu", "cuda"):
+        if not implementation & set(given):
+            arguments["fused"] = True
+    return kind, arguments

@@ -1,0 +1,59 @@
+"""Seeds, without a trace in the process-wide generators."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+_MAX_SEED = 2**31 - 1
+
+# torch has one default generator and one thread count for the whole process, so
+# fits in several Python threads take turns.
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return a seed for one fit.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        None takes entropy from the operating system: unlike scikit-learn's
+        None, it neither reads nor moves numpy's global generator.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(_MAX_SEED))
+    return int(check_random_state(random_state).randint(_MAX_SEED))
+
+
+@contextmanager
+def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch within the block and put its generators back afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of torch's default generators within the block.
+    device : torch.device
+        The device whose generator is used besides the CPU's.
+    """
+    fork: dict[str, Any] = {"devices": []}
+    if device.type != "cpu":
+        index = device.index
+        if index is None:
+            index = torch.cuda.current_device() if device.type == "cuda" else 0
+        fork = {"devices": [index], "device_type": device.type}
+    with _ONE_AT_A_TIME, torch.random.fork_rng(**fork):
+        # torch.manual_seed would seed every accelerator, and only one is kept.
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif device.type == "mps":
+            torch.mps.manual_seed(seed)
+        yield

@@ -1,0 +1,567 @@
+"""Autoencoders whose `transform` returns codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_array
+from sklearn.utils.validation import check_is_fitted
+from torch.optim import Optimizer
+
+from skautoencoder._samples import Array, Shape
+from skautoencoder.architectures import Architecture, Conv
+from skautoencoder.base import BaseAutoencoder
+
+
+class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What an autoencoder offers as a transformer."""
+
+    def transform(self: Any, X: ArrayLike) -> Array:
+        """Encode samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples, flat or in the shape that `fit` saw.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            Their codes. A row's code does not depend on the rows around it.
+        """
+        codes: Array = self._encode(self._check_applied(X))
+        return codes
+
+    def inverse_transform(self: Any, X: ArrayLike) -> Array:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, code_size)
+            Codes.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            The samples that they stand for, in the shape that `fit` saw.
+        """
+        check_is_fitted(self)
+        codes = check_array(
+            X, dtype=[np.float64, np.float32], estimator=self, input_name="X"
+        )
+        if codes.shape[1] != self.code_size_:
+            raise ValueError(
+                f"X has codes of {codes.shape[1]} numbers, but "
+                f"{type(self).__name__} has code_size_={self.code_size_}. Pass what "
+                "transform returned."
+            )
+        samples: Array = self._decode(codes)
+        return samples
+
+    def predict(self: Any, X: ArrayLike) -> Array:
+        """Reconstruct samples: encode and decode them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features) or \
+                (n_samples, ...)
+            What the network makes of them, in the shape that `fit` saw.
+        """
+        reconstructions: Array = self._reconstruct(self._check_applied(X))
+        return reconstructions
+
+    def score_samples(self: Any, X: ArrayLike) -> Array:
+        """Return minus the reconstruction error of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the mean over the features of the squared difference between a
+            sample and its reconstruction, whatever `loss` was trained with; in
+            squared units of the data. The higher, the better reconstructed.
+        """
+        scores: Array = -self._squared_errors(self._check_applied(X))
+        return scores
+
+    def score(self: Any, X: ArrayLike, y: object = None) -> float:
+        """Return the fraction of the variance of `X` that reconstructions explain.
+
+        On the same data it compares with ``explained_variance_ratio_.sum()`` of
+        :class:`~sklearn.decomposition.PCA`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            One minus the squared error of the reconstruction over the squared
+            distance from the mean of `X`. 1 is best; 0 is as good as answering
+            with the mean; there is no lower bound. Samples without variance
+            score 1 if they are reconstructed exactly and 0 otherwise.
+        """
+        rows = self._check_applied(X)
+        residual = float(self._squared_errors(rows).sum()) * rows.shape[1]
+        mean = rows.mean(axis=0, dtype=np.float64)
+        # Of the sums of squares, so that no copy of X is made.
+        total = sum(
+            float(np.square(rows[i : i + 4096] - mean).sum())
+            for i in range(0, len(rows), 4096)
+        )
+        if total == 0.0:
+            return 1.0 if residual == 0.0 else 0.0
+        return 1.0 - residual / total
+
+    @property
+    def _n_features_out(self: Any) -> int:
+        n_features_out: int = self.code_size_
+        return n_features_out
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
+    """Non-linear dimensionality reduction with an autoencoder.
+
+    An encoder network turns each sample into a short code, a decoder network
+    turns the code back into the sample, and both learn to lose as little as
+    possible on the way. A linear autoencoder finds the subspace of
+    :class:`~sklearn.decomposition.PCA`; this one may bend.
+
+    Read more in the :ref:`User Guide <getting_started>`.
+
+    Parameters
+    ----------
+    code_size : int or None, default=10
+        How many numbers the code has. None keeps the spatial map of a
+        convolutional architecture without hidden layers as the code; with
+        :class:`~skautoencoder.architectures.Custom` modules the encoder decides.
+    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
+        What the network looks like. "auto" is "conv" for samples with an image
+        shape (two lengths of at least 4, or three) and "dense" for others. An
+        object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can
+        be set and searched as ``architecture__hidden_layer_sizes``; beside a
+        name they can be given in the same way.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        What a reconstruction is compared by: squared error, absolute error,
+        Huber's mixture of the two, or binary cross-entropy in nats, which needs
+        data in [0, 1].
+    sparsity : {"l1", "kl"} or None, default=None
+        Penalty that makes codes sparse: "l1" is the sum of a code's absolute
+        values; "kl" draws the mean of each unit of the code, which becomes a
+        sigmoid, to `sparsity_target`.
+    sparsity_weight : float, default=1e-4
+        What the penalty is multiplied by.
+    sparsity_target : float in (0, 1), default=0.05
+        Mean activity of a unit of the code with ``sparsity="kl"``.
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
+        "rmsprop", "sgd", or a class. Its own parameters are given as
+        ``optimizer__weight_decay=1e-4``.
+    lr : float, default=2e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 256 that grows with the
+        number of samples.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. "auto" is as many as make about 5000 steps, between
+        20 and 200.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the fit before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are always computed
+        in float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, and the validation
+        part. Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+
+    Attributes
+    ----------
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample for the network.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
+        is a list. Losses are in the network's units: of data divided by their
+        root mean squared distance from the mean, unless the output is a sigmoid.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    ConvAutoencoderTransformer : The same for images, with the parameters of the
+        convolutions at hand.
+    sklearn.decomposition.PCA : Linear dimensionality reduction.
+
+    Notes
+    -----
+    Data in [0, 1] are reconstructed by a sigmoid that starts at the mean sample;
+    other data are centred and divided by one number for all features, so that
+    features with a larger variance weigh more, as in PCA. Scale them first if
+    they should not.
+
+    References
+    ----------
+    Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural
+    networks", Science 313, 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import MinMaxScaler
+    >>> from skautoencoder import AutoencoderTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> pipeline = make_pipeline(
+    ...     MinMaxScaler(),
+    ...     AutoencoderTransformer(code_size=16, max_epochs=20, random_state=0),
+    ...     LogisticRegression(max_iter=1000),
+    ... )
+    >>> pipeline.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.8
+    True
+    >>> pipeline[:-1].transform(X[:3]).shape
+    (3, 16)
+    """
+
+    def __init__(
+        self,
+        code_size: int | None = 10,
+        *,
+        architecture: str | Architecture = "auto",
+        sample_shape: tuple[int, ...] | None = None,
+        loss: str = "mse",
+        sparsity: str | None = None,
+        sparsity_weight: float = 1e-4,
+        sparsity_target: float = 0.05,
+        optimizer: str | type[Optimizer] = "adam",
+        lr: float = 2e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        **nested: Any,
+    ) -> None:
+        self.code_size = code_size
+        self.architecture = architecture
+        self.sample_shape = sample_shape
+        self.loss = loss
+        self.sparsity = sparsity
+        self.sparsity_weight = sparsity_weight
+        self.sparsity_target = sparsity_target
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+        self._set_nested_params(nested)
+
+
+class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
+    """Dimensionality reduction of images with a convolutional autoencoder.
+
+    :class:`AutoencoderTransformer` with the architecture
+    :class:`~skautoencoder.architectures.Conv`, whose parameters are its own.
+
+    Read more in the :ref:`User Guide <getting_started>`.
+
+    Parameters
+    ----------
+    code_size : int or None, default=10
+        How many numbers the code has. None keeps the encoder's spatial map,
+        flattened, as the code.
+    channels : tuple of int, default=(32, 64)
+        Number of channels of each stage of the encoder.
+    kernel_size : int, default=3
+        Height and width of the kernels.
+    n_downsamplings : int, default=None
+        How many stages, counted from the input, halve the image. None: all.
+    activation : str, default="relu"
+        Follows every convolution.
+    downsampling : {"stride", "max_pool"}, default="stride"
+        Whether the convolution itself takes steps of two pixels, or 2×2
+        max-pooling follows it.
+    upsampling : {"transpose", "nearest"}, default="transpose"
+        Whether a stage of the decoder is a transposed convolution with stride 2
+        or a convolution followed by nearest-neighbour upsampling.
+    residual : bool, default=False
+        Whether stages are residual blocks.
+    batch_norm : bool, default=False
+        Whether to normalise over the batch before each activation.
+    hidden_layer_sizes : tuple of int, default=()
+        Dense layers between the spatial map and a flat code.
+    code_activation : str, default="auto"
+        Activation of the code. "auto" is "identity", and "sigmoid" with
+        ``sparsity="kl"``.
+    output_activation : {"auto", "identity", "sigmoid"}, default="auto"
+        Activation of the reconstruction. "auto" is "sigmoid" where all training
+        data lie in [0, 1] and "identity" elsewhere.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        What a reconstruction is compared by: squared error, absolute error,
+        Huber's mixture of the two, or binary cross-entropy in nats, which needs
+        data in [0, 1].
+    sparsity : {"l1", "kl"} or None, default=None
+        Penalty that makes codes sparse: "l1" is the sum of a code's absolute
+        values; "kl" draws the mean of each unit of the code, which becomes a
+        sigmoid, to `sparsity_target`.
+    sparsity_weight : float, default=1e-4
+        What the penalty is multiplied by.
+    sparsity_target : float in (0, 1), default=0.05
+        Mean activity of a unit of the code with ``sparsity="kl"``.
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
+        "rmsprop", "sgd", or a class. Its own parameters are given as
+        ``optimizer__weight_decay=1e-4``.
+    lr : float, default=2e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 256 that grows with the
+        number of samples.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. "auto" is as many as make about 5000 steps, between
+        20 and 200.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the fit before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are always computed
+        in float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, and the validation
+        part. Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*`` and ``callbacks__*``.
+
+    Attributes
+    ----------
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample for the network.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
+        is a list. Losses are in the network's units: of data divided by their
+        root mean squared distance from the mean, unless the output is a sigmoid.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    AutoencoderTransformer : Any architecture.
+    skautoencoder.architectures.Conv : The architecture.
+
+    References
+    ----------
+    Masci, Meier, Cireşan and Schmidhuber, "Stacked convolutional auto-encoders
+    for hierarchical feature extraction", ICANN 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import ConvAutoencoderTransformer
+    >>> images = load_digits().images / 16
+    >>> autoencoder = ConvAutoencoderTransformer(
+    ...     code_size=8, channels=(16, 32), max_epochs=5, random_state=0
+    ... )
+    >>> autoencoder.fit_transform(images).shape
+    (1797, 8)
+    >>> autoencoder.predict(images[:2]).shape
+    (2, 8, 8)
+    """
+
+    _parameter_constraints = {
+        **{
+            name: constraint
+            for name, constraint in BaseAutoencoder._parameter_constraints.items()
+            if name != "architecture"
+        },
+        **Conv._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        code_size: int | None = 10,
+        *,
+        channels: tuple[int, ...] = (32, 64),
+        kernel_size: int = 3,
+        n_downsamplings: int | None = None,
+        activation: str = "relu",
+        downsampling: str = "stride",
+        upsampling: str = "transpose",
+        residual: bool = False,
+        batch_norm: bool = False,
+        hidden_layer_sizes: tuple[int, ...] = (),
+        code_activation: str = "auto",
+        output_activation: str = "auto",
+        sample_shape: tuple[int, ...] | None = None,
+        loss: str = "mse",
+        sparsity: str | None = None,
+        sparsity_weight: float = 1e-4,
+        sparsity_target: float = 0.05,
+        optimizer: str | type[Optimizer] = "adam",
+        lr: float = 2e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        **nested: Any,
+    ) -> None:
+        self.code_size = code_size
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.n_downsamplings = n_downsamplings
+        self.activation = activation
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.residual = residual
+        self.batch_norm = batch_norm
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.sample_shape = sample_shape
+        self.loss = loss
+        self.sparsity = sparsity
+        self.sparsity_weight = sparsity_weight
+        self.sparsity_target = sparsity_target
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+        self._set_nested_params(nested)
+
+    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+        return Conv(**{name: getattr(self, name) for name in Conv().get_params()})
