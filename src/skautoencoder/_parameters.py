@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from numbers import Integral
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
@@ -25,16 +26,19 @@ class NestedParametersMixin(BaseEstimator):
     """
 
     def _set_nested_params(self, nested: dict[str, Any]) -> None:
-        """Store what a constructor collected in ``**nested``."""
-        own = self._get_param_names()
+        """Store what a constructor collected in ``**nested``.
+
+        Like all parameters, they are judged in `fit`.
+        """
         for name, value in nested.items():
-            if not self._is_nested(name):
-                known = [*own, *(f"{prefix}__" for prefix in self._prefixes())]
-                raise TypeError(
-                    f"{type(self).__name__} has no parameter {name!r}."
-                    + did_you_mean(name, known)
-                )
-            setattr(self, name, value)
+            if self._is_nested(name):
+                setattr(self, name, value)
+            else:
+                self._unknown_params = {**self._unknown(), name: value}
+
+    def _unknown(self) -> dict[str, Any]:
+        """Return what was given to the constructor and is no parameter."""
+        return getattr(self, "_unknown_params", {})
 
     def _prefixes(self) -> list[str]:
         own = self._get_param_names()
@@ -68,7 +72,8 @@ class NestedParametersMixin(BaseEstimator):
         params : dict
             Parameter names mapped to their values, nested parameters included.
         """
-        return {**super().get_params(deep=deep), **self._nested_params()}
+        own = super().get_params(deep=deep)
+        return {**own, **self._nested_params(), **self._unknown()}
 
     def set_params(self, **params: Any) -> Self:
         """Set the parameters of this estimator.
@@ -95,13 +100,26 @@ class NestedParametersMixin(BaseEstimator):
             if self._is_nested(name)
             and not (has_own and name.startswith("architecture__"))
         }
-        for name, value in nested.items():
-            setattr(self, name, value)
+        nested |= {k: v for k, v in params.items() if k in self._unknown()}
+        self._set_nested_params(nested)
         super().set_params(**{k: v for k, v in params.items() if k not in nested})
         return self
 
     def _validate_params(self) -> None:
-        """Check the parameters and, for a misspelt choice, name the near one."""
+        """Check the parameters and, for a misspelt one, name the near one."""
+        for name in self._unknown():
+            known = [*self._get_param_names(), *(f"{p}__" for p in self._prefixes())]
+            raise InvalidParameterError(
+                f"{type(self).__name__} has no parameter {name!r}."
+                + did_you_mean(name, known)
+            )
+        for name, value in self.get_params(deep=False).items():
+            # To Python, and so to scikit-learn, True is the integer 1.
+            if isinstance(value, bool) and self._wants_integer(name):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a "
+                    f"number. Got {value!r} instead."
+                )
         try:
             super()._validate_params()
         except InvalidParameterError as error:
@@ -110,6 +128,10 @@ class NestedParametersMixin(BaseEstimator):
                     hint = did_you_mean(value, self._choices(name))
                     raise InvalidParameterError(f"{error}{hint}") from None
             raise
+
+    def _wants_integer(self, name: str) -> bool:
+        constraints = self._parameter_constraints.get(name, [])
+        return any(getattr(c, "type", None) is Integral for c in constraints)
 
     def _choices(self, name: str) -> list[str]:
         """Return the strings that a parameter can be."""

@@ -14,11 +14,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from skautoencoder.training.devices import threads_for
 from skautoencoder.training.inference import to_tensor
 
 # MinMaxScaler returns 1.0000000000000002.
 _UNIT_RANGE_MARGIN = 1e-6
 _CHUNK = 4096
+# What it takes to read, change and write a number, in operations.
+_WORK_PER_NUMBER = 10.0
 
 Shape = tuple[int, ...]
 Array = NDArray[np.floating]
@@ -47,13 +50,16 @@ def check_samples(
     data_shape : tuple of int
         Shape of one sample as given.
     """
+    checks: dict[str, Any] = {
+        "dtype": [np.float64, np.float32],
+        "ensure_min_samples": ensure_min_samples,
+    }
+    if hasattr(X, "columns"):
+        # Names are compared before values are looked at, as elsewhere.
+        rows = validate_data(estimator, X, reset=reset, **checks)
+        return rows, rows.shape[1:]
     checked = check_array(
-        X,
-        dtype=[np.float64, np.float32],
-        allow_nd=True,
-        ensure_min_samples=ensure_min_samples,
-        estimator=estimator,
-        input_name="X",
+        X, allow_nd=True, estimator=estimator, input_name="X", **checks
     )
     data_shape = checked.shape[1:]
     if not all(data_shape):
@@ -61,8 +67,7 @@ def check_samples(
     rows = checked.reshape(len(checked), -1)
     if not reset and len(data_shape) > 1:
         _check_data_shape(estimator, data_shape)
-    named = X if checked.ndim == 2 else rows
-    validate_data(estimator, named, reset=reset, skip_check_array=True)
+    validate_data(estimator, rows, reset=reset, skip_check_array=True)
     return rows, data_shape
 
 
@@ -88,7 +93,7 @@ def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
     if sample_shape is None:
         return data_shape
     shape = tuple(sample_shape)
-    if not shape or not all(isinstance(n, Integral) and n > 0 for n in shape):
+    if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
         raise ValueError(
             "sample_shape must be a tuple of positive integers, such as (28, 28) or "
             f"(3, 32, 32), got {sample_shape!r}."
@@ -116,14 +121,16 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     Both are summed in double precision, a part of the rows at a time.
     """
     parts = [slice(i, i + _CHUNK) for i in range(0, len(rows), _CHUNK)]
-    mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts) / len(rows)
-    assert isinstance(mean, Tensor)
-    variance = sum(
-        float((to_tensor(rows[part]).double() - mean).square_().sum()) for part in parts
-    )
+    with threads_for(_WORK_PER_NUMBER * rows.size):
+        mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts) / len(rows)
+        assert isinstance(mean, Tensor)
+        variance = sum(
+            float((to_tensor(rows[part]).double() - mean).square_().sum())
+            for part in parts
+        )
     spread = float(np.sqrt(variance / rows.size))
     # Below the rounding of the mean there is nothing but noise to be blown up.
-    rounding = 1e-12 * max(float(mean.abs().max()), np.finfo(np.float32).tiny)
+    rounding = 1e-12 * float(mean.abs().max())
     return mean.numpy(), spread if spread > rounding else 1.0
 
 
@@ -159,8 +166,9 @@ class Scaling:
         if self.offset is None:
             return self.to_network(rows)
         tensor = torch.empty(rows.shape, dtype=torch.float32)
-        for i in range(0, len(rows), _CHUNK):
-            tensor[i : i + _CHUNK] = self.to_network(rows[i : i + _CHUNK])
+        with threads_for(_WORK_PER_NUMBER * rows.size):
+            for i in range(0, len(rows), _CHUNK):
+                tensor[i : i + _CHUNK] = self.to_network(rows[i : i + _CHUNK])
         return tensor
 
     def to_data(self, tensor: Tensor, dtype: np.dtype[Any]) -> Array:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Self
@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from skautoencoder._parameters import NestedParametersMixin
 from skautoencoder._samples import (
@@ -27,6 +26,7 @@ from skautoencoder._samples import (
     mean_and_spread,
     resolve_sample_shape,
 )
+from skautoencoder._trained import TrainedNetwork
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
 from skautoencoder.objectives import LOSSES, Objective
 from skautoencoder.training import (
@@ -36,9 +36,10 @@ from skautoencoder.training import (
     AutoencoderNet,
     EarlyStopping,
     Rows,
-    apply_in_batches,
+    copy_callbacks,
     draw_seed,
     isolated_randomness,
+    n_training_rows,
     resolve_device,
     resolve_optimizer,
     resolve_precision,
@@ -69,7 +70,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "sparsity": [StrOptions({"l1", "kl"}), None],
         "sparsity_weight": [Interval(Real, 0, None, closed="left")],
         "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(SCHEDULES))],
         "batch_size": [
@@ -118,19 +119,23 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             stops being a finite number. The estimator then is as it was before.
         """
         with self._unchanged_on_error():
-            continues = self.warm_start and hasattr(self, "net_")
+            previous = getattr(self, "net_", None) if self.warm_start else None
             rows, data_shape = check_samples(
-                self, X, reset=not continues, ensure_min_samples=2
+                self, X, reset=previous is None, ensure_min_samples=2
             )
             if self.batch_size != "auto" and self.batch_size > len(rows):
                 raise ValueError(
                     f"batch_size={self.batch_size} is larger than the number of "
                     f"samples, {len(rows)}. Lower it or use batch_size='auto'."
                 )
-            previous = self.net_ if continues else None
-            if not continues:
-                self._set_layout(rows, data_shape)
-            self._start_net(rows, previous=previous)
+            self._set_architecture(data_shape)
+            if previous is None:
+                self._set_units(rows)
+            self._start_net(
+                len(rows), self.validation_fraction if self.early_stopping else None
+            )
+            if previous is not None:
+                self.net_.continue_from(previous)
             self._train(rows)
         return self
 
@@ -139,7 +144,8 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         """Go once through a part of the data.
 
         The first call decides on the units of the network: let its part be like
-        the rest. The learning rate stays at `lr`, whatever `lr_schedule` says.
+        the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
+        no rows are kept out for early stopping.
 
         Parameters
         ----------
@@ -155,16 +161,14 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         """
         with self._unchanged_on_error():
             first = not hasattr(self, "net_")
-            rows, data_shape = check_samples(
-                self, X, reset=first, ensure_min_samples=2
-            )
+            rows, data_shape = check_samples(self, X, reset=first, ensure_min_samples=2)
             if first:
-                self._set_layout(rows, data_shape)
-                self._start_net(rows)
+                self._set_architecture(data_shape)
+                self._set_units(rows)
+                self._start_net(len(rows), None)
             self.net_.set_params(
                 lr_schedule="constant", max_epochs=1, validation_fraction=None
             )
-            self._check_range(rows)
             with self.net_.restored_on_error():
                 self._train(rows)
         return self
@@ -172,25 +176,37 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
         """Put the attributes back if the block does not end well."""
-        before = vars(self).copy()
+        before = self.__dict__.copy()
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
 
-    def _set_layout(self, rows: Array, data_shape: Shape) -> None:
-        """Decide on shapes, architecture and units from the first rows seen."""
-        self.sample_shape_ = resolve_sample_shape(self.sample_shape, data_shape)
+    def _set_architecture(self, data_shape: Shape) -> None:
+        """Decide what the network looks like."""
         self._data_shape = data_shape
+        self.sample_shape_ = resolve_sample_shape(self.sample_shape, data_shape)
         self._architecture = self._make_architecture(self.sample_shape_)
         self._architecture.check()
-        in_unit_range = is_in_unit_range(rows)
+
+    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+        """Return the architecture that the parameters stand for."""
+        architecture = self.architecture
+        if architecture == "auto":
+            architecture = "conv" if looks_like_image(sample_shape) else "dense"
+        if isinstance(architecture, str):
+            architecture = _ARCHITECTURES[architecture]()
+        made: Architecture = clone(architecture, safe=False)
+        return made.set_params(**self._nested_params("architecture"))
+
+    def _set_units(self, rows: Array) -> None:
+        """Decide in which units the network sees rows like these."""
         self._output_activation = self._architecture.output_activation
         if self._output_activation == "auto":
-            self._output_activation = "sigmoid" if in_unit_range else "identity"
-        self._check_range(rows, in_unit_range)
+            self._output_activation = (
+                "sigmoid" if is_in_unit_range(rows) else "identity"
+            )
         self._center, self._spread, self._scaling = None, 1.0, Scaling()
         if not self._architecture._standardizes:
             return
@@ -200,53 +216,39 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         else:
             self._scaling = Scaling(mean, spread)
 
-    def _make_architecture(self, sample_shape: Shape) -> Architecture:
-        """Return the architecture that the parameters stand for."""
-        nested = self._nested_params("architecture")
-        architecture = self.architecture
-        if architecture == "auto":
-            architecture = "conv" if looks_like_image(sample_shape) else "dense"
-        if isinstance(architecture, str):
-            architecture = _ARCHITECTURES[architecture]()
-        made: Architecture = clone(architecture, safe=False)
-        return made.set_params(**nested)
-
-    def _check_range(self, rows: Array, in_unit_range: bool | None = None) -> None:
-        if self.loss == "bce" and self._output_activation != "sigmoid":
-            if self._architecture._standardizes and not (
-                self._architecture.output_activation == "auto"
-            ):
-                raise ValueError(
-                    "loss='bce' needs output_activation='sigmoid' or 'auto', got "
-                    f"{self._output_activation!r}."
-                )
-        bounded = "loss='bce'" if self.loss == "bce" else None
-        if self._architecture.output_activation == "sigmoid" and not bounded:
+    def _check_range(self, rows: Array) -> None:
+        """Raise if the loss or the output cannot do what the data ask for."""
+        asked = self._architecture.output_activation
+        own = self._architecture._standardizes
+        if self.loss == "bce" and asked == "identity" and own:
+            raise ValueError(
+                "loss='bce' needs output_activation='sigmoid' or 'auto', got "
+                "'identity'."
+            )
+        if self.loss == "bce":
+            bounded = "loss='bce'"
+        elif asked == "sigmoid":
             bounded = "output_activation='sigmoid'"
-        if bounded is None:
+        else:
             return
-        if in_unit_range is None:
-            in_unit_range = is_in_unit_range(rows)
-        if not in_unit_range:
+        if not is_in_unit_range(rows):
             raise ValueError(
                 f"{bounded} needs data in [0, 1], but X goes from {rows.min():.6g} to "
                 f"{rows.max():.6g}. Put a MinMaxScaler(clip=True) in front (or divide "
                 "pixels by 255), or use loss='mse' with output_activation='auto'."
             )
 
-    def _start_net(self, rows: Array, previous: AutoencoderNet | None = None) -> None:
-        """Make the net, with fresh weights or those of the fit before."""
+    def _start_net(self, n_samples: int, validation_fraction: float | None) -> None:
+        """Make the net, with fresh weights."""
         device = resolve_device(self.device)
         seed = draw_seed(self.random_state)
         kind, optimizer = resolve_optimizer(
             self.optimizer, self._nested_params("optimizer"), device
         )
-        n_rows = len(rows)
-        if self.early_stopping:
-            n_rows -= max(round(n_rows * self.validation_fraction), 1)
+        n_rows = n_training_rows(n_samples, validation_fraction)
         batch_size = min(self._resolve_batch_size(n_rows), n_rows)
-        callbacks = list(copy.deepcopy(self.callbacks) or [])
-        if self.early_stopping:
+        callbacks = copy_callbacks(self.callbacks)
+        if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             callbacks.append(("early_stopping", stopping))
         net = AutoencoderNet(
@@ -269,9 +271,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             lr_schedule=self.lr_schedule,
             batch_size=batch_size,
             max_epochs=self._resolve_max_epochs(n_rows, batch_size),
-            validation_fraction=(
-                self.validation_fraction if self.early_stopping else None
-            ),
+            validation_fraction=validation_fraction,
             callbacks=callbacks,
             **self._with_prefix("callbacks"),
             **self._with_prefix("iterator_train"),
@@ -281,19 +281,16 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         )
         with isolated_randomness(seed, device):
             net.initialize()
-        if previous is not None:
-            net.continue_from(previous)
-        self.net_ = net
-        self._work = work_per_sample(net.module_, rows.shape[1])
+        net.check_nested()
+        net.check_batch_size(n_rows)
+        n_features = math.prod(self.sample_shape_)
+        self._work = work_per_sample(net.module_, n_features)
         # Forward, and twice that to come back.
         net.compute_dtype = resolve_precision(
             self.precision, device, 3 * self._work * batch_size
         )
-        with torch.no_grad():
-            sample = torch.zeros(1, rows.shape[1], device=device)
-            was_training = net.module_.training
-            self.code_size_ = net.module_.eval().encode(sample).shape[1]
-            net.module_.train(was_training)
+        self.code_size_ = code_size_of(net.module_, n_features)
+        self.net_ = net
 
     def _with_prefix(self, prefix: str) -> dict[str, Any]:
         nested = self._nested_params(prefix)
@@ -302,101 +299,49 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":
             return int(self.batch_size)
-        return int(np.clip(2 ** round(np.log2(n_rows / 60)), 32, 256))
+        return int(np.clip(2 ** round(np.log2(n_rows / 60)), 32, 128))
 
     def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
         if self.max_epochs != "auto":
             return int(self.max_epochs)
         n_batches = max(n_rows // batch_size, 1)
-        return int(np.clip(round(5000 / n_batches), 20, 200))
+        return int(np.clip(round(5000 / n_batches), 10, 200))
 
     def _train(self, rows: Array) -> None:
+        """Let the net learn from rows in the user's units."""
+        self._check_range(rows)
         net = self.net_
         device = torch.device(net.device)
         data = Rows(self._scaling.to_network_in_parts(rows))
         if device.type != "cpu":
             data = data.to(device)
-        step_work = 3 * self._work * net.batch_size
         # A seed of its own: a second call must not repeat the first one's draws.
         seed = (net.seed + len(net.history)) % 2**31
         if "seed" not in self._nested_params("iterator_train"):
             net.iterator_train__seed = seed
+        step_work = 3 * self._work * net.batch_size
         with isolated_randomness(seed, device), threads_for(step_work):
             net.partial_fit(data)
         self.history_ = net.history
         self.n_iter_ = len(net.history)
 
-    # ---- applying ------------------------------------------------------------
-
-    def _apply(
-        self,
-        function: Callable[[Tensor], Tensor],
-        rows: Array,
-        write: Callable[[slice, Tensor], None],
-        *,
-        read: Callable[[slice], Tensor] | None = None,
-    ) -> None:
-        """Send rows through the net and hand the results to `write`."""
-        apply_in_batches(
-            self.net_.module_,
-            function,
-            read or (lambda part: self._scaling.to_network(rows[part])),
-            write,
-            n_samples=len(rows),
-            n_features=rows.shape[1],
-            n_numbers=self.n_features_in_,
-            work=self._work,
-        )
+    # ---- what the estimators stand on ------------------------------------------
 
     def _check_applied(self, X: ArrayLike) -> Array:
+        """Return samples to be encoded or scored as flat rows."""
         check_is_fitted(self)
         rows, _ = check_samples(self, X, reset=False)
         return rows
 
-    def _encode(self, rows: Array) -> Array:
-        codes = np.empty((len(rows), self.code_size_), dtype=rows.dtype)
-
-        def write(part: slice, result: Tensor) -> None:
-            codes[part] = result.numpy()
-
-        self._apply(self.net_.module_.encode, rows, write)
-        return codes
-
-    def _decode(self, codes: Array) -> Array:
-        return self._rows_from(
-            self.net_.module_.decode, codes, read=lambda part: as_float32(codes[part])
+    @property
+    def _trained(self) -> TrainedNetwork:
+        return TrainedNetwork(
+            self.net_.module_,
+            self._scaling,
+            self._data_shape,
+            self.code_size_,
+            self._work,
         )
-
-    def _reconstruct(self, rows: Array) -> Array:
-        return self._rows_from(self.net_.module_, rows)
-
-    def _rows_from(
-        self, function: Callable[[Tensor], Tensor], given: Array, **kwargs: Any
-    ) -> Array:
-        """Return rows in the user's units and shape."""
-        rows = np.empty((len(given), self.n_features_in_), dtype=given.dtype)
-
-        def write(part: slice, result: Tensor) -> None:
-            rows[part] = self._scaling.to_data(result, rows.dtype)
-
-        self._apply(function, given, write, **kwargs)
-        return rows.reshape(len(given), *self._data_shape)
-
-    def _squared_errors(self, rows: Array) -> Array:
-        """Return each row's mean squared error of reconstruction, in data units."""
-        errors = np.empty(len(rows))
-        network = self.net_.module_
-        unit = self._scaling.scale**2
-
-        def error(batch: Tensor) -> Tensor:
-            difference: Tensor = network(batch) - batch
-            return difference.double().square_().mean(dim=1)
-
-        def write(part: slice, result: Tensor) -> None:
-            errors[part] = result.numpy() * unit
-
-        self._apply(error, rows, write)
-        return errors
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -415,6 +360,11 @@ def looks_like_image(sample_shape: Shape) -> bool:
     return len(sample_shape) == 3
 
 
-def as_float32(array: Array) -> Tensor:
-    """Return an array as a tensor of the network's type."""
-    return torch.from_numpy(np.array(array, dtype=np.float32))
+def code_size_of(network: Network, n_features: int) -> int:
+    """Return how many numbers a network makes of a row."""
+    was_training = network.training
+    device = next((p.device for p in network.parameters()), None)
+    with torch.no_grad():
+        code = network.eval().encode(torch.zeros(1, n_features, device=device))
+    network.train(was_training)
+    return code.shape[1]

@@ -6,139 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_array
-from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
-from skautoencoder._samples import Array, Shape
+from skautoencoder._codes import CodesMixin
+from skautoencoder._samples import Shape
 from skautoencoder.architectures import Architecture, Conv
 from skautoencoder.base import BaseAutoencoder
-
-
-class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """What an autoencoder offers as a transformer."""
-
-    def transform(self: Any, X: ArrayLike) -> Array:
-        """Encode samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples, flat or in the shape that `fit` saw.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, code_size)
-            Their codes. A row's code does not depend on the rows around it.
-        """
-        codes: Array = self._encode(self._check_applied(X))
-        return codes
-
-    def inverse_transform(self: Any, X: ArrayLike) -> Array:
-        """Decode codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, code_size)
-            Codes.
-
-        Returns
-        -------
-        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            The samples that they stand for, in the shape that `fit` saw.
-        """
-        check_is_fitted(self)
-        codes = check_array(
-            X, dtype=[np.float64, np.float32], estimator=self, input_name="X"
-        )
-        if codes.shape[1] != self.code_size_:
-            raise ValueError(
-                f"X has codes of {codes.shape[1]} numbers, but "
-                f"{type(self).__name__} has code_size_={self.code_size_}. Pass what "
-                "transform returned."
-            )
-        samples: Array = self._decode(codes)
-        return samples
-
-    def predict(self: Any, X: ArrayLike) -> Array:
-        """Reconstruct samples: encode and decode them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples.
-
-        Returns
-        -------
-        reconstructions : ndarray of shape (n_samples, n_features) or \
-                (n_samples, ...)
-            What the network makes of them, in the shape that `fit` saw.
-        """
-        reconstructions: Array = self._reconstruct(self._check_applied(X))
-        return reconstructions
-
-    def score_samples(self: Any, X: ArrayLike) -> Array:
-        """Return minus the reconstruction error of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Minus the mean over the features of the squared difference between a
-            sample and its reconstruction, whatever `loss` was trained with; in
-            squared units of the data. The higher, the better reconstructed.
-        """
-        scores: Array = -self._squared_errors(self._check_applied(X))
-        return scores
-
-    def score(self: Any, X: ArrayLike, y: object = None) -> float:
-        """Return the fraction of the variance of `X` that reconstructions explain.
-
-        On the same data it compares with ``explained_variance_ratio_.sum()`` of
-        :class:`~sklearn.decomposition.PCA`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-            One minus the squared error of the reconstruction over the squared
-            distance from the mean of `X`. 1 is best; 0 is as good as answering
-            with the mean; there is no lower bound. Samples without variance
-            score 1 if they are reconstructed exactly and 0 otherwise.
-        """
-        rows = self._check_applied(X)
-        residual = float(self._squared_errors(rows).sum()) * rows.shape[1]
-        mean = rows.mean(axis=0, dtype=np.float64)
-        # Of the sums of squares, so that no copy of X is made.
-        total = sum(
-            float(np.square(rows[i : i + 4096] - mean).sum())
-            for i in range(0, len(rows), 4096)
-        )
-        if total == 0.0:
-            return 1.0 if residual == 0.0 else 0.0
-        return 1.0 - residual / total
-
-    @property
-    def _n_features_out(self: Any) -> int:
-        n_features_out: int = self.code_size_
-        return n_features_out
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
@@ -185,17 +58,17 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
         ``optimizer__weight_decay=1e-4``.
-    lr : float, default=2e-3
+    lr : float, default=3e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         How the learning rate goes through a fit: up over the first tenth and
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
-        Rows a step. "auto" is a power of two from 32 to 256 that grows with the
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 5000 steps, between
-        20 and 200.
+        10 and 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -295,7 +168,7 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         sparsity_weight: float = 1e-4,
         sparsity_target: float = 0.05,
         optimizer: str | type[Optimizer] = "adam",
-        lr: float = 2e-3,
+        lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
@@ -349,13 +222,13 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
     code_size : int or None, default=10
         How many numbers the code has. None keeps the encoder's spatial map,
         flattened, as the code.
-    channels : tuple of int, default=(32, 64)
+    channels : tuple of int, default=(32, 64, 128)
         Number of channels of each stage of the encoder.
     kernel_size : int, default=3
         Height and width of the kernels.
     n_downsamplings : int, default=None
         How many stages, counted from the input, halve the image. None: all.
-    activation : str, default="relu"
+    activation : str, default="silu"
         Follows every convolution.
     downsampling : {"stride", "max_pool"}, default="stride"
         Whether the convolution itself takes steps of two pixels, or 2×2
@@ -363,9 +236,11 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
     upsampling : {"transpose", "nearest"}, default="transpose"
         Whether a stage of the decoder is a transposed convolution with stride 2
         or a convolution followed by nearest-neighbour upsampling.
+    upsampling_kernel_size : int, default=4
+        Height and width of the kernels of transposed convolutions.
     residual : bool, default=False
-        Whether stages are residual blocks.
-    batch_norm : bool, default=False
+        Whether stages have residual blocks.
+    batch_norm : bool, default=True
         Whether to normalise over the batch before each activation.
     hidden_layer_sizes : tuple of int, default=()
         Dense layers between the spatial map and a flat code.
@@ -397,17 +272,17 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
         ``optimizer__weight_decay=1e-4``.
-    lr : float, default=2e-3
+    lr : float, default=3e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         How the learning rate goes through a fit: up over the first tenth and
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
-        Rows a step. "auto" is a power of two from 32 to 256 that grows with the
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 5000 steps, between
-        20 and 200.
+        10 and 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -496,14 +371,15 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         self,
         code_size: int | None = 10,
         *,
-        channels: tuple[int, ...] = (32, 64),
+        channels: tuple[int, ...] = (32, 64, 128),
         kernel_size: int = 3,
         n_downsamplings: int | None = None,
-        activation: str = "relu",
+        activation: str = "silu",
         downsampling: str = "stride",
         upsampling: str = "transpose",
+        upsampling_kernel_size: int = 4,
         residual: bool = False,
-        batch_norm: bool = False,
+        batch_norm: bool = True,
         hidden_layer_sizes: tuple[int, ...] = (),
         code_activation: str = "auto",
         output_activation: str = "auto",
@@ -513,7 +389,7 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         sparsity_weight: float = 1e-4,
         sparsity_target: float = 0.05,
         optimizer: str | type[Optimizer] = "adam",
-        lr: float = 2e-3,
+        lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
@@ -536,6 +412,7 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         self.activation = activation
         self.downsampling = downsampling
         self.upsampling = upsampling
+        self.upsampling_kernel_size = upsampling_kernel_size
         self.residual = residual
         self.batch_norm = batch_norm
         self.hidden_layer_sizes = hidden_layer_sizes

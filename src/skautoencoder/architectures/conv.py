@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 from numbers import Integral
-from typing import Any
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -37,25 +36,28 @@ class Conv(Architecture):
 
     Parameters
     ----------
-    channels : tuple of int, default=(32, 64)
+    channels : tuple of int, default=(32, 64, 128)
         Number of channels of each stage of the encoder.
     kernel_size : int, default=3
         Height and width of the kernels.
     n_downsamplings : int, default=None
         How many stages, counted from the input, halve the image. None: all.
-    activation : str, default="relu"
+    activation : str, default="silu"
         Follows every convolution: "elu", "gelu", "identity", "leaky_relu",
         "relu", "sigmoid", "silu", "softplus" or "tanh".
     downsampling : {"stride", "max_pool"}, default="stride"
         Whether the convolution itself takes steps of two pixels, or 2×2
         max-pooling follows it.
     upsampling : {"transpose", "nearest"}, default="transpose"
-        Whether a stage of the decoder is a 2×2 transposed convolution with
-        stride 2, or a convolution followed by nearest-neighbour upsampling.
+        Whether a stage of the decoder is a transposed convolution with stride
+        2, the last one straight to the image; or a convolution followed by
+        nearest-neighbour upsampling, with one more convolution to the image.
+    upsampling_kernel_size : int, default=4
+        Height and width of the kernels of transposed convolutions. Sizes that 2
+        divides reach all pixels equally often.
     residual : bool, default=False
-        Whether stages are residual blocks (two convolutions and a shortcut)
-        instead of single convolutions.
-    batch_norm : bool, default=False
+        Whether stages have residual blocks (two convolutions and a shortcut).
+    batch_norm : bool, default=True
         Whether to normalise over the batch before each activation.
     hidden_layer_sizes : tuple of int, default=()
         Dense layers between the spatial map and a flat code.
@@ -97,6 +99,7 @@ class Conv(Architecture):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "downsampling": [StrOptions({"stride", "max_pool"})],
         "upsampling": [StrOptions({"transpose", "nearest"})],
+        "upsampling_kernel_size": [Interval(Integral, 2, None, closed="left")],
         "residual": ["boolean"],
         "batch_norm": ["boolean"],
         "hidden_layer_sizes": ["array-like"],
@@ -106,15 +109,16 @@ class Conv(Architecture):
 
     def __init__(
         self,
-        channels: tuple[int, ...] = (32, 64),
+        channels: tuple[int, ...] = (32, 64, 128),
         *,
         kernel_size: int = 3,
         n_downsamplings: int | None = None,
-        activation: str = "relu",
+        activation: str = "silu",
         downsampling: str = "stride",
         upsampling: str = "transpose",
+        upsampling_kernel_size: int = 4,
         residual: bool = False,
-        batch_norm: bool = False,
+        batch_norm: bool = True,
         hidden_layer_sizes: tuple[int, ...] = (),
         code_activation: str = "auto",
         output_activation: str = "auto",
@@ -125,6 +129,7 @@ class Conv(Architecture):
         self.activation = activation
         self.downsampling = downsampling
         self.upsampling = upsampling
+        self.upsampling_kernel_size = upsampling_kernel_size
         self.residual = residual
         self.batch_norm = batch_norm
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -146,7 +151,8 @@ class Conv(Architecture):
             n_downsamplings = min(self.n_downsamplings, n_downsamplings)
         sizes = [image_shape[1:]]
         for _ in range(n_downsamplings):
-            sizes.append(tuple((length + 1) // 2 for length in sizes[-1]))
+            height, width = sizes[-1]
+            sizes.append(((height + 1) // 2, (width + 1) // 2))
 
         map_shape = (self.channels[-1], *sizes[-1])
         to_code, from_code = self._code_ends(map_shape, code_size, code_activation)
@@ -164,10 +170,9 @@ class Conv(Architecture):
         )
         # Processors run convolutions fastest with the channels of one pixel
         # side by side.
-        return (
-            encoder.to(memory_format=torch.channels_last),
-            decoder.to(memory_format=torch.channels_last),
-        )
+        encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return encoder, decoder
 
     def _code_ends(
         self, map_shape: tuple[int, ...], code_size: int | None, code_activation: str
@@ -204,22 +209,45 @@ class Conv(Architecture):
     def _decoder_stages(
         self, n_image_channels: int, sizes: list[Size]
     ) -> list[nn.Module]:
+        if self.upsampling == "nearest" or len(sizes) == 1:
+            return self._nearest_stages(n_image_channels, sizes)
+        stages: list[nn.Module] = []
+        n_in = self.channels[-1]
+        outputs = [n_image_channels, *self.channels[: len(sizes) - 2]]
+        for level in reversed(range(len(outputs))):
+            n_out, last = outputs[level], level == 0
+            if self.residual:
+                stages += self._stage(n_in, n_in, 1)
+            stages += [self._transposed(n_in, n_out, last), Crop(sizes[level])]
+            if not last:
+                stages += self._normalized_activation(n_out)
+            n_in = n_out
+        return stages
+
+    def _nearest_stages(
+        self, n_image_channels: int, sizes: list[Size]
+    ) -> list[nn.Module]:
         stages: list[nn.Module] = []
         n_in = self.channels[-1]
         for n_out, size in zip(
             reversed(self.channels[: len(sizes) - 1]), reversed(sizes[:-1]), strict=True
         ):
-            if self.upsampling == "nearest":
-                stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
-            else:
-                layer = nn.ConvTranspose2d(n_in, n_out, 2, stride=2)
-                stages += [initialize(layer, self.activation), Crop(size)]
-                stages += self._normalized_activation(n_out)
-                if self.residual:
-                    stages += self._stage(n_out, n_out, 1)
+            stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
             n_in = n_out
-        stages.append(conv(n_in, n_image_channels, self.kernel_size))
-        return stages
+        return [*stages, conv(n_in, n_image_channels, self.kernel_size)]
+
+    def _transposed(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+        """Return a transposed convolution that doubles an image exactly."""
+        kernel_size = self.upsampling_kernel_size
+        layer = nn.ConvTranspose2d(
+            n_in,
+            n_out,
+            kernel_size,
+            stride=2,
+            padding=(kernel_size - 1) // 2,
+            output_padding=kernel_size % 2,
+        )
+        return initialize(layer, "identity" if last else self.activation)
 
     def _stage(self, n_in: int, n_out: int, stride: int) -> list[nn.Module]:
         if self.residual:
@@ -295,6 +323,7 @@ class ResidualBlock(nn.Module):
         self.activation = make_activation(activation)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return what the block makes of images."""
         outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
         return outputs
 
@@ -307,6 +336,7 @@ class Enlarge(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the enlarged images."""
         enlarged = F.interpolate(images, scale_factor=2.0, mode="nearest")
         return cut(enlarged, self.size)
 
@@ -319,6 +349,7 @@ class Crop(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the images, cut."""
         return cut(images, self.size)
 
 

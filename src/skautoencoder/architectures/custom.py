@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -20,13 +21,13 @@ class Custom(Architecture):
     Parameters
     ----------
     encoder : torch.nn.Module or callable
-        Maps samples of shape (n_samples, \\*sample_shape) to codes. A callable
+        Maps samples of shape (n_samples, ...) to codes. A callable
         that returns such a module (a class, a ``functools.partial``) is called
         anew at each fit; where its signature has parameters called `code_size`
         or `sample_shape`, it is given them. A module is copied at each fit, so
         that every fit starts from the weights that it has.
     decoder : torch.nn.Module or callable
-        Maps codes to samples of shape (n_samples, \\*sample_shape).
+        Maps codes to samples of shape (n_samples, ...).
     output_activation : {"identity", "sigmoid"}, default="identity"
         What is applied to the decoder's output. With "identity" the decoder's
         output is the reconstruction.
@@ -112,10 +113,9 @@ def _make_module(
 ) -> nn.Module:
     if isinstance(module, nn.Module):
         return copy.deepcopy(module)
-    try:
+    wanted: Mapping[str, Any] = {}
+    with suppress(ValueError):  # some callables written in C have no signature
         wanted = inspect.signature(module).parameters
-    except ValueError:  # some callables written in C have no signature
-        wanted = {}
     made = module(**{key: value for key, value in known.items() if key in wanted})
     if not isinstance(made, nn.Module):
         raise TypeError(

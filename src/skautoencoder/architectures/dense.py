@@ -157,7 +157,8 @@ def check_sizes(name: str, sizes: Any, *, allow_empty: bool = False) -> None:
     """Raise unless `sizes` is a sequence of positive integers."""
     sizes = tuple(sizes)
     good = all(
-        isinstance(n, Integral) and not isinstance(n, bool) and n > 0 for n in sizes
+        isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0
+        for n in sizes
     )
     if not good or not (sizes or allow_empty):
         raise ValueError(
@@ -206,5 +207,3 @@ class TiedDecoder(nn.Module):
             rows = self.activation(rows) if i else rows
             rows = F.linear(rows, matrix.weight.t(), bias)
         return rows
-
-

@@ -33,6 +33,9 @@ class Network(nn.Module):
         without `center`.
     """
 
+    center: Tensor | None
+    output_offset: Tensor | None
+
     def __init__(
         self,
         encoder: nn.Module,

@@ -1,6 +1,7 @@
 """How a network learns and how it is applied: skorch, batches, seeds, devices."""
 
-from skautoencoder.training.batches import Rows, RowBatches
+from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
+from skautoencoder.training.callbacks import copy_callbacks
 from skautoencoder.training.devices import (
     PRECISIONS,
     resolve_device,
@@ -24,8 +25,10 @@ __all__ = [
     "RowBatches",
     "Rows",
     "apply_in_batches",
+    "copy_callbacks",
     "draw_seed",
     "isolated_randomness",
+    "n_training_rows",
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",

@@ -54,7 +54,7 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         Both parts have at least one row.
         """
         n_samples = len(self)
-        n_valid = min(max(round(n_samples * fraction), 1), n_samples - 1)
+        n_valid = n_samples - n_training_rows(n_samples, fraction)
         order = torch.from_numpy(np.random.RandomState(seed).permutation(n_samples))
         train, valid = order[n_valid:].sort().values, order[:n_valid].sort().values
         return self._subset(train), self._subset(valid)
@@ -62,6 +62,14 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     def _subset(self, index: Tensor) -> Rows:
         rows, targets = self.take(index.to(self.rows.device))
         return Rows(rows, None if self.targets is None else targets)
+
+
+def n_training_rows(n_samples: int, validation_fraction: float | None) -> int:
+    """Return how many of the rows are left to train on."""
+    if validation_fraction is None:
+        return n_samples
+    n_valid = max(round(n_samples * validation_fraction), 1)
+    return max(n_samples - n_valid, 1)
 
 
 class RowBatches:

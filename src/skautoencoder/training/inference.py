@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from skautoencoder.training.devices import threads_for
 
@@ -15,6 +19,27 @@ _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
 _WORK_PER_BATCH = 1e9
 _NUMBERS_PER_BATCH = 2**22
+_SMALL_MATRIX = 2**14
+
+
+class DoubleSmallProducts(TorchFunctionMode):
+    """Multiplies by small matrices in double precision.
+
+    The routines for small matrices round by a row's place in the batch; rounded
+    back from double precision, rows come out the same at every place. Large
+    ones treat all places alike, and are left as they are.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Take the place of ``torch.nn.functional.linear``."""
+        kwargs = kwargs or {}
+        if func is not F.linear or kwargs or args[1].numel() > _SMALL_MATRIX:
+            return func(*args, **kwargs)
+        rows, weight, *bias = args
+        bias = [None if values is None else values.double() for values in bias]
+        return func(rows.double(), weight.double(), *bias).to(rows.dtype)
 
 
 def batch_size_for(work: float, n_numbers: int) -> int:
@@ -75,7 +100,8 @@ def apply_in_batches(
     """
     batch_size = batch_size_for(work, n_numbers)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    with torch.inference_mode(), threads_for(work * _LARGEST_BATCH):
+    exact = nullcontext() if device.type == "mps" else DoubleSmallProducts()
+    with torch.inference_mode(), threads_for(work * _LARGEST_BATCH), exact:
         for start in range(0, n_samples, batch_size):
             part = slice(start, min(start + batch_size, n_samples))
             rows = read(part)

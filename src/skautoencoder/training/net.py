@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog, ProgressBar
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
+from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.training.batches import RowBatches, Rows
@@ -19,7 +21,7 @@ from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
 
 
-class AutoencoderNet(NeuralNet):  # type: ignore[misc]
+class AutoencoderNet(NeuralNet):
     """A skorch net that minimises an objective over batches of rows.
 
     What differs from skorch's own loop: the objective is asked with the module
@@ -65,6 +67,8 @@ class AutoencoderNet(NeuralNet):  # type: ignore[misc]
         self.compute_dtype = compute_dtype
         self.seed = seed
 
+    history: History
+
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         callbacks: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
@@ -96,10 +100,8 @@ class AutoencoderNet(NeuralNet):  # type: ignore[misc]
         for group in self.optimizer_.param_groups:
             group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
-        try:
+        with suppress(StopTraining):
             self.fit_loop(X, y, **fit_params)
-        except StopTraining:
-            pass
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
         self._require_finite_weights()
@@ -192,7 +194,7 @@ class AutoencoderNet(NeuralNet):  # type: ignore[misc]
                 "the parameters now describe another one. Set warm_start=False or "
                 f"put them back. ({error})"
             ) from error
-        self.history_ = copy.deepcopy(net.history_)
+        self.history = copy.deepcopy(net.history)
 
     @contextmanager
     def restored_on_error(self) -> Iterator[None]:
@@ -226,6 +228,37 @@ class AutoencoderNet(NeuralNet):  # type: ignore[misc]
         # The last step can break what its own loss does not yet show.
         self._require_finite(math.nan, "a weight of the network")
 
+    def check_nested(self) -> None:
+        """Raise if a nested parameter belongs to nothing."""
+        callbacks = [name for name, _ in self.callbacks_]
+        for name in self.get_params_for("callbacks"):
+            callback = name.partition("__")[0]
+            if callback not in callbacks:
+                raise ValueError(
+                    f"callbacks__{name} is for a callback called {callback!r}, but "
+                    f"there are only {callbacks}."
+                )
+        known = sorted(inspect.signature(RowBatches).parameters)
+        for name in self.get_params_for("iterator_train"):
+            if self.iterator_train is RowBatches and name not in known:
+                raise ValueError(
+                    f"iterator_train__{name} is not a parameter of the batches. They "
+                    f"have {', '.join(known)}."
+                )
+
+    def check_batch_size(self, n_rows: int) -> None:
+        """Raise if there would be batches that cannot be normalised."""
+        normalizes = any(
+            isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
+            for layer in self.module_.modules()
+        )
+        if normalizes and min(self.batch_size, n_rows) < 2:
+            raise ValueError(
+                f"With batch_size={self.batch_size} and {n_rows} rows to train on "
+                "there are batches of one row, which batch normalisation cannot "
+                "use. Set batch_size to 2 or more, or batch_norm=False."
+            )
+
     # ---- callbacks -------------------------------------------------------------
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
@@ -247,5 +280,6 @@ class AutoencoderNet(NeuralNet):  # type: ignore[misc]
         return [
             callback
             for _, callback in self.callbacks_
-            if getattr(type(callback), method_name) is not getattr(Callback, method_name)
+            if getattr(type(callback), method_name)
+            is not getattr(Callback, method_name)
         ]

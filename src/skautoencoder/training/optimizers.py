@@ -44,6 +44,11 @@ def resolve_optimizer(
         If the optimizer has no parameter of a given name.
     """
     kind = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
+        raise TypeError(
+            f"optimizer must be a name ({', '.join(OPTIMIZERS)}) or a subclass of "
+            f"torch.optim.Optimizer, got {optimizer!r}."
+        )
     known = inspect.signature(kind).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     # skorch's own: settings for groups of weights
@@ -56,7 +61,7 @@ def resolve_optimizer(
         )
     arguments = dict(given)
     implementation = {"fused", "foreach", "differentiable", "capturable"}
-    if kind in _FUSED and device.type in ("cpu", "cuda"):
-        if not implementation & set(given):
-            arguments["fused"] = True
+    has_fused = kind in _FUSED and device.type in ("cpu", "cuda")
+    if has_fused and not implementation & set(given):
+        arguments["fused"] = True
     return kind, arguments

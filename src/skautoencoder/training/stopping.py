@@ -9,8 +9,8 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 
-class StopTraining(Exception):  # noqa: N818  (a signal, not an error)
-    """Ends a fit after the current epoch.
+class StopTraining(Exception):
+    """A signal, not an error: ends a fit after the current epoch.
 
     skorch's own early stopping raises KeyboardInterrupt, and its ``partial_fit``
     then takes the user's Ctrl-C for it.

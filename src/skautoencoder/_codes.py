@@ -1,0 +1,137 @@
+"""What makes an autoencoder a transformer of samples into codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_array
+from sklearn.utils.validation import check_is_fitted
+
+from skautoencoder._samples import Array
+
+
+class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What an autoencoder offers as a transformer."""
+
+    def transform(self: Any, X: ArrayLike) -> Array:
+        """Encode samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples, flat or in the shape that `fit` saw.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            Their codes. A row's code does not depend on the rows around it.
+        """
+        codes: Array = self._trained.encode(self._check_applied(X))
+        return codes
+
+    def inverse_transform(self: Any, X: ArrayLike) -> Array:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, code_size)
+            Codes.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            The samples that they stand for, in the shape that `fit` saw.
+        """
+        check_is_fitted(self)
+        codes = check_array(
+            X, dtype=[np.float64, np.float32], estimator=self, input_name="X"
+        )
+        if codes.shape[1] != self.code_size_:
+            raise ValueError(
+                f"X has codes of {codes.shape[1]} numbers, but "
+                f"{type(self).__name__} has code_size_={self.code_size_}. Pass what "
+                "transform returned."
+            )
+        samples: Array = self._trained.decode(codes)
+        return samples
+
+    def predict(self: Any, X: ArrayLike) -> Array:
+        """Reconstruct samples: encode and decode them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features) or \
+                (n_samples, ...)
+            What the network makes of them, in the shape that `fit` saw.
+        """
+        reconstructions: Array = self._trained.reconstruct(self._check_applied(X))
+        return reconstructions
+
+    def score_samples(self: Any, X: ArrayLike) -> Array:
+        """Return minus the reconstruction error of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the mean over the features of the squared difference between a
+            sample and its reconstruction, whatever `loss` was trained with; in
+            squared units of the data. The higher, the better reconstructed.
+        """
+        scores: Array = -self._trained.squared_errors(self._check_applied(X))
+        return scores
+
+    def score(self: Any, X: ArrayLike, y: object = None) -> float:
+        """Return the fraction of the variance of `X` that reconstructions explain.
+
+        On the same data it compares with ``explained_variance_ratio_.sum()`` of
+        :class:`~sklearn.decomposition.PCA`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            One minus the squared error of the reconstruction over the squared
+            distance from the mean of `X`. 1 is best; 0 is as good as answering
+            with the mean; there is no lower bound. Samples without variance
+            score 1 if they are reconstructed exactly and 0 otherwise.
+        """
+        rows = self._check_applied(X)
+        residual = float(self._trained.squared_errors(rows).sum()) * rows.shape[1]
+        mean = rows.mean(axis=0, dtype=np.float64)
+        # Of the sums of squares, so that no copy of X is made.
+        total = sum(
+            float(np.square(rows[i : i + 4096] - mean).sum())
+            for i in range(0, len(rows), 4096)
+        )
+        if total == 0.0:
+            return 1.0 if residual == 0.0 else 0.0
+        return 1.0 - residual / total
+
+    @property
+    def _n_features_out(self: Any) -> int:
+        n_features_out: int = self.code_size_
+        return n_features_out
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,110 @@
+"""A trained network as a function from arrays to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skautoencoder._samples import Array, Scaling, Shape
+from skautoencoder.architectures import Network
+from skautoencoder.training import apply_in_batches
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the units of the data that it was trained on.
+
+    Rows go through in batches, so that memory stays bounded, and computations
+    depend on the row alone, so that it does not matter what stands around it.
+
+    Parameters
+    ----------
+    network : Network
+        The network, in evaluation mode.
+    scaling : Scaling
+        The user's units and the network's.
+    data_shape : tuple of int
+        Shape of a sample as `fit` saw it.
+    code_size : int
+        Numbers in a code.
+    work : float
+        Floating-point operations that a row takes.
+    """
+
+    network: Network
+    scaling: Scaling
+    data_shape: Shape
+    code_size: int
+    work: float
+
+    def encode(self, rows: Array) -> Array:
+        """Return the codes of rows of shape (n_samples, n_features)."""
+        codes = np.empty((len(rows), self.code_size), dtype=rows.dtype)
+
+        def write(part: slice, result: Tensor) -> None:
+            codes[part] = result.numpy()
+
+        self._apply(self.network.encode, rows, write)
+        return codes
+
+    def decode(self, codes: Array) -> Array:
+        """Return the samples that codes of shape (n_samples, code_size) stand for."""
+
+        def read(part: slice) -> Tensor:
+            return torch.from_numpy(np.array(codes[part], dtype=np.float32))
+
+        return self._samples(self.network.decode, codes, read=read)
+
+    def reconstruct(self, rows: Array) -> Array:
+        """Return what the network makes of rows of shape (n_samples, n_features)."""
+        return self._samples(self.network, rows)
+
+    def squared_errors(self, rows: Array) -> Array:
+        """Return each row's mean squared error of reconstruction, in data units."""
+        errors = np.empty(len(rows))
+        unit = self.scaling.scale**2
+
+        def error(batch: Tensor) -> Tensor:
+            difference: Tensor = self.network(batch) - batch
+            return difference.double().square_().mean(dim=1)
+
+        def write(part: slice, result: Tensor) -> None:
+            errors[part] = result.cpu().numpy() * unit
+
+        self._apply(error, rows, write)
+        return errors
+
+    def _samples(
+        self, function: Callable[[Tensor], Tensor], given: Array, **kwargs: Any
+    ) -> Array:
+        samples = np.empty((len(given), *self.data_shape), dtype=given.dtype)
+        rows = samples.reshape(len(given), -1)  # a view
+
+        def write(part: slice, result: Tensor) -> None:
+            rows[part] = self.scaling.to_data(result, rows.dtype)
+
+        self._apply(function, given, write, **kwargs)
+        return samples
+
+    def _apply(
+        self,
+        function: Callable[[Tensor], Tensor],
+        given: Array,
+        write: Callable[[slice, Tensor], None],
+        read: Callable[[slice], Tensor] | None = None,
+    ) -> None:
+        apply_in_batches(
+            self.network,
+            function,
+            read or (lambda part: self.scaling.to_network(given[part])),
+            write,
+            n_samples=len(given),
+            n_features=given.shape[1],
+            n_numbers=int(np.prod(self.data_shape)),
+            work=self.work,
+        )

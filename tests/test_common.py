@@ -1,0 +1,99 @@
+"""scikit-learn's own checks, on every estimator with every architecture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_get_feature_names_out_error,
+    check_global_output_transform_pandas,
+    check_global_set_output_transform_polars,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+    check_set_output_transform,
+    check_set_output_transform_pandas,
+    check_set_output_transform_polars,
+    check_transformer_get_feature_names_out,
+    check_transformer_get_feature_names_out_pandas,
+    parametrize_with_checks,
+)
+from torch import nn
+
+from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
+from skautoencoder.architectures import Conv, Custom, Dense
+
+
+class Encoder(nn.Linear):
+    def __init__(self, sample_shape: tuple[int, ...], code_size: int) -> None:
+        super().__init__(sample_shape[0], code_size)
+
+
+class Decoder(nn.Linear):
+    def __init__(self, sample_shape: tuple[int, ...], code_size: int) -> None:
+        super().__init__(code_size, sample_shape[0])
+
+
+QUICK: dict[str, Any] = {"max_epochs": 2}
+
+# The defaults themselves, then each architecture and the ways of training that
+# touch validation, batches or the order of rows.
+ESTIMATORS = [
+    AutoencoderTransformer(),
+    ConvAutoencoderTransformer(max_epochs=20),
+    AutoencoderTransformer(
+        architecture=Dense(
+            hidden_layer_sizes=(6,), batch_norm=True, dropout=0.1, tied_weights=False
+        ),
+        **QUICK,
+    ),
+    AutoencoderTransformer(architecture=Dense((6,), tied_weights=True), **QUICK),
+    AutoencoderTransformer(architecture=Conv(channels=(4, 6)), **QUICK),
+    AutoencoderTransformer(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
+    AutoencoderTransformer(sparsity="kl", loss="huber", **QUICK),
+    AutoencoderTransformer(early_stopping=True, optimizer="sgd", **QUICK),
+    AutoencoderTransformer(precision="bfloat16", lr_schedule="constant", **QUICK),
+    ConvAutoencoderTransformer(
+        channels=(4, 8),
+        downsampling="max_pool",
+        upsampling="nearest",
+        residual=True,
+        batch_norm=True,
+        **QUICK,
+    ),
+    ConvAutoencoderTransformer(code_size=None, channels=(4, 8), **QUICK),
+]
+
+# Public checks that check_estimator does not call.
+EXTRA_CHECKS = [
+    check_dataframe_column_names_consistency,
+    check_get_feature_names_out_error,
+    check_global_output_transform_pandas,
+    check_global_set_output_transform_polars,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+    check_set_output_transform,
+    check_set_output_transform_pandas,
+    check_set_output_transform_polars,
+    check_transformer_get_feature_names_out,
+    check_transformer_get_feature_names_out_pandas,
+]
+
+
+# Some checks fit on frames and ask with arrays, or the reverse; scikit-learn warns.
+unnamed = pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+
+
+@unnamed
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@unnamed
+@pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_check_outside_check_estimator(estimator: Any, check: Any) -> None:
+    check(type(estimator).__name__, clone(estimator))
