@@ -74,7 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}:", file=sys.stderr, flush=True)
             benchmark = importlib.import_module(f"benchmarks.{name}")
             rows, runs = benchmark.run(context)
-            print(_report.to_text(benchmark.TITLE, rows), flush=True)
+            warning = _report.crowding(runs)
+            print(_report.to_text(benchmark.TITLE, rows, warning), flush=True)
             n_missed += sum(row.met is False for row in rows)
             if output is not None:
                 rounds = max((len(results) for results in runs.values()), default=0)

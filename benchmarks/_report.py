@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -25,6 +25,9 @@ PACKAGES = (
     "tensorflow-cpu",
     "pyod",
 )
+
+# Cores that others may use before the reader is warned.
+BUSY_CORES = 0.2
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,10 @@ def ratio_row(
         figure = our_value / peer_value
         if peer_over_ours:
             figure = 1 / figure
+    if fields.get("at_most") or fields.get("at_least"):
+        fields["note"] = " ".join(
+            filter(None, [fields.get("note"), _sizes(ours, peer)])
+        )
     return Row(
         what,
         figure,
@@ -134,6 +141,18 @@ def ratio_row(
         peer=spread(peer, key, unit),
         **fields,
     )
+
+
+def _sizes(ours: list[Result], peer: list[Result]) -> str:
+    """A warning when the two networks have different numbers of parameters."""
+    sizes = [
+        {v for r in results for k, v in r.items() if k.endswith("parameters")}
+        for results in (ours, peer)
+    ]
+    if not all(sizes) or sizes[0] == sizes[1]:
+        return ""
+    shown = [", ".join(f"{size:.0f}" for size in sorted(s)) for s in sizes]
+    return f"NOT THE SAME NETWORK: {shown[0]} parameters against {shown[1]}."
 
 
 def figure_row(
@@ -178,7 +197,24 @@ def machine() -> dict[str, str]:
     }
 
 
-def to_text(title: str, rows: Iterable[Row]) -> str:
+def crowding(runs: Mapping[str, list[Result]]) -> str:
+    """A warning when other processes were busy while the cases ran, else ""."""
+    cores = [
+        result["busy_elsewhere"]
+        for results in runs.values()
+        for result in results
+        if "busy_elsewhere" in result
+    ]
+    worst = max(cores, default=0.0)
+    if worst < BUSY_CORES:
+        return ""
+    return (
+        f"Other processes kept up to {worst:.1f} of {os.cpu_count()} cores busy "
+        "meanwhile: these times and their ratios are not to be relied on."
+    )
+
+
+def to_text(title: str, rows: list[Row], warning: str = "") -> str:
     """The table of one benchmark for the terminal."""
     table = [HEADER[:-1], *(row.cells()[:-1] for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
@@ -192,6 +228,7 @@ def to_text(title: str, rows: Iterable[Row]) -> str:
             f"\n{title}",
             *(line.rstrip() for line in lines),
             *(f"  · {note}" for note in notes),
+            *([f"  ! {warning}"] if warning else []),
         ]
     )
 
@@ -209,6 +246,8 @@ def to_rst(measured: Mapping[str, Mapping[str, Any]]) -> str:
                 lines.append(f"   {'* -' if i == 0 else '  -'} {text}".rstrip())
         lines.append("")
         lines += [f"- {note}" for note in dict.fromkeys(r.note for r in rows if r.note)]
+        if entry.get("warning"):
+            lines.append(f"- **{entry['warning']}**")
         where = entry["machine"]
         lines += [
             f"- {where['processor']}; {where['versions']}; {where['date']}; "
@@ -241,6 +280,7 @@ def write(
         "title": title,
         "machine": machine(),
         "repeats": repeats,
+        "warning": crowding(runs),
         "rows": [asdict(row) for row in rows],
         "met": [row.met for row in rows],
         "runs": dict(runs),

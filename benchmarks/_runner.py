@@ -59,8 +59,10 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
     Returns
     -------
     result : dict
-        What the case returned; ``{"missing": name}`` when the contestant is not
-        installed and ``{"failed": message}`` when the case raised an error.
+        What the case returned, and how many cores other processes kept busy
+        meanwhile (``busy_elsewhere``, on Linux); ``{"missing": name}`` when the
+        contestant is not installed and ``{"failed": message}`` when the case
+        raised an error.
     """
     options = {"cache_dir": str(context.cache_dir), "quick": context.quick, **options}
     # The answer travels through a file: some peers print to stdout as they please.
@@ -71,7 +73,7 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
         command += ["--options", json.dumps(options)]
         # TensorFlow's start-up messages are all that this variable changes.
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), _busy_elsewhere()
         try:
             done = subprocess.run(
                 command,
@@ -90,9 +92,28 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
             last_lines = done.stderr.strip().splitlines()[-1:] or ["no message"]
             result = {"failed": f"exit code {done.returncode}: {last_lines[0]}"}
     seconds = time.perf_counter() - started
+    if busy is not None:
+        result["busy_elsewhere"] = (
+            max(0.0, (_busy_elsewhere() or busy) - busy) / seconds
+        )
     state = describe(result)
     print(f"  {module}: {case} {state} [{seconds:.0f} s]", file=sys.stderr, flush=True)
     return result
+
+
+def _busy_elsewhere() -> float | None:
+    """Processor seconds spent so far by all but our workers; None off Linux."""
+    try:
+        import resource  # does not exist on Windows
+
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    except (ImportError, OSError):
+        return None
+    user, nice, system = (int(field) for field in fields[1:4])
+    stolen = int(fields[8]) if len(fields) > 8 else 0
+    all_seconds = (user + nice + system + stolen) / os.sysconf("SC_CLK_TCK")
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return all_seconds - workers.ru_utime - workers.ru_stime
 
 
 def describe(result: Result) -> str:

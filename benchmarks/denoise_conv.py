@@ -40,6 +40,7 @@ def ours(cache_dir: str, quick: bool) -> Result:
         channels=CHANNELS,
         downsampling="max_pool",
         upsampling="nearest",
+        batch_norm=False,
         loss="bce",
         batch_size=BATCH_SIZE,
         max_epochs=EPOCHS,

@@ -59,7 +59,7 @@ def _measure(call: Callable[[], Array]) -> Result:
     output = call()
     extra = _peak_bytes() - before - output.nbytes
     seconds = [timed(call)[0] for _ in range(CALLS)]
-    return {"seconds": median(seconds), "megabytes": extra / 1e6}
+    return {"seconds": median(seconds), "megabytes": max(extra, 0) / 1e6}
 
 
 def ours(cache_dir: str, quick: bool, dtype: str) -> Result:

@@ -7,7 +7,6 @@ Nothing here needs the network: links to scikit-learn's pages are made by
 """
 
 from docutils import nodes
-from sphinx_gallery.sorting import FileNameSortKey
 
 import skautoencoder
 
@@ -32,6 +31,7 @@ default_role = "code"
 # --- API reference ------------------------------------------------------------
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc sections already name the types
 # The class template lists the members; numpydoc must not list them again.
 numpydoc_show_class_members = False
@@ -43,8 +43,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"[/\\]plot_",
     # demo_digits.py is the program behind `make demo`, not a page.
-    "ignore_pattern": r"[/\\](?!plot_)[^/\\]+\.py$",
-    "within_subsection_order": FileNameSortKey,
+    "ignore_pattern": r"(^|[/\\])(?!plot_)[^/\\]+\.py$",
+    "within_subsection_order": "FileNameSortKey",
     "doc_module": ("skautoencoder",),
     "reference_url": {"skautoencoder": None},
     "backreferences_dir": "generated/backreferences",
@@ -58,6 +58,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skautoencoder"
 html_show_sourcelink = False
 html_theme_options = {
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
@@ -71,7 +72,10 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 SCIKIT_LEARN = "https://scikit-learn.org/stable/"
 # Labels of scikit-learn's guide that inherited docstrings refer to.
-LABELS = {"metadata_routing": "metadata_routing.html"}
+LABELS = {
+    "df_output_transform": "modules/df_output_transform.html",
+    "metadata_routing": "metadata_routing.html",
+}
 GALLERY_LABEL = "sphx_glr_auto_examples_"
 
 

@@ -304,8 +304,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
         if self.max_epochs != "auto":
             return int(self.max_epochs)
+        # Enough steps to learn, few enough epochs not to learn by heart.
         n_batches = max(n_rows // batch_size, 1)
-        return int(np.clip(round(5000 / n_batches), 10, 200))
+        most = np.clip(400 / n_batches, 50, 200)
+        return round(np.clip(5000 / n_batches, 10, most))
 
     def _train(self, rows: Array) -> None:
         """Let the net learn from rows in the user's units."""

@@ -67,8 +67,8 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" is as many as make about 5000 steps, between
-        10 and 200.
+        Passes over the data. "auto" is as many as make about 5000 steps, but at
+        least 10, and at most 50 unless these are fewer than 400 steps.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -117,7 +117,7 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Epochs trained.
     n_features_in_ : int
         Number of features of a sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features, if `X` had names that are all strings.
 
     See Also
@@ -281,8 +281,8 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" is as many as make about 5000 steps, between
-        10 and 200.
+        Passes over the data. "auto" is as many as make about 5000 steps, but at
+        least 10, and at most 50 unless these are fewer than 400 steps.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -331,7 +331,7 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Epochs trained.
     n_features_in_ : int
         Number of features of a sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features, if `X` had names that are all strings.
 
     See Also

@@ -208,6 +208,7 @@ class AutoencoderNet(NeuralNet):
             self.module_.load_state_dict(weights)
             self.optimizer_.load_state_dict(optimizer)
             del self.history[n_epochs:]
+            self._set_training(False)
             raise
 
     # ---- what may go wrong -----------------------------------------------------

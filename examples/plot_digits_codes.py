@@ -1,0 +1,130 @@
+"""
+=======================================
+Codes of images, and images from codes
+=======================================
+
+An autoencoder squeezes each image through a code of a few numbers. How much
+survives depends on the size of the code; with a code of two numbers, the codes
+themselves are a picture of the data.
+"""
+
+# %%
+# Digits of 8×8 pixels, in [0, 1]
+# -------------------------------
+#
+# Images go in as they are, of shape (n_samples, height, width). The last third is
+# kept for testing.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from skautoencoder import ConvAutoencoderTransformer
+
+digits = load_digits()
+images = digits.images / 16
+train, test = images[:1200], images[1200:]
+labels = digits.target[1200:]
+
+# %%
+# Training, watched
+# -----------------
+#
+# With ``early_stopping=True`` a tenth of the images is kept out of training; when
+# the loss on them no longer falls, training ends and the best weights come back.
+
+autoencoder = ConvAutoencoderTransformer(
+    code_size=8, channels=(16, 32), early_stopping=True, max_epochs=60, random_state=0
+)
+autoencoder.fit(train)
+
+history = autoencoder.history_
+fig, ax = plt.subplots(layout="constrained")
+ax.plot(history[:, "epoch"], history[:, "train_loss"], label="training")
+ax.plot(history[:, "epoch"], history[:, "valid_loss"], label="validation")
+ax.set(yscale="log", xlabel="epoch", ylabel="mean squared error")
+ax.legend()
+plt.show()
+
+# %%
+# How much survives
+# -----------------
+#
+# ``score`` is the fraction of variance explained, which compares with PCA's. On
+# images that neither has seen:
+
+code_sizes = [2, 4, 8, 16]
+autoencoders = [
+    ConvAutoencoderTransformer(
+        code_size=code_size, channels=(16, 32), max_epochs=40, random_state=0
+    ).fit(train)
+    for code_size in code_sizes
+]
+pcas = [PCA(code_size).fit(train.reshape(-1, 64)) for code_size in code_sizes]
+
+
+def pca_predict(pca, X):
+    rows = X.reshape(len(X), -1)
+    return pca.inverse_transform(pca.transform(rows)).reshape(X.shape)
+
+
+def explained(X, X_predicted):
+    return 1 - np.square(X - X_predicted).sum() / np.square(X - X.mean(axis=0)).sum()
+
+
+fig, ax = plt.subplots(layout="constrained")
+ax.plot(code_sizes, [a.score(test) for a in autoencoders], "o-", label="autoencoder")
+ax.plot(
+    code_sizes, [explained(test, pca_predict(p, test)) for p in pcas], "o-", label="PCA"
+)
+ax.set(xlabel="numbers in a code", ylabel="fraction of variance explained")
+ax.set_xticks(code_sizes)
+ax.legend()
+plt.show()
+
+# %%
+# The same digits, seen through codes of four numbers:
+
+fig, axes = plt.subplots(3, 10, figsize=(10, 3.2), layout="constrained")
+rows = {
+    "original": test[:10],
+    "autoencoder": autoencoders[1].predict(test[:10]),
+    "PCA": pca_predict(pcas[1], test[:10]),
+}
+for row_axes, (title, row) in zip(axes, rows.items(), strict=True):
+    for ax, image in zip(row_axes, row, strict=True):
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[])
+    row_axes[0].set_ylabel(title)
+plt.show()
+
+# %%
+# A picture of the codes
+# ----------------------
+#
+# Codes of two numbers can be drawn. Nobody told either method which digit is which.
+
+fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+pictures = {
+    "autoencoder": autoencoders[0].transform(test),
+    "PCA": pcas[0].transform(test.reshape(-1, 64)),
+}
+for ax, (title, codes) in zip(axes, pictures.items(), strict=True):
+    points = ax.scatter(*codes.T, c=labels, cmap="tab10", s=12)
+    ax.set(title=title, xticks=[], yticks=[])
+fig.colorbar(points, ax=axes, label="digit", ticks=range(10))
+plt.show()
+
+# %%
+# And codes can be turned into images: a walk between two digits, step by step.
+
+start, stop = autoencoders[3].transform(test[[0, 7]])
+steps = np.linspace(0, 1, 10)[:, np.newaxis]
+walk = autoencoders[3].inverse_transform((1 - steps) * start + steps * stop)
+
+fig, axes = plt.subplots(1, 10, figsize=(10, 1.2), layout="constrained")
+for ax, image in zip(axes, walk, strict=True):
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[])
+plt.show()

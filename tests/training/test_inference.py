@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from skautoencoder import AutoencoderTransformer
+from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.training.inference import (
+    DoubleSmallProducts,
+    apply_in_batches,
+    batch_size_for,
+    to_tensor,
+)
+
+N_SAMPLES, N_FEATURES = 1100, 36
+
+# From products small enough for double precision to those that are not; odd
+# widths, because kernels treat the rest of a division differently.
+ARCHITECTURES = {
+    "single": Dense(()),
+    "small": Dense((17, 5), batch_norm=True),
+    "tied": Dense((13,), tied_weights=True),
+    "wide": Dense((700, 150)),
+    "wider": Dense((1031,), activation="relu"),
+    "conv": Conv((5, 7)),
+    "pooled": Conv((8, 16), downsampling="max_pool", upsampling="nearest"),
+    "residual": Conv((6, 6), residual=True, hidden_layer_sizes=(9,)),
+}
+
+
+def some_rows(dtype: Any = np.float64) -> np.ndarray:
+    return np.random.RandomState(0).randn(N_SAMPLES, N_FEATURES).astype(dtype)
+
+
+@pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
+def fitted(request: pytest.FixtureRequest) -> AutoencoderTransformer:
+    return AutoencoderTransformer(
+        7, architecture=ARCHITECTURES[request.param], max_epochs=1, random_state=0
+    ).fit(some_rows()[:64])
+
+
+def outputs(
+    autoencoder: AutoencoderTransformer, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    codes = autoencoder.transform(rows)
+    return {
+        "transform": codes,
+        "inverse_transform": autoencoder.inverse_transform(codes),
+        "predict": autoencoder.predict(rows),
+        "score_samples": autoencoder.score_samples(rows),
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rows_results_are_the_same_bits_whatever_stands_around_it(
+    fitted: AutoencoderTransformer, dtype: Any
+) -> None:
+    rows = some_rows(dtype)
+    whole = outputs(fitted, rows)
+    order = np.random.RandomState(1).permutation(len(rows))
+    for name, permuted in outputs(fitted, rows[order]).items():
+        np.testing.assert_array_equal(permuted, whole[name][order], err_msg=name)
+    for part in (slice(0, 1), slice(7, 10), slice(500, 633), slice(1, None)):
+        for name, piece in outputs(fitted, rows[part]).items():
+            np.testing.assert_array_equal(piece, whole[name][part], err_msg=name)
+
+
+def test_single_rows_are_the_same_bits(fitted: AutoencoderTransformer) -> None:
+    rows = some_rows()
+    whole = outputs(fitted, rows)
+    for i in (0, 3, 100, 1023, 1024, N_SAMPLES - 1):
+        for name, piece in outputs(fitted, rows[i : i + 1]).items():
+            np.testing.assert_array_equal(piece[0], whole[name][i], err_msg=name)
+
+
+def test_equal_rows_have_equal_results(fitted: AutoencoderTransformer) -> None:
+    rows = np.tile(some_rows()[:1], (N_SAMPLES, 1))
+    for name, values in outputs(fitted, rows).items():
+        assert (values == values[:1]).all(), name
+
+
+def test_the_layout_of_the_array_does_not_count(
+    fitted: AutoencoderTransformer,
+) -> None:
+    rows = some_rows()[:40]
+    expected = outputs(fitted, rows)
+    read_only = rows.copy()
+    read_only.flags.writeable = False
+    spread = np.zeros((80, 3 * N_FEATURES))
+    spread[::2, ::3] = rows
+    layouts = {
+        "Fortran": np.asfortranarray(rows),
+        "read-only": read_only,
+        "negative strides": rows[::-1, ::-1].copy()[::-1, ::-1],
+        "strided": spread[::2, ::3],
+        "other byte order": rows.astype(rows.dtype.newbyteorder()),
+        "list": rows.tolist(),
+    }
+    for layout, given in layouts.items():
+        for name, values in outputs(fitted, given).items():
+            np.testing.assert_array_equal(values, expected[name], err_msg=layout)
+
+
+def test_rows_that_are_one_row_repeated_without_memory(
+    fitted: AutoencoderTransformer,
+) -> None:
+    row = some_rows()[0]
+    repeated = fitted.transform(np.broadcast_to(row, (5, N_FEATURES)))
+    np.testing.assert_array_equal(repeated, np.tile(fitted.transform([row]), (5, 1)))
+
+
+def test_results_are_those_of_the_network(fitted: AutoencoderTransformer) -> None:
+    rows = some_rows()
+    network, scaling = fitted.net_.module_, fitted._scaling
+    with torch.no_grad():
+        units = scaling.to_network(rows)
+        codes, answers = network.encode(units).numpy(), network(units).numpy()
+    np.testing.assert_allclose(fitted.transform(rows), codes, atol=1e-5)
+    np.testing.assert_allclose(
+        fitted.predict(rows), answers * scaling.scale + scaling.offset, atol=1e-5
+    )
+
+
+def test_applying_changes_nothing(fitted: AutoencoderTransformer) -> None:
+    rows = some_rows()[:30]
+    rows_before = rows.copy()
+    network = fitted.net_.module_
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    attributes = vars(fitted).copy()
+    outputs(fitted, rows)
+    np.testing.assert_array_equal(rows, rows_before)
+    assert vars(fitted) == attributes
+    assert not network.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_results_belong_to_the_caller(fitted: AutoencoderTransformer) -> None:
+    rows = some_rows()[:5]
+    codes = fitted.transform(rows)
+    expected = codes.copy()
+    codes[:] = 0
+    np.testing.assert_array_equal(fitted.transform(rows), expected)
+
+
+class Product(nn.Linear):
+    """Multiplies without the help of a layer."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return (rows @ self.weight.t() + self.bias).tanh()
+
+
+class Keywords(nn.Linear):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return F.linear(rows, weight=self.weight, bias=self.bias)
+
+
+@pytest.mark.parametrize("kind", [Product, Keywords])
+@pytest.mark.parametrize("code_size", [1, 7])
+def test_custom_modules_with_products_of_their_own(
+    kind: type[nn.Linear], code_size: int
+) -> None:
+    autoencoder = AutoencoderTransformer(
+        architecture=Custom(
+            lambda: kind(N_FEATURES, code_size), lambda: kind(code_size, N_FEATURES)
+        ),
+        max_epochs=1,
+        random_state=0,
+    ).fit(some_rows()[:64])
+    rows = some_rows()
+    whole = outputs(autoencoder, rows)
+    for name, values in outputs(autoencoder, rows[::-1]).items():
+        np.testing.assert_array_equal(values[::-1], whole[name], err_msg=name)
+    for name, values in outputs(autoencoder, rows[5:6]).items():
+        np.testing.assert_array_equal(values, whole[name][5:6], err_msg=name)
+
+
+class TestBatchSize:
+    @pytest.mark.parametrize("work", [1.0, 1e5, 1e7, 1e9, 1e12])
+    @pytest.mark.parametrize("n_numbers", [1, 784, 2**20])
+    def test_it_is_a_power_of_two_within_bounds(
+        self, work: float, n_numbers: int
+    ) -> None:
+        size = batch_size_for(work, n_numbers)
+        assert size in {16, 32, 64, 128, 256, 512, 1024}
+        if size < 1024:  # one more doubling would have been too much
+            assert 2 * size * work > 1e9 or 2 * size * n_numbers > 2**22
+        if size > 16:
+            assert size * work <= 1e9
+            assert size * n_numbers <= 2**22
+
+    def test_small_networks_get_the_largest_batch(self) -> None:
+        assert batch_size_for(1e4, 784) == 1024
+
+
+class TestApplyInBatches:
+    def apply(self, n_samples: int) -> tuple[list[slice], list[int], np.ndarray]:
+        rows = torch.arange(float(n_samples)).reshape(-1, 1)
+        network = nn.Linear(1, 1)
+        seen: list[int] = []
+        parts: list[slice] = []
+        results = np.full(n_samples, np.nan)
+
+        def double(batch: torch.Tensor) -> torch.Tensor:
+            assert torch.is_inference_mode_enabled()
+            seen.append(len(batch))
+            return 2 * batch
+
+        def write(part: slice, result: torch.Tensor) -> None:
+            parts.append(part)
+            results[part] = result[:, 0].numpy()
+
+        apply_in_batches(
+            network,
+            double,
+            lambda part: rows[part],
+            write,
+            n_samples=n_samples,
+            n_features=1,
+            n_numbers=2**16,  # batches of 64
+            work=1.0,
+        )
+        return parts, seen, results
+
+    @pytest.mark.parametrize("n_samples", [1, 63, 64, 65, 200])
+    def test_rows_are_read_and_written_once_in_order(self, n_samples: int) -> None:
+        parts, seen, results = self.apply(n_samples)
+        np.testing.assert_array_equal(results, 2.0 * np.arange(n_samples))
+        assert [p.start for p in parts] == list(range(0, n_samples, 64))
+        assert parts[-1].stop == n_samples
+        assert set(seen) == {64}, "every call sees the same number of rows"
+
+
+class TestDoubleSmallProducts:
+    def test_small_products_are_those_of_double_precision(self) -> None:
+        torch.manual_seed(0)
+        layer, rows = nn.Linear(40, 30), torch.randn(9, 40)
+        with torch.no_grad(), DoubleSmallProducts():
+            result = layer(rows)
+        exact = rows.double() @ layer.weight.double().t() + layer.bias.double()
+        assert torch.equal(result, exact.detach().float())
+
+    def test_without_a_bias(self) -> None:
+        layer, rows = nn.Linear(4, 3, bias=False), torch.randn(2, 4)
+        with torch.no_grad(), DoubleSmallProducts():
+            result = layer(rows)
+        assert result.dtype == torch.float32
+        torch.testing.assert_close(result, rows @ layer.weight.detach().t())
+
+    def test_large_products_are_left_alone(self) -> None:
+        layer, rows = nn.Linear(200, 100), torch.randn(3, 200)
+        with torch.no_grad():
+            expected = layer(rows)
+            with DoubleSmallProducts():
+                assert torch.equal(layer(rows), expected)
+
+
+class TestToTensor:
+    def test_memory_is_shared_where_it_may_be(self) -> None:
+        array = np.arange(6.0).reshape(2, 3)
+        assert to_tensor(array).data_ptr() == array.ctypes.data
+
+    def test_read_only_arrays_are_copied(self) -> None:
+        array = np.arange(6.0)
+        array.flags.writeable = False
+        tensor = to_tensor(array)
+        tensor += 1
+        np.testing.assert_array_equal(array, np.arange(6.0))
+
+    def test_negative_strides_are_understood(self) -> None:
+        array = np.arange(6.0).reshape(2, 3)[::-1, ::-1]
+        np.testing.assert_array_equal(to_tensor(array).numpy(), array)
