@@ -146,15 +146,17 @@ def test_a_fitted_estimator_refuses_samples(
 @pytest.mark.parametrize(
     "shape", [(8, 7), (7, 8), (4, 16), (8, 9), (1, 8, 8), (8, 8, 1)], ids=str
 )
-@pytest.mark.parametrize("method", ["transform", "predict", "score", "partial_fit"])
 def test_samples_of_another_shape_than_in_fit(
-    make: Any, method: str, shape: tuple[int, ...]
+    make: Any, shape: tuple[int, ...]
 ) -> None:
     estimator = make().fit(IMAGES[:30])
     bad = noise(4, *shape)
-    with unchanged(estimator, IMAGES[:4]), pytest.raises(ValueError) as caught:  # noqa: PT011
-        getattr(estimator, method)(bad)
-    assert_says(caught.value, (f"shape {shape}", "(8, 8)", type(estimator).__name__))
+    with unchanged(estimator, IMAGES[:4]):
+        for method in ("transform", "predict", "score", "partial_fit"):
+            with pytest.raises(ValueError) as caught:  # noqa: PT011
+                getattr(estimator, method)(bad)
+            words = (f"shape {shape}", "(8, 8)", type(estimator).__name__)
+            assert_says(caught.value, words)
 
 
 @either
@@ -319,7 +321,9 @@ def assert_parameter_refused(make: Any, name: str, value: Any, **params: Any) ->
         fresh.fit(X)
     # Which parameter, and what came.
     assert name in str(caught.value)
-    shown = getattr(value, "__name__", repr(value))
+    # Of a list of callbacks, the one that is none.
+    came = value[0] if name == "callbacks" and isinstance(value, list) else value
+    shown = getattr(came, "__name__", repr(came))
     assert shown in str(caught.value).replace("np.float64", "")
     assert not hasattr(fresh, "net_")
 
@@ -568,7 +572,7 @@ def test_two_rows_are_too_few_to_validate_on_one_and_normalise_the_other() -> No
     estimator = tiny_dense(
         early_stopping=True, architecture=Dense((4,), batch_norm=True)
     )
-    with pytest.raises(ValueError, match="early_stopping|validation_fraction"):
+    with pytest.raises(ValueError, match="1 rows to train on.*batch_norm=False"):
         estimator.fit(X[:2])
 
 
@@ -839,7 +843,7 @@ def odd_data() -> dict[str, np.ndarray]:
 @either
 def test_odd_data_give_useful_results(make: Any, name: str, dtype: Any) -> None:
     data = odd_data()[name].astype(dtype)
-    max_epochs = 40 if len(data) > 20 else "auto"
+    max_epochs = 80 if len(data) > 20 else "auto"
     if make is tiny_dense:
         estimator = make(2, architecture=Dense((32,)), max_epochs=max_epochs)
     else:

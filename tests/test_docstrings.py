@@ -68,7 +68,7 @@ def torch_module() -> Any:
 def test_docstring(path: str, owner: Any) -> None:
     docstring = validate(path)["docstring"]
     allowed = set(ALLOWED)
-    if docstring.startswith("Return ") and "\n" not in docstring.strip():
+    if docstring.startswith(("Return ", "Apply ")) and "\n" not in docstring.strip():
         allowed |= {"PR01", "RT01"}  # one line that says it all
     found = [
         f"{code}: {message}"

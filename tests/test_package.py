@@ -62,7 +62,7 @@ def test_the_package_is_typed() -> None:
 def test_import_brings_nothing_heavy_and_changes_nothing(tmp_path: Path) -> None:
     code = """
 import random, sys, warnings
-import numpy, pandas, sklearn.utils.estimator_checks, skorch, skorch.callbacks, torch
+import numpy, pandas, sklearn, skorch, skorch.callbacks, torch
 import torch.utils.data, sklearn.model_selection, sklearn.utils._param_validation
 filters = list(warnings.filters)
 threads, dtype = torch.get_num_threads(), torch.get_default_dtype()

@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
+from sklearn.datasets import load_digits
 from sklearn.preprocessing import MinMaxScaler
 
+from skautoencoder import AutoencoderTransformer
 from skautoencoder._samples import (
     Scaling,
     check_samples,
@@ -18,6 +20,7 @@ from skautoencoder._samples import (
     mean_and_spread,
     resolve_sample_shape,
 )
+from skautoencoder.architectures import Dense
 
 
 class Asked(BaseEstimator):
@@ -133,6 +136,20 @@ class TestUnitRange:
         X = np.random.RandomState(0).randn(1000, 30) * 1e3
         assert is_in_unit_range(MinMaxScaler().fit_transform(X))
         assert is_in_unit_range(np.array([[0.0, 1.0000000000000002]]))
+
+
+@pytest.mark.parametrize("unit", [1e-1, 1e-2, 1e-7])
+@pytest.mark.parametrize("shift", [0.0, -0.5])
+def test_the_unit_of_measurement_does_not_decide_what_is_learnt(
+    unit: float, shift: float
+) -> None:
+    # Values from 0 to 0.01 lie in [0, 1] too, but do not fill it.
+    X = load_digits().data[:200] / 16 + shift
+    autoencoder = AutoencoderTransformer(
+        10, architecture=Dense((32,)), max_epochs=40, random_state=0
+    )
+    score = autoencoder.fit(X).score(X)
+    assert autoencoder.fit(X * unit).score(X * unit) > score - 0.15
 
 
 class TestMeanAndSpread:

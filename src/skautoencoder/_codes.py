@@ -29,7 +29,8 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         codes : ndarray of shape (n_samples, code_size)
             Their codes. A row's code does not depend on the rows around it.
         """
-        codes: Array = self._trained.encode(self._check_applied(X))
+        rows = self._check_applied(X)
+        codes: Array = self._trained.encode(rows)
         return codes
 
     def inverse_transform(self: Any, X: ArrayLike) -> Array:
@@ -72,7 +73,8 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 (n_samples, ...)
             What the network makes of them, in the shape that `fit` saw.
         """
-        reconstructions: Array = self._trained.reconstruct(self._check_applied(X))
+        rows = self._check_applied(X)
+        reconstructions: Array = self._trained.reconstruct(rows)
         return reconstructions
 
     def score_samples(self: Any, X: ArrayLike) -> Array:
@@ -90,7 +92,8 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             sample and its reconstruction, whatever `loss` was trained with; in
             squared units of the data. The higher, the better reconstructed.
         """
-        scores: Array = -self._trained.squared_errors(self._check_applied(X))
+        rows = self._check_applied(X)
+        scores: Array = -self._trained.squared_errors(rows)
         return scores
 
     def score(self: Any, X: ArrayLike, y: object = None) -> float:

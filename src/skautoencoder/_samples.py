@@ -115,6 +115,15 @@ def is_in_unit_range(rows: Array) -> bool:
     )
 
 
+def fills_unit_range(rows: Array) -> bool:
+    """Return whether values lie in [0, 1] and make use of it.
+
+    Small numbers of another unit lie there too, and a sigmoid could not tell them
+    from zero.
+    """
+    return is_in_unit_range(rows) and bool(rows.max() - rows.min() >= 0.5)
+
+
 def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     """Return the mean row and the root mean squared distance from it per feature.
 

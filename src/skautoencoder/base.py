@@ -22,6 +22,7 @@ from skautoencoder._samples import (
     Scaling,
     Shape,
     check_samples,
+    fills_unit_range,
     is_in_unit_range,
     mean_and_spread,
     resolve_sample_shape,
@@ -204,9 +205,8 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         """Decide in which units the network sees rows like these."""
         self._output_activation = self._architecture.output_activation
         if self._output_activation == "auto":
-            self._output_activation = (
-                "sigmoid" if is_in_unit_range(rows) else "identity"
-            )
+            bounded = self.loss == "bce" or fills_unit_range(rows)
+            self._output_activation = "sigmoid" if bounded else "identity"
         self._center, self._spread, self._scaling = None, 1.0, Scaling()
         if not self._architecture._standardizes:
             return

@@ -57,7 +57,8 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
-        ``optimizer__weight_decay=1e-4``.
+        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
+        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
     lr : float, default=3e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
@@ -248,8 +249,9 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Activation of the code. "auto" is "identity", and "sigmoid" with
         ``sparsity="kl"``.
     output_activation : {"auto", "identity", "sigmoid"}, default="auto"
-        Activation of the reconstruction. "auto" is "sigmoid" where all training
-        data lie in [0, 1] and "identity" elsewhere.
+        Activation of the reconstruction. "auto" is "sigmoid" where the
+        training data lie in [0, 1] and span at least half of it, or the loss is
+        "bce"; "identity" elsewhere.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width) or (n_features,). Its product is the number of features.
@@ -271,7 +273,8 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
-        ``optimizer__weight_decay=1e-4``.
+        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
+        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
     lr : float, default=3e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"

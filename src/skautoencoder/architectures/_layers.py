@@ -28,8 +28,14 @@ def make_activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def initialize(layer: nn.Module, activation: str = "identity") -> nn.Module:
+def initialize(
+    layer: nn.Module, activation: str = "identity", *, normalized: bool = False
+) -> nn.Module:
     """Draw a layer's first weights to suit the activation that follows it.
+
+    Where batch normalisation follows, the scale of the weights does not reach the
+    signal; it only divides the learning rate. torch's own small weights are kept
+    there: they learn faster.
 
     References
     ----------
@@ -37,6 +43,8 @@ def initialize(layer: nn.Module, activation: str = "identity") -> nn.Module:
     Glorot and Bengio, "Understanding the difficulty of training deep
     feedforward neural networks", AISTATS 2010.
     """
+    if normalized:
+        return layer
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
     if activation in _RELU_LIKE:
@@ -49,9 +57,11 @@ def initialize(layer: nn.Module, activation: str = "identity") -> nn.Module:
     return layer
 
 
-def linear(n_in: int, n_out: int, activation: str = "identity") -> nn.Module:
+def linear(
+    n_in: int, n_out: int, activation: str = "identity", *, normalized: bool = False
+) -> nn.Module:
     """Return an initialised linear layer."""
-    return initialize(nn.Linear(n_in, n_out), activation)
+    return initialize(nn.Linear(n_in, n_out), activation, normalized=normalized)
 
 
 def dense_stack(
@@ -60,7 +70,6 @@ def dense_stack(
     *,
     batch_norm: bool = False,
     dropout: float = 0.0,
-    first: nn.Module | None = None,
 ) -> list[nn.Module]:
     """Return the hidden layers between the sizes of neighbouring layers.
 
@@ -74,13 +83,10 @@ def dense_stack(
         Whether each layer is normalised before its activation.
     dropout : float, default=0.0
         Share of hidden values set to zero in training.
-    first : torch.nn.Module, default=None
-        Stands in place of the first linear layer (tied weights).
     """
     layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-        use_first = i == 0 and first is not None
-        layers.append(first if use_first else linear(n_in, n_out, activation))  # type: ignore[arg-type]
+    for n_in, n_out in pairwise(sizes):
+        layers.append(linear(n_in, n_out, activation, normalized=batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(make_activation(activation))

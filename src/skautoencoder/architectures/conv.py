@@ -19,6 +19,7 @@ from skautoencoder.architectures._layers import (
     ACTIVATIONS,
     dense_stack,
     initialize,
+    linear,
     make_activation,
 )
 from skautoencoder.architectures.dense import check_sizes, code_layers
@@ -65,8 +66,9 @@ class Conv(Architecture):
         Activation of the code. "auto" is "identity", and "sigmoid" where the
         objective needs a code in (0, 1).
     output_activation : {"auto", "identity", "sigmoid"}, default="auto"
-        Activation of the reconstruction. "auto" is "sigmoid" where all training
-        data lie in [0, 1] and "identity" elsewhere.
+        Activation of the reconstruction. "auto" is "sigmoid" where the
+        training data lie in [0, 1] and span at least half of it, or the loss is
+        "bce"; "identity" elsewhere.
 
     See Also
     --------
@@ -155,16 +157,14 @@ class Conv(Architecture):
             sizes.append(((height + 1) // 2, (width + 1) // 2))
 
         map_shape = (self.channels[-1], *sizes[-1])
-        to_code, from_code = self._code_ends(map_shape, code_size, code_activation)
         encoder = nn.Sequential(
             nn.Unflatten(1, image_shape),
             *self._encoder_stages(image_shape[0], n_downsamplings),
             nn.Flatten(),
-            *to_code,
+            *self._map_to_code(map_shape, code_size, code_activation),
         )
         decoder = nn.Sequential(
-            *from_code,
-            nn.Unflatten(1, map_shape),
+            *self._code_to_map(map_shape, code_size),
             *self._decoder_stages(image_shape[0], sizes),
             nn.Flatten(),
         )
@@ -174,25 +174,44 @@ class Conv(Architecture):
         decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return encoder, decoder
 
-    def _code_ends(
+    def _map_is_code(self, code_size: int | None) -> bool:
+        return code_size is None and not len(self.hidden_layer_sizes)
+
+    def _map_to_code(
         self, map_shape: tuple[int, ...], code_size: int | None, code_activation: str
-    ) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Return the layers from the spatial map to the code, and back."""
-        if code_size is None and not self.hidden_layer_sizes:
-            # The map itself is the code; it has the stage's own activation.
+    ) -> list[nn.Module]:
+        if self._map_is_code(code_size):
+            # The map has its stage's activation already.
             if code_activation in ("identity", self.activation):
-                return [], []
-            return [make_activation(code_activation)], []
-        code_size = require_code_size(code_size, self)
+                return []
+            return [make_activation(code_activation)]
         sizes = (n_features_of(map_shape), *self.hidden_layer_sizes)
-        to_code = [
+        return [
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
-            *code_layers(sizes[-1], code_size, code_activation),
+            *code_layers(
+                sizes[-1], require_code_size(code_size, self), code_activation
+            ),
         ]
-        from_code = dense_stack(
-            (code_size, *reversed(sizes)), self.activation, batch_norm=self.batch_norm
-        )
-        return to_code, from_code
+
+    def _code_to_map(
+        self, map_shape: tuple[int, ...], code_size: int | None
+    ) -> list[nn.Module]:
+        unflatten = nn.Unflatten(1, map_shape)
+        if self._map_is_code(code_size):
+            return [unflatten]
+        sizes = (require_code_size(code_size, self), *reversed(self.hidden_layer_sizes))
+        return [
+            *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
+            linear(
+                sizes[-1],
+                n_features_of(map_shape),
+                self.activation,
+                normalized=self.batch_norm,
+            ),
+            unflatten,
+            # By channel, not by pixel, like the stages that follow.
+            *self._normalized_activation(map_shape[0]),
+        ]
 
     def _encoder_stages(
         self, n_image_channels: int, n_downsamplings: int
@@ -247,13 +266,21 @@ class Conv(Architecture):
             padding=(kernel_size - 1) // 2,
             output_padding=kernel_size % 2,
         )
-        return initialize(layer, "identity" if last else self.activation)
+        activation = "identity" if last else self.activation
+        return initialize(layer, activation, normalized=self.batch_norm)
 
     def _stage(self, n_in: int, n_out: int, stride: int) -> list[nn.Module]:
         if self.residual:
             return [ResidualBlock(n_in, n_out, stride, self)]
         return [
-            conv(n_in, n_out, self.kernel_size, stride, self.activation),
+            conv(
+                n_in,
+                n_out,
+                self.kernel_size,
+                stride,
+                self.activation,
+                normalized=self.batch_norm,
+            ),
             *self._normalized_activation(n_out),
         ]
 
@@ -285,6 +312,8 @@ def conv(
     kernel_size: int,
     stride: int = 1,
     activation: str = "identity",
+    *,
+    normalized: bool = False,
 ) -> nn.Module:
     """Return an initialised convolution whose output is the input over stride.
 
@@ -294,7 +323,9 @@ def conv(
     before, after = (kernel_size - 1) // 2, kernel_size // 2
     padding = before if before == after else 0
     layer = initialize(
-        nn.Conv2d(n_in, n_out, kernel_size, stride=stride, padding=padding), activation
+        nn.Conv2d(n_in, n_out, kernel_size, stride=stride, padding=padding),
+        activation,
+        normalized=normalized,
     )
     if before == after:
         return layer
@@ -309,10 +340,10 @@ class ResidualBlock(nn.Module):
         kernel_size, activation = architecture.kernel_size, architecture.activation
         norms = architecture.batch_norm
         self.layers = nn.Sequential(
-            conv(n_in, n_out, kernel_size, stride, activation),
+            conv(n_in, n_out, kernel_size, stride, activation, normalized=norms),
             *([nn.BatchNorm2d(n_out)] if norms else []),
             make_activation(activation),
-            conv(n_out, n_out, kernel_size),
+            conv(n_out, n_out, kernel_size, normalized=norms),
             *([nn.BatchNorm2d(n_out)] if norms else []),
         )
         self.shortcut: nn.Module = nn.Identity()

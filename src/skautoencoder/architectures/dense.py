@@ -40,8 +40,9 @@ class Dense(Architecture):
     code_batch_norm : bool, default=False
         Whether the code is normalised over the batch, after its activation.
     output_activation : {"auto", "identity", "sigmoid"}, default="auto"
-        Activation of the reconstruction. "auto" is "sigmoid" where all training
-        data lie in [0, 1] and "identity" elsewhere.
+        Activation of the reconstruction. "auto" is "sigmoid" where the
+        training data lie in [0, 1] and span at least half of it, or the loss is
+        "bce"; "identity" elsewhere.
     batch_norm : bool, default=False
         Whether hidden layers are normalised over the batch.
     dropout : float in [0, 1), default=0.0

@@ -18,6 +18,21 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+_RESCUE = 0.02
+
+
+def _rescue(logits: Tensor, target: Tensor) -> Tensor:
+    """Return a zero whose gradient leads out of a saturated sigmoid.
+
+    Where a sigmoid is close to 0 or 1 it passes no gradient on, and a network that
+    answers with a black image stays there. Cross-entropy has a gradient there, in
+    proportion to the error; a trace of it is enough. Its minimum is that of the
+    squared error, the mean.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, target.clamp(0, 1))
+    return _RESCUE * (entropy - entropy.detach())
+
+
 def reconstruction_loss(
     loss: str, logits: Tensor, target: Tensor, output_activation: str
 ) -> Tensor:
@@ -49,7 +64,7 @@ def reconstruction_loss(
         if loss == "bce":
             # From the logits: exact where the sigmoid itself rounds to 0 or 1.
             return F.binary_cross_entropy_with_logits(logits, target)
-        return LOSSES[loss](logits.sigmoid(), target)
+        return LOSSES[loss](logits.sigmoid(), target) + _rescue(logits, target)
     if loss == "bce":
         # A module of the user's own may answer with 0, 1 or a little beyond.
         margin = 1e-6

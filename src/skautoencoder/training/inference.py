@@ -17,6 +17,8 @@ from skautoencoder.training.devices import threads_for
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
+# Small networks are those that also train on one thread, with batches like these.
+_USUAL_BATCH = 128
 _WORK_PER_BATCH = 1e9
 _NUMBERS_PER_BATCH = 2**22
 _SMALL_MATRIX = 2**14
@@ -101,7 +103,8 @@ def apply_in_batches(
     batch_size = batch_size_for(work, n_numbers)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     exact = nullcontext() if device.type == "mps" else DoubleSmallProducts()
-    with torch.inference_mode(), threads_for(work * _LARGEST_BATCH), exact:
+    step = 3 * work * _USUAL_BATCH
+    with torch.inference_mode(), threads_for(step), exact:
         for start in range(0, n_samples, batch_size):
             part = slice(start, min(start + batch_size, n_samples))
             rows = read(part)

@@ -186,14 +186,14 @@ class AutoencoderNet(NeuralNet):
 
     def continue_from(self, net: AutoencoderNet) -> None:
         """Take over the weights and the history of another net."""
-        try:
-            self.module_.load_state_dict(net.module_.state_dict())
-        except RuntimeError as error:
+        # Weights of another network might fit by chance: compare the layers.
+        if repr(self.module_) != repr(net.module_):
             raise ValueError(
                 "warm_start=True continues with the network of the fit before, but "
                 "the parameters now describe another one. Set warm_start=False or "
-                f"put them back. ({error})"
-            ) from error
+                f"put them back. Before: {net.module_}. Now: {self.module_}."
+            )
+        self.module_.load_state_dict(net.module_.state_dict())
         self.history = copy.deepcopy(net.history)
 
     @contextmanager
@@ -233,8 +233,9 @@ class AutoencoderNet(NeuralNet):
         """Raise if a nested parameter belongs to nothing."""
         callbacks = [name for name, _ in self.callbacks_]
         for name in self.get_params_for("callbacks"):
-            callback = name.partition("__")[0]
-            if callback not in callbacks:
+            callback, _, of_callback = name.partition("__")
+            # skorch's way to leave a callback out is to set it to None.
+            if of_callback and callback not in callbacks:
                 raise ValueError(
                     f"callbacks__{name} is for a callback called {callback!r}, but "
                     f"there are only {callbacks}."
@@ -253,11 +254,14 @@ class AutoencoderNet(NeuralNet):
             isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
             for layer in self.module_.modules()
         )
-        if normalizes and min(self.batch_size, n_rows) < 2:
+        given = self.get_params_for("iterator_train")
+        batch_size = given.get("batch_size", self.batch_size)
+        if normalizes and min(batch_size, n_rows) < 2:
             raise ValueError(
-                f"With batch_size={self.batch_size} and {n_rows} rows to train on "
-                "there are batches of one row, which batch normalisation cannot "
-                "use. Set batch_size to 2 or more, or batch_norm=False."
+                f"With batch_size={batch_size} and {n_rows} rows to train on there "
+                "are batches of one row, which batch normalisation cannot use. Set "
+                "batch_size to 2 or more, batch_norm=False, or leave more rows to "
+                "train on (early_stopping keeps validation_fraction of them)."
             )
 
     # ---- callbacks -------------------------------------------------------------
@@ -265,17 +269,22 @@ class AutoencoderNet(NeuralNet):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a method of this net and of the callbacks that have one."""
         getattr(self, method_name)(self, **cb_kwargs)
+        stops = False
         for callback in self._listeners(method_name):
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
+            except StopTraining:
+                stops = True
             except KeyboardInterrupt:
-                if isinstance(callback, SkorchEarlyStopping):
-                    raise StopTraining from None
-                raise
+                if not isinstance(callback, SkorchEarlyStopping):
+                    raise
+                stops = True
         if method_name == "on_epoch_end":
             # Batches are of use to callbacks while the epoch runs; kept, they
             # would be stored with every fitted estimator.
             self.history[-1]["batches"].clear()
+        if stops:
+            raise StopTraining
 
     def _listeners(self, method_name: str) -> list[Callback]:
         return [

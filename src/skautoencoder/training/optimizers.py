@@ -20,6 +20,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 
+_ADAM_LIKE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam)
+
 # One pass over all weights instead of several a weight.
 _FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
@@ -60,6 +62,10 @@ def resolve_optimizer(
             f"has {', '.join(allowed)}."
         )
     arguments = dict(given)
+    if kind in _ADAM_LIKE:
+        # A memory of a hundred steps: fits have a few thousand, and torch's
+        # default of a thousand is still warming up in much of them.
+        arguments.setdefault("betas", (0.9, 0.99))
     implementation = {"fused", "foreach", "differentiable", "capturable"}
     has_fused = kind in _FUSED and device.type in ("cpu", "cuda")
     if has_fused and not implementation & set(given):

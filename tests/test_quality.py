@@ -1,0 +1,67 @@
+"""The networks are better than PCA, from any seed, and never collapse."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+from helpers import (
+    BOTH,
+    IMAGES,
+    ROWS,
+    tiny_dense,
+)
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+
+from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
+from skautoencoder.architectures import Dense
+
+either = pytest.mark.parametrize("make", BOTH)
+
+
+@functools.cache
+def pca_held_out(n_components: int) -> float:
+    train, test = ROWS[:1300], ROWS[1300:]
+    pca = PCA(n_components).fit(train)
+    return r2_score(
+        test,
+        pca.inverse_transform(pca.transform(test)),
+        multioutput="variance_weighted",
+    )
+
+
+@pytest.mark.parametrize(("seed", "scale"), [(0, 1), (1, 1), (2, 16), (3, 16)])
+def test_dense_beats_pca_on_images_not_seen(seed: int, scale: int) -> None:
+    estimator = AutoencoderTransformer(8, max_epochs=25, random_state=seed)
+    estimator.fit(scale * ROWS[:1300])
+    assert estimator.score(scale * ROWS[1300:]) > pca_held_out(8) + 0.02
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_conv_beats_pca_on_images_not_seen(seed: int) -> None:
+    estimator = ConvAutoencoderTransformer(
+        8, channels=(16, 32), max_epochs=12, random_state=seed
+    )
+    estimator.fit(IMAGES[:1300])
+    assert estimator.score(IMAGES[1300:]) > pca_held_out(8) + 0.02
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "bce"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@either
+def test_no_choice_collapses(make: Any, loss: str, optimizer: str) -> None:
+    network = (
+        {"architecture": Dense((32,), activation="relu")}
+        if make is tiny_dense
+        else {"channels": (8, 4), "activation": "relu", "batch_norm": False}
+    )
+    lr = 0.5 if optimizer == "sgd" else 1e-2
+    estimator = make(
+        10, loss=loss, optimizer=optimizer, lr=lr, max_epochs=12, **network
+    ).fit(ROWS[:800])
+    # Absolute errors draw to the median, and plain descent is slow.
+    floor = pca_held_out(1) if (loss, optimizer) == ("mse", "adam") else 0.0
+    assert estimator.score(ROWS[1300:]) > floor
+    assert estimator.predict(ROWS[1300:]).std(axis=0).max() > 0.02
