@@ -57,10 +57,12 @@ def test_no_choice_collapses(make: Any, loss: str, optimizer: str) -> None:
         if make is tiny_dense
         else {"channels": (8, 4), "activation": "relu", "batch_norm": False}
     )
-    lr = 0.5 if optimizer == "sgd" else 1e-2
-    estimator = make(
-        10, loss=loss, optimizer=optimizer, lr=lr, max_epochs=12, **network
-    ).fit(ROWS[:800])
+    if optimizer == "sgd":
+        network |= {"lr": 0.5, "optimizer__momentum": 0.9}
+    else:
+        network |= {"lr": 1e-2}
+    estimator = make(10, loss=loss, optimizer=optimizer, max_epochs=12, **network)
+    estimator.fit(ROWS[:800])
     # Absolute errors draw to the median, and plain descent is slow.
     floor = pca_held_out(1) if (loss, optimizer) == ("mse", "adam") else 0.0
     assert estimator.score(ROWS[1300:]) > floor

@@ -114,7 +114,7 @@ def test_a_warm_start_on_samples_of_another_shape(make: Any) -> None:
         # Its weights fit by chance, and would mean something else.
         (tiny_conv, {"sample_shape": (4, 16)}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_warm_start_cannot_change_the_network(
     make: Any, changed: dict[str, Any]

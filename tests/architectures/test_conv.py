@@ -215,9 +215,9 @@ def test_what_a_stage_is_made_of() -> None:
     ]
     assert kinds(network.decoder) == [
         nn.Linear,
-        nn.BatchNorm1d,
-        nn.SiLU,
         nn.Unflatten,
+        nn.BatchNorm2d,
+        nn.SiLU,
         nn.Conv2d,
         nn.BatchNorm2d,
         nn.SiLU,

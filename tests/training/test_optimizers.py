@@ -34,19 +34,28 @@ def test_names_are_torchs_classes(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_the_fused_step_is_picked_where_there_is_one(name: str) -> None:
-    assert resolve_optimizer(name, {}, CPU)[1] == {"fused": True}
+    assert resolve_optimizer(name, {}, CPU)[1].get("fused") is True
     assert "fused" not in resolve_optimizer(name, {}, torch.device("mps"))[1]
 
 
 @pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"adam", "adamw", "sgd"}))
 def test_and_not_where_there_is_none(name: str) -> None:
-    assert resolve_optimizer(name, {}, CPU)[1] == {}
+    assert "fused" not in resolve_optimizer(name, {}, CPU)[1]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam"])
+def test_adam_forgets_within_a_short_fit_unless_told_otherwise(name: str) -> None:
+    assert resolve_optimizer(name, {}, CPU)[1]["betas"] == (0.9, 0.99)
+    given = {"betas": (0.8, 0.9)}
+    assert resolve_optimizer(name, given, CPU)[1]["betas"] == (0.8, 0.9)
+    assert "betas" not in resolve_optimizer("sgd", {}, CPU)[1]
 
 
 @pytest.mark.parametrize("choice", ["fused", "foreach", "differentiable"])
 def test_the_users_choice_of_implementation_counts(choice: str) -> None:
     given = {choice: False}
-    assert resolve_optimizer("adam", given, CPU)[1] == given
+    arguments = resolve_optimizer("adam", given, CPU)[1]
+    assert arguments == {**given, "betas": arguments["betas"]}
 
 
 def test_given_arguments_are_kept_and_not_changed() -> None:

@@ -43,14 +43,13 @@ def initialize(
     Glorot and Bengio, "Understanding the difficulty of training deep
     feedforward neural networks", AISTATS 2010.
     """
-    if normalized:
-        return layer
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
-    if activation in _RELU_LIKE:
-        nn.init.kaiming_normal_(weight, nonlinearity="relu")
-    else:
-        nn.init.xavier_uniform_(weight)
+    if not normalized:
+        if activation in _RELU_LIKE:
+            nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        else:
+            nn.init.xavier_uniform_(weight)
     if bias is not None:
         assert isinstance(bias, Tensor)
         nn.init.zeros_(bias)

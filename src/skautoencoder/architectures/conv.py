@@ -267,7 +267,8 @@ class Conv(Architecture):
             output_padding=kernel_size % 2,
         )
         activation = "identity" if last else self.activation
-        return initialize(layer, activation, normalized=self.batch_norm)
+        normalized = self.batch_norm and not last
+        return initialize(layer, activation, normalized=normalized)
 
     def _stage(self, n_in: int, n_out: int, stride: int) -> list[nn.Module]:
         if self.residual:

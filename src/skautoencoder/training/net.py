@@ -231,11 +231,11 @@ class AutoencoderNet(NeuralNet):
 
     def check_nested(self) -> None:
         """Raise if a nested parameter belongs to nothing."""
-        callbacks = [name for name, _ in self.callbacks_]
+        # Not callbacks_: skorch leaves out those that are set to None.
+        callbacks = [name for name, _ in self._uniquely_named_callbacks()]
         for name in self.get_params_for("callbacks"):
-            callback, _, of_callback = name.partition("__")
-            # skorch's way to leave a callback out is to set it to None.
-            if of_callback and callback not in callbacks:
+            callback = name.partition("__")[0]
+            if callback not in callbacks:
                 raise ValueError(
                     f"callbacks__{name} is for a callback called {callback!r}, but "
                     f"there are only {callbacks}."
