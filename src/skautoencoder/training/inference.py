@@ -19,7 +19,7 @@ _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
 # Small networks are those that also train on one thread, with batches like these.
 _USUAL_BATCH = 128
-_WORK_PER_BATCH = 1e9
+_WORK_PER_BATCH = 2e9
 _NUMBERS_PER_BATCH = 2**22
 _SMALL_MATRIX = 2**14
 
