@@ -436,7 +436,6 @@ def test_a_name_that_is_near_to_nothing_gets_no_suggestion() -> None:
         ({"callbacks__clip__threshold": 1}, ("callbacks__clip",)),
         ({"callbacks__clip": None}, ("callbacks__clip",)),
         ({"callbacks__epoch_timer__unit": "ms"}, ("unit",)),
-        ({"scaler__with_mean": True}, ("scaler__with_mean",)),
     ],
     ids=str,
 )
@@ -454,6 +453,11 @@ def test_nested_parameter_that_does_not_exist(
 def test_conv_has_no_architecture_parameter() -> None:
     with pytest.raises(InvalidParameterError, match="no parameter 'architecture'"):
         ConvAutoencoderTransformer(architecture="dense").fit(X)
+
+
+def test_a_constructor_refuses_an_unknown_name_at_once() -> None:
+    with pytest.raises(InvalidParameterError, match="no parameter 'scaler__with_mean'"):
+        AutoencoderTransformer(scaler__with_mean=True)
 
 
 def test_set_params_refuses_an_unknown_name_at_once() -> None:
@@ -534,7 +538,7 @@ def test_a_sigmoid_output_wants_data_between_0_and_1() -> None:
         tiny_conv,
         X * 2,
         ValueError,
-        "output_activation='sigmoid'",
+        "sigmoid output",
         "[0, 1]",
         "from 0 to 2",
         output_activation="sigmoid",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import (
@@ -36,6 +37,35 @@ class Decoder(nn.Linear):
         super().__init__(code_size, sample_shape[0])
 
 
+class OnImages(AutoencoderTransformer):
+    """Shows scikit-learn's tables to the estimator as images one pixel high.
+
+    scikit-learn has one check for estimators of N-D input; like this, they take all.
+    """
+
+    def _as_images(self, X: Any) -> Any:
+        is_table = isinstance(X, np.ndarray) and X.ndim == 2 and X.size
+        return X.reshape(len(X), 1, -1) if is_table else X
+
+    def fit(self, X: Any, y: Any = None) -> OnImages:
+        return super().fit(self._as_images(X), y)
+
+    def partial_fit(self, X: Any, y: Any = None) -> OnImages:
+        return super().partial_fit(self._as_images(X), y)
+
+    def transform(self, X: Any) -> Any:
+        return super().transform(self._as_images(X))
+
+    def predict(self, X: Any) -> Any:
+        return super().predict(self._as_images(X))
+
+    def score_samples(self, X: Any) -> Any:
+        return super().score_samples(self._as_images(X))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        return super().score(self._as_images(X), y)
+
+
 QUICK: dict[str, Any] = {"max_epochs": 2}
 
 # The defaults themselves, then each architecture and the ways of training that
@@ -64,6 +94,9 @@ ESTIMATORS = [
         **QUICK,
     ),
     ConvAutoencoderTransformer(code_size=None, channels=(4, 8), **QUICK),
+    AutoencoderTransformer(sparsity="l1", verbose=1, **QUICK),
+    OnImages(architecture=Conv(channels=(4, 6)), **QUICK),
+    OnImages(architecture=Dense((6,)), **QUICK),
 ]
 
 # Public checks that check_estimator does not call.
@@ -94,6 +127,11 @@ def test_scikit_learn_check(estimator: Any, check: Any) -> None:
 
 @unnamed
 @pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+@pytest.mark.parametrize(
+    "estimator",
+    # Frames have no N-D form.
+    [estimator for estimator in ESTIMATORS if not isinstance(estimator, OnImages)],
+    ids=str,
+)
 def test_check_outside_check_estimator(estimator: Any, check: Any) -> None:
     check(type(estimator).__name__, clone(estimator))

@@ -28,13 +28,25 @@ class NestedParametersMixin(BaseEstimator):
     def _set_nested_params(self, nested: dict[str, Any]) -> None:
         """Store what a constructor collected in ``**nested``.
 
-        Like all parameters, they are judged in `fit`.
+        Names are judged here, values in `fit`.
         """
         for name, value in nested.items():
             if self._is_nested(name):
                 setattr(self, name, value)
+            elif name == "nested":
+                # scikit-learn's checks pass every name of the signature, also that
+                # of the catch-all, and want no error before `fit`.
+                self._unknown_params = {name: value}
             else:
-                self._unknown_params = {**self._unknown(), name: value}
+                raise InvalidParameterError(self._unknown_message(name))
+
+    def _unknown_message(self, name: str) -> str:
+        known = [*self._get_param_names(), *(f"{p}__" for p in self._prefixes())]
+        message = f"{type(self).__name__} has no parameter {name!r}."
+        prefix, delimiter, _ = name.partition("__")
+        return message + (
+            did_you_mean(name, known) or did_you_mean(prefix + delimiter, known)
+        )
 
     def _unknown(self) -> dict[str, Any]:
         """Return what was given to the constructor and is no parameter."""
@@ -101,6 +113,10 @@ class NestedParametersMixin(BaseEstimator):
             and not (has_own and name.startswith("architecture__"))
         }
         nested |= {k: v for k, v in params.items() if k in self._unknown()}
+        for name in params.keys() - nested.keys():
+            # What was given beside an object yields to what the object is told.
+            if self._is_nested(name):
+                self.__dict__.pop(name, None)
         self._set_nested_params(nested)
         super().set_params(**{k: v for k, v in params.items() if k not in nested})
         return self
@@ -108,11 +124,7 @@ class NestedParametersMixin(BaseEstimator):
     def _validate_params(self) -> None:
         """Check the parameters and, for a misspelt one, name the near one."""
         for name in self._unknown():
-            known = [*self._get_param_names(), *(f"{p}__" for p in self._prefixes())]
-            raise InvalidParameterError(
-                f"{type(self).__name__} has no parameter {name!r}."
-                + did_you_mean(name, known)
-            )
+            raise InvalidParameterError(self._unknown_message(name))
         for name, value in self.get_params(deep=False).items():
             # To Python, and so to scikit-learn, True is the integer 1.
             if isinstance(value, bool) and self._wants_integer(name):
@@ -143,9 +155,28 @@ class NestedParametersMixin(BaseEstimator):
         return choices
 
 
+# What other libraries call it.
+_ALIASES = {
+    "binary_crossentropy": "bce",
+    "cross_entropy": "bce",
+    "encoding_dim": "code_size",
+    "epochs": "max_epochs",
+    "l2": "mse",
+    "latent_dim": "code_size",
+    "learning_rate": "lr",
+    "mae": "l1",
+    "max_iter": "max_epochs",
+    "n_components": "code_size",
+}
+
+
 def did_you_mean(name: object, known: list[str]) -> str:
     """Return a sentence with the known name that is nearest, if one is near."""
     if not isinstance(name, str):
         return ""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    lowered = name.lower()
+    near = [k for k in known if sorted(k) == sorted(lowered)]
+    near += [k for k in known if k == _ALIASES.get(lowered)]
+    near += [k for k in known if len(k) > 2 and lowered.startswith(k)]
+    near += difflib.get_close_matches(lowered, known, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

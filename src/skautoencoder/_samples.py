@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -76,9 +77,9 @@ def _check_data_shape(estimator: Any, data_shape: Shape) -> None:
     if data_shape not in expected:
         wanted = " or ".join(map(str, sorted(expected, key=len)))
         raise ValueError(
-            f"X has samples of shape {data_shape}, but "
-            f"{type(estimator).__name__} is expecting samples of shape {wanted}, "
-            "as seen in fit."
+            f"X has {math.prod(data_shape)} features, but {type(estimator).__name__} "
+            f"is expecting {estimator.n_features_in_} features as input: samples of "
+            f"shape {data_shape} instead of {wanted}, as seen in fit."
         )
 
 
@@ -108,11 +109,9 @@ def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
     return tuple(int(n) for n in shape)
 
 
-def is_in_unit_range(rows: Array) -> bool:
-    """Return whether all values lie in [0, 1]."""
-    return bool(
-        rows.min() >= -_UNIT_RANGE_MARGIN and rows.max() <= 1 + _UNIT_RANGE_MARGIN
-    )
+def is_in_unit_range(rows: Array, margin: float = _UNIT_RANGE_MARGIN) -> bool:
+    """Return whether all values lie in [0, 1], up to a margin."""
+    return bool(rows.min() >= -margin and rows.max() <= 1 + margin)
 
 
 def fills_unit_range(rows: Array) -> bool:
@@ -138,6 +137,11 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
             for part in parts
         )
     spread = float(np.sqrt(variance / rows.size))
+    if not np.isfinite(spread):
+        raise ValueError(
+            "X has values so large that their squares overflow. Scale the data, for "
+            "example with StandardScaler."
+        )
     # Below the rounding of the mean there is nothing but noise to be blown up.
     rounding = 1e-12 * float(mean.abs().max())
     return mean.numpy(), spread if spread > rounding else 1.0

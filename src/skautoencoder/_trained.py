@@ -70,11 +70,12 @@ class TrainedNetwork:
         unit = self.scaling.scale**2
 
         def error(batch: Tensor) -> Tensor:
-            difference: Tensor = self.network(batch) - batch
-            return difference.double().square_().mean(dim=1)
+            # In double precision on the CPU: not every accelerator has it.
+            difference = (self.network(batch) - batch).cpu().double()
+            return difference.square_().mean(dim=1)
 
         def write(part: slice, result: Tensor) -> None:
-            errors[part] = result.cpu().numpy() * unit
+            errors[part] = result.numpy() * unit
 
         self._apply(error, rows, write)
         return errors

@@ -146,7 +146,8 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
         The first call decides on the units of the network: let its part be like
         the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
-        no rows are kept out for early stopping.
+        no rows are kept out for early stopping. Parameters of training that are
+        changed between calls take effect in the next `fit`.
 
         Parameters
         ----------
@@ -162,15 +163,18 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         """
         with self._unchanged_on_error():
             first = not hasattr(self, "net_")
-            rows, data_shape = check_samples(self, X, reset=first, ensure_min_samples=2)
+            rows, data_shape = check_samples(
+                self, X, reset=first, ensure_min_samples=2 if first else 1
+            )
             if first:
                 self._set_architecture(data_shape)
                 self._set_units(rows)
                 self._start_net(len(rows), None)
-            self.net_.set_params(
-                lr_schedule="constant", max_epochs=1, validation_fraction=None
-            )
+            self.net_.check_batch_size(len(rows))
             with self.net_.restored_on_error():
+                self.net_.set_params(
+                    lr_schedule="constant", max_epochs=1, validation_fraction=None
+                )
                 self._train(rows)
         return self
 
@@ -218,24 +222,44 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _check_range(self, rows: Array) -> None:
         """Raise if the loss or the output cannot do what the data ask for."""
-        asked = self._architecture.output_activation
-        own = self._architecture._standardizes
-        if self.loss == "bce" and asked == "identity" and own:
-            raise ValueError(
-                "loss='bce' needs output_activation='sigmoid' or 'auto', got "
-                "'identity'."
-            )
-        if self.loss == "bce":
-            bounded = "loss='bce'"
-        elif asked == "sigmoid":
-            bounded = "output_activation='sigmoid'"
+        if self._output_activation == "sigmoid":
+            asked = self._architecture.output_activation == "sigmoid"
+            # Later rows may lie a little outside of what the first ones filled.
+            margin = {} if asked or self.loss == "bce" else {"margin": 0.5}
+            what = "loss='bce'" if self.loss == "bce" else "A sigmoid output"
+        elif self.loss == "bce":
+            if self._architecture._standardizes:
+                raise ValueError(
+                    "loss='bce' needs output_activation='sigmoid' or 'auto', but the "
+                    "network's is 'identity'."
+                )
+            margin, what = {}, "loss='bce'"
         else:
             return
-        if not is_in_unit_range(rows):
+        if not is_in_unit_range(rows, **margin):
             raise ValueError(
-                f"{bounded} needs data in [0, 1], but X goes from {rows.min():.6g} to "
+                f"{what} needs data in [0, 1], but X goes from {rows.min():.6g} to "
                 f"{rows.max():.6g}. Put a MinMaxScaler(clip=True) in front (or divide "
-                "pixels by 255), or use loss='mse' with output_activation='auto'."
+                "pixels by 255), or use loss='mse' and leave the architecture's "
+                "output_activation alone."
+            )
+
+    def _check_network(self, rows: Array) -> None:
+        """Raise if the network answers with what the objective cannot use."""
+        network = self.net_.module_
+        sample = self._scaling.to_network(rows[:64]).to(self.net_.device)
+        with evaluating(network):
+            codes = network.encode(sample)
+            outputs = network.decode(codes)
+        if self.sparsity == "kl" and not is_in_unit_range(codes.cpu().numpy()):
+            raise ValueError(
+                "sparsity='kl' needs codes in [0, 1]. Leave code_activation at 'auto' "
+                "or set it to 'sigmoid'; let an encoder of your own end in a sigmoid."
+            )
+        if self.loss == "bce" and not is_in_unit_range(outputs.cpu().numpy()):
+            raise ValueError(
+                "loss='bce' needs reconstructions in [0, 1]. Let the decoder of Custom "
+                "end in a sigmoid, or set its output_activation='sigmoid'."
             )
 
     def _start_net(self, n_samples: int, validation_fraction: float | None) -> None:
@@ -246,7 +270,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             self.optimizer, self._nested_params("optimizer"), device
         )
         n_rows = n_training_rows(n_samples, validation_fraction)
-        batch_size = min(self._resolve_batch_size(n_rows), n_rows)
+        batch_size = self._resolve_batch_size(n_rows)
         callbacks = copy_callbacks(self.callbacks)
         if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
@@ -282,12 +306,13 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         with isolated_randomness(seed, device):
             net.initialize()
         net.check_nested()
+        net.check_callbacks()
         net.check_batch_size(n_rows)
         n_features = math.prod(self.sample_shape_)
         self._work = work_per_sample(net.module_, n_features)
         # Forward, and twice that to come back.
         net.compute_dtype = resolve_precision(
-            self.precision, device, 3 * self._work * batch_size
+            self.precision, device, 3 * self._work * min(batch_size, n_rows)
         )
         self.code_size_ = code_size_of(net.module_, n_features)
         self.net_ = net
@@ -312,6 +337,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     def _train(self, rows: Array) -> None:
         """Let the net learn from rows in the user's units."""
         self._check_range(rows)
+        self._check_network(rows)
         net = self.net_
         device = torch.device(net.device)
         data = Rows(self._scaling.to_network_in_parts(rows))
@@ -364,9 +390,18 @@ def looks_like_image(sample_shape: Shape) -> bool:
 
 def code_size_of(network: Network, n_features: int) -> int:
     """Return how many numbers a network makes of a row."""
-    was_training = network.training
     device = next((p.device for p in network.parameters()), None)
-    with torch.no_grad():
-        code = network.eval().encode(torch.zeros(1, n_features, device=device))
-    network.train(was_training)
-    return code.shape[1]
+    with evaluating(network):
+        return network.encode(torch.zeros(1, n_features, device=device)).shape[1]
+
+
+@contextmanager
+def evaluating(network: torch.nn.Module) -> Iterator[None]:
+    """Ask a network within the block, without gradients and without a trace."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)

@@ -69,7 +69,8 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         number of samples.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 5000 steps, but at
-        least 10, and at most 50 unless these are fewer than 400 steps.
+        least 10; and at most 50, or with fewer than 8 batches an epoch as many as
+        make 400 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -90,8 +91,8 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Type of the matrix products in training. "auto" is bfloat16 for large
-        networks on hardware that is faster with it. Results are always computed
-        in float32.
+        networks on hardware that is faster with it. Results are computed in
+        float32.
     verbose : int, default=0
         1 shows a progress bar for each epoch, 2 prints the losses too.
     random_state : int, RandomState instance or None, default=None
@@ -285,7 +286,8 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         number of samples.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 5000 steps, but at
-        least 10, and at most 50 unless these are fewer than 400 steps.
+        least 10; and at most 50, or with fewer than 8 batches an epoch as many as
+        make 400 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -306,8 +308,8 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         CPU.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Type of the matrix products in training. "auto" is bfloat16 for large
-        networks on hardware that is faster with it. Results are always computed
-        in float32.
+        networks on hardware that is faster with it. Results are computed in
+        float32.
     verbose : int, default=0
         1 shows a progress bar for each epoch, 2 prints the losses too.
     random_state : int, RandomState instance or None, default=None

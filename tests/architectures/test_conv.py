@@ -44,12 +44,14 @@ def test_every_size_comes_back_and_maps_are_halved_rounding_up(
     n_channels: int, height: int, width: int, n_downsamplings: int | None, **params: Any
 ) -> None:
     n_stages = len(params["channels"])
+    if n_downsamplings is not None:
+        n_downsamplings = min(n_downsamplings, n_stages)
     network = Conv(n_downsamplings=n_downsamplings, **params).build(
         (n_channels, height, width), None
     )
     rows = torch.rand(2, n_channels * height * width)
     codes = network.encode(rows)
-    times = n_stages if n_downsamplings is None else min(n_downsamplings, n_stages)
+    times = n_stages if n_downsamplings is None else n_downsamplings
     n_pixels = halved(height, times) * halved(width, times)
     assert codes.shape == (2, params["channels"][-1] * n_pixels)
     assert network.decode(codes).shape == rows.shape
@@ -274,6 +276,7 @@ def test_gradients_reach_every_weight() -> None:
         ({"kernel_size": 0}, "kernel_size"),
         ({"kernel_size": 3.0}, "kernel_size"),
         ({"n_downsamplings": -1}, "n_downsamplings"),
+        ({"n_downsamplings": 9}, "n_downsamplings"),
         ({"upsampling_kernel_size": 1}, "upsampling_kernel_size"),
         ({"downsampling": "avg_pool"}, "downsampling"),
         ({"upsampling": "bilinear"}, "upsampling"),

@@ -189,9 +189,9 @@ class TestBatchSize:
         size = batch_size_for(work, n_numbers)
         assert size in {16, 32, 64, 128, 256, 512, 1024}
         if size < 1024:  # one more doubling would have been too much
-            assert 2 * size * work > 1e9 or 2 * size * n_numbers > 2**22
+            assert 2 * size * work > 2e9 or 2 * size * n_numbers > 2**22
         if size > 16:
-            assert size * work <= 1e9
+            assert size * work <= 2e9
             assert size * n_numbers <= 2**22
 
     def test_small_networks_get_the_largest_batch(self) -> None:

@@ -29,7 +29,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     # of the user's own sees the data as they are.
     _standardizes = True
 
-    output_activation: str
+    #: What follows the decoder; "auto" lets the data decide.
+    output_activation: str = "auto"
 
     def build(
         self,

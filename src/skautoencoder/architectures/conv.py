@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 from numbers import Integral
 
@@ -33,7 +34,7 @@ class Conv(Architecture):
     Each stage of the encoder is a convolution (or a residual block) that halves
     the image, rounding up; each stage of the decoder doubles it again and cuts
     it to the size that the encoder had there, so that every height and width
-    works.
+    works. Stages that do not halve have no counterpart in the decoder.
 
     Parameters
     ----------
@@ -143,20 +144,30 @@ class Conv(Architecture):
         super().check()
         check_sizes("channels", self.channels)
         check_sizes("hidden_layer_sizes", self.hidden_layer_sizes, allow_empty=True)
+        if (self.n_downsamplings or 0) > len(self.channels):
+            raise ValueError(
+                f"n_downsamplings={self.n_downsamplings} is more than the "
+                f"{len(self.channels)} stages of channels={self.channels!r}."
+            )
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        # A grid search may hand over numpy's integers, which torch refuses.
+        return tuple(int(n) for n in self.channels)
 
     def _build_encoder_decoder(
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         image_shape = as_image_shape(sample_shape)
-        n_downsamplings = len(self.channels)
-        if self.n_downsamplings is not None:
-            n_downsamplings = min(self.n_downsamplings, n_downsamplings)
+        n_downsamplings = self.n_downsamplings
+        if n_downsamplings is None:
+            n_downsamplings = len(self._channels)
         sizes = [image_shape[1:]]
         for _ in range(n_downsamplings):
             height, width = sizes[-1]
             sizes.append(((height + 1) // 2, (width + 1) // 2))
 
-        map_shape = (self.channels[-1], *sizes[-1])
+        map_shape = (self._channels[-1], *sizes[-1])
         encoder = nn.Sequential(
             nn.Unflatten(1, image_shape),
             *self._encoder_stages(image_shape[0], n_downsamplings),
@@ -217,7 +228,9 @@ class Conv(Architecture):
         self, n_image_channels: int, n_downsamplings: int
     ) -> list[nn.Module]:
         stages: list[nn.Module] = []
-        for i, (n_in, n_out) in enumerate(pairwise((n_image_channels, *self.channels))):
+        for i, (n_in, n_out) in enumerate(
+            pairwise((n_image_channels, *self._channels))
+        ):
             halves = i < n_downsamplings
             stride = 2 if halves and self.downsampling == "stride" else 1
             stages += self._stage(n_in, n_out, stride)
@@ -231,8 +244,8 @@ class Conv(Architecture):
         if self.upsampling == "nearest" or len(sizes) == 1:
             return self._nearest_stages(n_image_channels, sizes)
         stages: list[nn.Module] = []
-        n_in = self.channels[-1]
-        outputs = [n_image_channels, *self.channels[: len(sizes) - 2]]
+        n_in = self._channels[-1]
+        outputs = [n_image_channels, *self._channels[: len(sizes) - 2]]
         for level in reversed(range(len(outputs))):
             n_out, last = outputs[level], level == 0
             if self.residual:
@@ -247,9 +260,11 @@ class Conv(Architecture):
         self, n_image_channels: int, sizes: list[Size]
     ) -> list[nn.Module]:
         stages: list[nn.Module] = []
-        n_in = self.channels[-1]
+        n_in = self._channels[-1]
         for n_out, size in zip(
-            reversed(self.channels[: len(sizes) - 1]), reversed(sizes[:-1]), strict=True
+            reversed(self._channels[: len(sizes) - 1]),
+            reversed(sizes[:-1]),
+            strict=True,
         ):
             stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
             n_in = n_out
@@ -294,6 +309,13 @@ def as_image_shape(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return a sample shape as (n_channels, height, width)."""
     if len(sample_shape) == 3:
         n_channels, height, width = sample_shape
+        if width in (1, 3, 4) and min(n_channels, height) > 4:
+            warnings.warn(
+                f"Samples of shape {sample_shape} are taken for {n_channels} channels "
+                f"of {height}×{width} pixels. If the channels come last, put them "
+                "first with X.transpose(0, 3, 1, 2).",
+                stacklevel=2,
+            )
         return n_channels, height, width
     if len(sample_shape) == 2:
         return 1, *sample_shape

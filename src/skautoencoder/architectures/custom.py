@@ -41,6 +41,9 @@ class Custom(Architecture):
     -----
     The modules see the data as they are, neither centred nor scaled.
 
+    Modules, unlike callables, have the size of their code built in: `code_size` does
+    not reach them, and searching over it changes nothing.
+
     A code may have any shape: outside it is a row of ``code_size_`` numbers, and
     the decoder is given the shape that the encoder returned.
 
@@ -116,6 +119,11 @@ def _make_module(
     wanted: Mapping[str, Any] = {}
     with suppress(ValueError):  # some callables written in C have no signature
         wanted = inspect.signature(module).parameters
+    if "code_size" in wanted and known["code_size"] is None:
+        raise ValueError(
+            f"The {name} of Custom asks for code_size, which is None. Give the number "
+            "of values in the code, such as code_size=10."
+        )
     made = module(**{key: value for key, value in known.items() if key in wanted})
     if not isinstance(made, nn.Module):
         raise TypeError(
@@ -131,7 +139,7 @@ def _probe(module: nn.Module, shape: tuple[int, ...], name: str) -> Tensor:
     with torch.no_grad():
         try:
             outputs = probe(torch.zeros(2, *shape))
-        except RuntimeError as error:
+        except Exception as error:  # whatever a module of the user's own raises
             raise ValueError(
                 f"The {name} of Custom does not accept inputs of shape "
                 f"(n_samples, {', '.join(map(str, shape))}): {error}"

@@ -184,15 +184,14 @@ class DenseEncoder(nn.Module):
 class TiedDecoder(nn.Module):
     """A decoder that borrows the encoder's matrices, transposed.
 
-    The matrices are read from the encoder at each call and are not this
-    module's own: formats that refuse tensors with two owners can store it.
+    The matrices are read from the encoder at each call and are not parameters of
+    this module: formats that refuse tensors with two owners can store it.
     """
 
     def __init__(self, encoder: DenseEncoder, activation: str) -> None:
         super().__init__()
         matrices = [m for m in encoder.layers if isinstance(m, nn.Linear)]
-        # A tuple is invisible to nn.Module, which would register a list's
-        # modules a second time only if it were a ModuleList.
+        # In a tuple, where nn.Module does not look for modules of its own.
         self._matrices = tuple(reversed(matrices))
         self.activation = make_activation(activation)
         self.biases = nn.ParameterList(

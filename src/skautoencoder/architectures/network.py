@@ -56,6 +56,10 @@ class Network(nn.Module):
         self.register_buffer("center", center)
         self.register_buffer("output_offset", logits)
 
+    def extra_repr(self) -> str:
+        """Return what the printed modules do not say."""
+        return f"output_activation={self.output_activation!r}"
+
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of `rows`."""
         if self.center is not None:

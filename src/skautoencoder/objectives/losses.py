@@ -17,20 +17,9 @@ LOSSES: dict[str, Loss] = {
     "bce": F.binary_cross_entropy,
 }
 
-
+# Small enough not to be seen in what is learnt, large enough to win over a saturated
+# sigmoid's gradient; from 0.01 to 0.05 no reference network collapses.
 _RESCUE = 0.02
-
-
-def _rescue(logits: Tensor, target: Tensor) -> Tensor:
-    """Return a zero whose gradient leads out of a saturated sigmoid.
-
-    Where a sigmoid is close to 0 or 1 it passes no gradient on, and a network that
-    answers with a black image stays there. Cross-entropy has a gradient there, in
-    proportion to the error; a trace of it is enough. Its minimum is that of the
-    squared error, the mean.
-    """
-    entropy = F.binary_cross_entropy_with_logits(logits, target.clamp(0, 1))
-    return _RESCUE * (entropy - entropy.detach())
 
 
 def reconstruction_loss(
@@ -55,6 +44,14 @@ def reconstruction_loss(
     loss : Tensor of shape ()
         The mean loss.
 
+    Notes
+    -----
+    Where a sigmoid is close to 0 or 1 it passes no gradient on, and a network that
+    answers with a black image would stay there. So the gradient of every loss of a
+    sigmoid, not its value, has 2 % of the cross-entropy's added, which does not
+    vanish there. Its minimum is the mean, like that of the squared error; the
+    minimum of the absolute error, the median, is moved a little.
+
     References
     ----------
     Huber, "Robust estimation of a location parameter", Annals of Mathematical
@@ -66,7 +63,13 @@ def reconstruction_loss(
             return F.binary_cross_entropy_with_logits(logits, target)
         return LOSSES[loss](logits.sigmoid(), target) + _rescue(logits, target)
     if loss == "bce":
-        # A module of the user's own may answer with 0, 1 or a little beyond.
+        # A module of the user's own may answer with exactly 0 or 1.
         margin = 1e-6
         logits = logits.clamp(margin, 1 - margin)
     return LOSSES[loss](logits, target)
+
+
+def _rescue(logits: Tensor, target: Tensor) -> Tensor:
+    """Return a zero whose gradient leads out of a saturated sigmoid."""
+    entropy = F.binary_cross_entropy_with_logits(logits, target.clamp(0, 1))
+    return _RESCUE * (entropy - entropy.detach())

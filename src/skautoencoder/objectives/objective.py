@@ -70,12 +70,14 @@ class Objective(nn.Module):
         """
         codes = network.encode(rows)
         logits = network.decode_logits(codes)
+        # Sums of reduced precision would have lost what a penalty is about.
+        codes = codes.float()
         objective = reconstruction_loss(
             self.loss, logits, target, network.output_activation
         )
         if self.sparsity == "l1":
             objective = objective + self.sparsity_weight * l1_sparsity(codes)
         elif self.sparsity == "kl":
-            penalty = kl_sparsity(codes.float(), self.sparsity_target)
+            penalty = kl_sparsity(codes, self.sparsity_target)
             objective = objective + self.sparsity_weight * penalty
         return objective

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring
 
 
 def copy_callbacks(callbacks: Any) -> list[Any]:
@@ -31,5 +31,12 @@ def copy_callbacks(callbacks: Any) -> list[Any]:
                 "callbacks must hold skorch callbacks or pairs of a name and a "
                 f"callback, got {item!r}. Derive your class from "
                 "skorch.callbacks.Callback."
+            )
+        kind = callback if is_class else type(callback)
+        if issubclass(kind, EpochScoring | BatchScoring):
+            raise TypeError(
+                f"callbacks cannot hold {kind.__name__}: it scores predictions of "
+                "skorch's own loop. The losses are in history_; for other scores, "
+                "call score after fit or in cross-validation."
             )
     return list(copy.deepcopy(callbacks) or [])

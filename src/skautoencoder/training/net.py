@@ -7,11 +7,18 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import zip_longest
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog, ProgressBar
+from skorch.callbacks import (
+    Callback,
+    EpochTimer,
+    LRScheduler,
+    PrintLog,
+    ProgressBar,
+)
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
@@ -98,7 +105,8 @@ class AutoencoderNet(NeuralNet):
         # Counters of this call, from which the schedule knows how far it is.
         self._n_steps, self._step = 0, 0
         for group in self.optimizer_.param_groups:
-            group.setdefault("initial_lr", group["lr"])
+            # A call before may have left it at the end of its schedule.
+            group["lr"] = group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         with suppress(StopTraining):
             self.fit_loop(X, y, **fit_params)
@@ -134,7 +142,10 @@ class AutoencoderNet(NeuralNet):
         weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
         # The one place in an epoch where the processor waits for the device.
         loss = float(torch.stack(losses).float().cpu() @ weights)
-        self.history.record(f"{prefix}_loss", loss)
+        name = f"{prefix}_loss"
+        lowest = min((row[name] for row in self.history if name in row), default=None)
+        self.history.record(f"{name}_best", lowest is None or loss < lowest)
+        self.history.record(name, loss)
         self.history.record(f"{prefix}_batch_count", len(losses))
         if training:
             self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
@@ -142,10 +153,12 @@ class AutoencoderNet(NeuralNet):
 
     def train_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Take one step of the optimizer; return its loss, still on the device."""
-        factor = learning_rate_factor(self.lr_schedule, self._step / self._n_steps)
-        for group in self.optimizer_.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        self._step += 1
+        # A constant rate is left alone: callbacks may be changing it.
+        if self.lr_schedule != "constant":
+            factor = learning_rate_factor(self.lr_schedule, self._step / self._n_steps)
+            for group in self.optimizer_.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            self._step += 1
 
         def closure() -> Tensor:
             self.optimizer_.zero_grad()
@@ -188,10 +201,14 @@ class AutoencoderNet(NeuralNet):
         """Take over the weights and the history of another net."""
         # Weights of another network might fit by chance: compare the layers.
         if repr(self.module_) != repr(net.module_):
+            pairs = zip_longest(
+                repr(net.module_).splitlines(), repr(self.module_).splitlines()
+            )
+            before, now = next((b, n) for b, n in pairs if b != n)
             raise ValueError(
                 "warm_start=True continues with the network of the fit before, but "
                 "the parameters now describe another one. Set warm_start=False or "
-                f"put them back. Before: {net.module_}. Now: {self.module_}."
+                f"put them back. First difference: {before}, now {now}."
             )
         self.module_.load_state_dict(net.module_.state_dict())
         self.history = copy.deepcopy(net.history)
@@ -202,9 +219,13 @@ class AutoencoderNet(NeuralNet):
         weights = copy.deepcopy(self.module_.state_dict())
         optimizer = copy.deepcopy(self.optimizer_.state_dict())
         n_epochs = len(self.history)
+        names = ("lr_schedule", "max_epochs", "validation_fraction")
+        parameters = {name: getattr(self, name) for name in names}
         try:
             yield
         except BaseException:
+            for name, value in parameters.items():
+                setattr(self, name, value)
             self.module_.load_state_dict(weights)
             self.optimizer_.load_state_dict(optimizer)
             del self.history[n_epochs:]
@@ -240,13 +261,22 @@ class AutoencoderNet(NeuralNet):
                     f"callbacks__{name} is for a callback called {callback!r}, but "
                     f"there are only {callbacks}."
                 )
-        known = sorted(inspect.signature(RowBatches).parameters)
+        known = sorted({*inspect.signature(RowBatches).parameters} - {"dataset"})
         for name in self.get_params_for("iterator_train"):
-            if self.iterator_train is RowBatches and name not in known:
+            if name not in known:
                 raise ValueError(
                     f"iterator_train__{name} is not a parameter of the batches. They "
                     f"have {', '.join(known)}."
                 )
+
+    def check_callbacks(self) -> None:
+        """Raise if a callback would work against the learning-rate schedule."""
+        schedulers = [cb for _, cb in self.callbacks_ if isinstance(cb, LRScheduler)]
+        if schedulers and self.lr_schedule != "constant":
+            raise ValueError(
+                f"lr_schedule={self.lr_schedule!r} sets the learning rate, and so does "
+                "an LRScheduler in callbacks. Set lr_schedule='constant' with it."
+            )
 
     def check_batch_size(self, n_rows: int) -> None:
         """Raise if there would be batches that cannot be normalised."""
