@@ -218,12 +218,11 @@ def skorch_fit(
 
 
 def pyod_fit(
-    x_train: Array, hidden: list[int], *, epochs: int, batch_size: int
+    x_train: Array, hidden: list[int], *, epochs: int, batch_size: int, **network: Any
 ) -> Result:
     """PyOD's AutoEncoder; its `fit` also scores the training rows.
 
-    ``training`` is the time of its training loop alone. Batch normalisation and
-    dropout are off, so that its network is the one of the others.
+    ``training`` is the time of its training loop alone.
     """
     from pyod.models.auto_encoder import AutoEncoder
 
@@ -238,9 +237,8 @@ def pyod_fit(
         epoch_num=epochs,
         batch_size=batch_size,
         hidden_neuron_list=hidden,
-        batch_norm=False,
-        dropout_rate=0.0,
         verbose=0,
+        **network,
     )
     seconds, _ = timed(lambda: detector.fit(x_train))
     return {

@@ -27,7 +27,7 @@ ASKED_RATIO = 1.1
 ASKED_MB = 200.0
 BARE_BATCH_SIZES = (256, 1024, 4096)
 CALLS = 5
-ROUNDS = 3
+ROUNDS = 7
 
 
 def _peak_bytes() -> int:

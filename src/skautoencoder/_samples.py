@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -25,11 +25,17 @@ _CHUNK = 4096
 _WORK_PER_NUMBER = 10.0
 
 Shape = tuple[int, ...]
+Range = tuple[float, float]
 Array = NDArray[np.floating]
 
 
 def check_samples(
-    estimator: BaseEstimator, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    *,
+    reset: bool,
+    ensure_min_samples: int = 1,
+    ensure_all_finite: bool = True,
 ) -> tuple[Array, Shape]:
     """Validate samples of any rank.
 
@@ -43,6 +49,8 @@ def check_samples(
         Whether the estimator is told (in ``fit``) or asked (elsewhere).
     ensure_min_samples : int, default=1
         Fewest samples allowed.
+    ensure_all_finite : bool, default=True
+        Whether to look for NaN and infinity, which takes a pass over the data.
 
     Returns
     -------
@@ -54,6 +62,7 @@ def check_samples(
     checks: dict[str, Any] = {
         "dtype": [np.float64, np.float32],
         "ensure_min_samples": ensure_min_samples,
+        "ensure_all_finite": ensure_all_finite,
     }
     if hasattr(X, "columns"):
         # Names are compared before values are looked at, as elsewhere.
@@ -70,6 +79,29 @@ def check_samples(
         _check_data_shape(estimator, data_shape)
     validate_data(estimator, rows, reset=reset, skip_check_array=True)
     return rows, data_shape
+
+
+def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
+    """Raise if a batch has NaN or infinity.
+
+    Parameters
+    ----------
+    rows : ndarray
+        A part of the data.
+    tensor : Tensor
+        The same in the network's units.
+    name : str
+        Name of the estimator, for the message.
+    """
+    # A sum is not finite if a term is not; the reverse is sorted out by name.
+    if tensor.sum().isfinite():
+        return
+    assert_all_finite(rows, input_name="X", estimator_name=name)
+    if not tensor.isfinite().all():
+        raise ValueError(
+            f"X has values too large for {name}, which computes in float32: "
+            f"up to {np.abs(rows).max():.3g}. Scale the data as in fit."
+        )
 
 
 def _check_data_shape(estimator: Any, data_shape: Shape) -> None:
@@ -109,18 +141,18 @@ def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
     return tuple(int(n) for n in shape)
 
 
-def is_in_unit_range(rows: Array, margin: float = _UNIT_RANGE_MARGIN) -> bool:
-    """Return whether all values lie in [0, 1], up to a margin."""
-    return bool(rows.min() >= -margin and rows.max() <= 1 + margin)
+def is_in_unit_range(values: Array | Range, margin: float = _UNIT_RANGE_MARGIN) -> bool:
+    """Return whether values, or the lowest and the highest, lie in [0, 1]."""
+    return bool(np.min(values) >= -margin and np.max(values) <= 1 + margin)
 
 
-def fills_unit_range(rows: Array) -> bool:
+def fills_unit_range(values: Array | Range) -> bool:
     """Return whether values lie in [0, 1] and make use of it.
 
     Small numbers of another unit lie there too, and a sigmoid could not tell them
     from zero.
     """
-    return is_in_unit_range(rows) and bool(rows.max() - rows.min() >= 0.5)
+    return is_in_unit_range(values) and bool(np.ptp(values) >= 0.5)
 
 
 def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skautoencoder._samples import Array, Scaling, Shape
+from skautoencoder._samples import Array, Scaling, Shape, check_finite
 from skautoencoder.architectures import Network
 from skautoencoder.training import apply_in_batches
 
@@ -34,6 +34,8 @@ class TrainedNetwork:
         Numbers in a code.
     work : float
         Floating-point operations that a row takes.
+    name : str
+        Name of the estimator, for messages.
     """
 
     network: Network
@@ -41,6 +43,7 @@ class TrainedNetwork:
     data_shape: Shape
     code_size: int
     work: float
+    name: str
 
     def encode(self, rows: Array) -> Array:
         """Return the codes of rows of shape (n_samples, n_features)."""
@@ -99,10 +102,16 @@ class TrainedNetwork:
         write: Callable[[slice, Tensor], None],
         read: Callable[[slice], Tensor] | None = None,
     ) -> None:
+        def read_checked(part: slice) -> Tensor:
+            tensor = self.scaling.to_network(given[part])
+            # Here the batch is in the processor's cache already.
+            check_finite(given[part], tensor, self.name)
+            return tensor
+
         apply_in_batches(
             self.network,
             function,
-            read or (lambda part: self.scaling.to_network(given[part])),
+            read or read_checked,
             write,
             n_samples=len(given),
             n_features=given.shape[1],

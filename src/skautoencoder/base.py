@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skautoencoder._parameters import NestedParametersMixin
 from skautoencoder._samples import (
     Array,
+    Range,
     Scaling,
     Shape,
     check_samples,
@@ -130,8 +131,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
                     f"samples, {len(rows)}. Lower it or use batch_size='auto'."
                 )
             self._set_architecture(data_shape)
+            value_range = float(rows.min()), float(rows.max())
             if previous is None:
-                self._set_units(rows)
+                self._set_units(rows, value_range)
+            self._check_range(value_range)
             self._start_net(
                 len(rows), self.validation_fraction if self.early_stopping else None
             )
@@ -166,10 +169,12 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             rows, data_shape = check_samples(
                 self, X, reset=first, ensure_min_samples=2 if first else 1
             )
+            value_range = float(rows.min()), float(rows.max())
             if first:
                 self._set_architecture(data_shape)
-                self._set_units(rows)
+                self._set_units(rows, value_range)
                 self._start_net(len(rows), None)
+            self._check_range(value_range)
             self.net_.check_batch_size(len(rows))
             with self.net_.restored_on_error():
                 self.net_.set_params(
@@ -205,11 +210,11 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         made: Architecture = clone(architecture, safe=False)
         return made.set_params(**self._nested_params("architecture"))
 
-    def _set_units(self, rows: Array) -> None:
+    def _set_units(self, rows: Array, value_range: Range) -> None:
         """Decide in which units the network sees rows like these."""
         self._output_activation = self._architecture.output_activation
         if self._output_activation == "auto":
-            bounded = self.loss == "bce" or fills_unit_range(rows)
+            bounded = self.loss == "bce" or fills_unit_range(value_range)
             self._output_activation = "sigmoid" if bounded else "identity"
         self._center, self._spread, self._scaling = None, 1.0, Scaling()
         if not self._architecture._standardizes:
@@ -220,7 +225,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         else:
             self._scaling = Scaling(mean, spread)
 
-    def _check_range(self, rows: Array) -> None:
+    def _check_range(self, value_range: Range) -> None:
         """Raise if the loss or the output cannot do what the data ask for."""
         if self._output_activation == "sigmoid":
             asked = self._architecture.output_activation == "sigmoid"
@@ -236,10 +241,11 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             margin, what = {}, "loss='bce'"
         else:
             return
-        if not is_in_unit_range(rows, **margin):
+        if not is_in_unit_range(value_range, **margin):
+            low, high = value_range
             raise ValueError(
-                f"{what} needs data in [0, 1], but X goes from {rows.min():.6g} to "
-                f"{rows.max():.6g}. Put a MinMaxScaler(clip=True) in front (or divide "
+                f"{what} needs data in [0, 1], but X goes from {low:.6g} to "
+                f"{high:.6g}. Put a MinMaxScaler(clip=True) in front (or divide "
                 "pixels by 255), or use loss='mse' and leave the architecture's "
                 "output_activation alone."
             )
@@ -336,7 +342,6 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _train(self, rows: Array) -> None:
         """Let the net learn from rows in the user's units."""
-        self._check_range(rows)
         self._check_network(rows)
         net = self.net_
         device = torch.device(net.device)
@@ -356,9 +361,12 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     # ---- what the estimators stand on ------------------------------------------
 
     def _check_applied(self, X: ArrayLike) -> Array:
-        """Return samples to be encoded or scored as flat rows."""
+        """Return samples to be encoded or scored as flat rows.
+
+        Whether they are finite is checked batch by batch, see TrainedNetwork.
+        """
         check_is_fitted(self)
-        rows, _ = check_samples(self, X, reset=False)
+        rows, _ = check_samples(self, X, reset=False, ensure_all_finite=False)
         return rows
 
     @property
@@ -369,6 +377,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             self._data_shape,
             self.code_size_,
             self._work,
+            type(self).__name__,
         )
 
     def __sklearn_tags__(self) -> Tags:

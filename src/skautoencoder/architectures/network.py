@@ -34,6 +34,7 @@ class Network(nn.Module):
     """
 
     center: Tensor | None
+    shift: Tensor
     output_offset: Tensor | None
 
     def __init__(
@@ -53,7 +54,9 @@ class Network(nn.Module):
         logits = None
         if center is not None:
             logits = torch.logit(center.clamp(_MEAN_MARGIN, 1 - _MEAN_MARGIN))
+        shift = None if center is None else -center / spread
         self.register_buffer("center", center)
+        self.register_buffer("shift", shift, persistent=False)
         self.register_buffer("output_offset", logits)
 
     def extra_repr(self) -> str:
@@ -63,8 +66,8 @@ class Network(nn.Module):
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of `rows`."""
         if self.center is not None:
-            # div_ writes into the fresh difference: one pass over memory less.
-            rows = (rows - self.center).div_(self.spread)
+            # (rows - center) / spread in one pass over memory
+            rows = torch.add(self.shift, rows, alpha=1 / self.spread)
         codes: Tensor = self.encoder(rows)
         return codes
 
