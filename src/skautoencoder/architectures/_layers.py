@@ -23,9 +23,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 _RELU_LIKE = frozenset({"elu", "gelu", "leaky_relu", "relu", "silu", "softplus"})
 
 
+# Their gradient can be had from their output, so that it may take the place of the
+# input: less memory to fill and to read.
+_IN_PLACE = frozenset({"elu", "leaky_relu", "relu"})
+
+
 def make_activation(name: str) -> nn.Module:
     """Return a new module of the activation called `name`."""
-    return ACTIVATIONS[name]()
+    kind = ACTIVATIONS[name]
+    return kind(inplace=True) if name in _IN_PLACE else kind()
 
 
 def initialize(

@@ -69,9 +69,9 @@ class Dense(Architecture):
     DenseEncoder(
       (layers): Sequential(
         (0): Linear(in_features=64, out_features=32, bias=True)
-        (1): ELU(alpha=1.0)
+        (1): ELU(alpha=1.0, inplace=True)
         (2): Linear(in_features=32, out_features=16, bias=True)
-        (3): ELU(alpha=1.0)
+        (3): ELU(alpha=1.0, inplace=True)
         (4): Linear(in_features=16, out_features=4, bias=True)
       )
     )

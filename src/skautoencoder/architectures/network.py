@@ -56,7 +56,7 @@ class Network(nn.Module):
             logits = torch.logit(center.clamp(_MEAN_MARGIN, 1 - _MEAN_MARGIN))
         shift = None if center is None else -center / spread
         self.register_buffer("center", center)
-        self.register_buffer("shift", shift, persistent=False)
+        self.register_buffer("shift", shift)
         self.register_buffer("output_offset", logits)
 
     def extra_repr(self) -> str:
