@@ -23,6 +23,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 _RELU_LIKE = frozenset({"elu", "gelu", "leaky_relu", "relu", "silu", "softplus"})
 
 
+MONOTONE = frozenset(ACTIVATIONS) - {"gelu", "silu"}
+
 # Their gradient can be had from their output, so that it may take the place of the
 # input: less memory to fill and to read.
 _IN_PLACE = frozenset({"elu", "leaky_relu", "relu"})

@@ -8,24 +8,30 @@ from numbers import Integral
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
     n_features_of,
     require_code_size,
 )
+from skautoencoder.architectures._conv_layers import (
+    Crop,
+    Enlarge,
+    EnlargedConv,
+    ResidualBlock,
+    Size,
+    conv,
+)
 from skautoencoder.architectures._layers import (
     ACTIVATIONS,
+    MONOTONE,
     dense_stack,
     initialize,
     linear,
     make_activation,
 )
 from skautoencoder.architectures.dense import check_sizes, code_layers
-
-Size = tuple[int, int]
 
 
 class Conv(Architecture):
@@ -233,9 +239,15 @@ class Conv(Architecture):
         ):
             halves = i < n_downsamplings
             stride = 2 if halves and self.downsampling == "stride" else 1
-            stages += self._stage(n_in, n_out, stride)
+            stage = self._stage(n_in, n_out, stride)
             if halves and self.downsampling == "max_pool":
-                stages.append(nn.MaxPool2d(2, ceil_mode=True))
+                # Where an activation never falls, the largest of its values is the
+                # value of the largest: a quarter of the work.
+                first = self.activation in MONOTONE and not self.residual
+                stage.insert(
+                    -1 if first else len(stage), nn.MaxPool2d(2, ceil_mode=True)
+                )
+            stages += stage
         return stages
 
     def _decoder_stages(
@@ -268,7 +280,11 @@ class Conv(Architecture):
         ):
             stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
             n_in = n_out
-        return [*stages, conv(n_in, n_image_channels, self.kernel_size)]
+        last = conv(n_in, n_image_channels, self.kernel_size)
+        if stages and isinstance(last, nn.Conv2d):
+            stages.pop()
+            return [*stages, EnlargedConv(last, sizes[0])]
+        return [*stages, last]
 
     def _transposed(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         """Return a transposed convolution that doubles an image exactly."""
@@ -287,7 +303,16 @@ class Conv(Architecture):
 
     def _stage(self, n_in: int, n_out: int, stride: int) -> list[nn.Module]:
         if self.residual:
-            return [ResidualBlock(n_in, n_out, stride, self)]
+            return [
+                ResidualBlock(
+                    n_in,
+                    n_out,
+                    stride,
+                    kernel_size=self.kernel_size,
+                    activation=self.activation,
+                    batch_norm=self.batch_norm,
+                )
+            ]
         return [
             conv(
                 n_in,
@@ -327,88 +352,3 @@ def as_image_shape(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
         "A convolutional architecture takes samples of shape (height, width) or "
         f"(n_channels, height, width), got sample_shape={sample_shape}."
     )
-
-
-def conv(
-    n_in: int,
-    n_out: int,
-    kernel_size: int,
-    stride: int = 1,
-    activation: str = "identity",
-    *,
-    normalized: bool = False,
-) -> nn.Module:
-    """Return an initialised convolution whose output is the input over stride.
-
-    The size is rounded up. An even kernel is padded by one more pixel on the
-    right and at the bottom than on the left and at the top.
-    """
-    before, after = (kernel_size - 1) // 2, kernel_size // 2
-    padding = before if before == after else 0
-    layer = initialize(
-        nn.Conv2d(n_in, n_out, kernel_size, stride=stride, padding=padding),
-        activation,
-        normalized=normalized,
-    )
-    if before == after:
-        return layer
-    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), layer)
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions, added to their input (He et al., 2016)."""
-
-    def __init__(self, n_in: int, n_out: int, stride: int, architecture: Conv) -> None:
-        super().__init__()
-        kernel_size, activation = architecture.kernel_size, architecture.activation
-        norms = architecture.batch_norm
-        self.layers = nn.Sequential(
-            conv(n_in, n_out, kernel_size, stride, activation, normalized=norms),
-            *([nn.BatchNorm2d(n_out)] if norms else []),
-            make_activation(activation),
-            conv(n_out, n_out, kernel_size, normalized=norms),
-            *([nn.BatchNorm2d(n_out)] if norms else []),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or n_in != n_out:
-            # Not rounded like `conv` by accident: a 1×1 kernel with this stride
-            # visits the same pixels as the block's first convolution.
-            self.shortcut = conv(n_in, n_out, 1, stride)
-        self.activation = make_activation(activation)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return what the block makes of images."""
-        outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
-        return outputs
-
-
-class Enlarge(nn.Module):
-    """Doubles an image by repeating pixels, then cuts it to `size`."""
-
-    def __init__(self, size: Size) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the enlarged images."""
-        enlarged = F.interpolate(images, scale_factor=2.0, mode="nearest")
-        return cut(enlarged, self.size)
-
-
-class Crop(nn.Module):
-    """Cuts an image to `size`, at the right and at the bottom."""
-
-    def __init__(self, size: Size) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the images, cut."""
-        return cut(images, self.size)
-
-
-def cut(images: Tensor, size: Size) -> Tensor:
-    """Return the top left part of `images` that has this height and width."""
-    if images.shape[-2:] == size:
-        return images
-    return images[..., : size[0], : size[1]]

@@ -1,0 +1,173 @@
+"""Layers of convolutional networks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.architectures._layers import initialize, make_activation
+
+Size = tuple[int, int]
+
+
+def conv(
+    n_in: int,
+    n_out: int,
+    kernel_size: int,
+    stride: int = 1,
+    activation: str = "identity",
+    *,
+    normalized: bool = False,
+) -> nn.Module:
+    """Return an initialised convolution whose output is the input over stride.
+
+    The size is rounded up. An even kernel is padded by one more pixel on the
+    right and at the bottom than on the left and at the top.
+    """
+    before, after = (kernel_size - 1) // 2, kernel_size // 2
+    padding = before if before == after else 0
+    layer = initialize(
+        nn.Conv2d(n_in, n_out, kernel_size, stride=stride, padding=padding),
+        activation,
+        normalized=normalized,
+    )
+    if before == after:
+        return layer
+    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), layer)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, added to their input (He et al., 2016)."""
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        stride: int,
+        *,
+        kernel_size: int,
+        activation: str,
+        batch_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            conv(n_in, n_out, kernel_size, stride, activation, normalized=batch_norm),
+            *([nn.BatchNorm2d(n_out)] if batch_norm else []),
+            make_activation(activation),
+            conv(n_out, n_out, kernel_size, normalized=batch_norm),
+            *([nn.BatchNorm2d(n_out)] if batch_norm else []),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or n_in != n_out:
+            # Not rounded like `conv` by accident: a 1×1 kernel with this stride
+            # visits the same pixels as the block's first convolution.
+            self.shortcut = conv(n_in, n_out, 1, stride)
+        self.activation = make_activation(activation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return what the block makes of images."""
+        outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
+        return outputs
+
+
+class Enlarge(nn.Module):
+    """Doubles an image by repeating pixels, then cuts it to `size`."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the enlarged images."""
+        enlarged = F.interpolate(images, scale_factor=2.0, mode="nearest")
+        return cut(enlarged, self.size)
+
+
+class EnlargedConv(nn.Module):
+    """An enlarged image, convolved; but convolved before it is enlarged.
+
+    In an image that was doubled by repeating pixels, a kernel meets each pixel
+    several times. Adding up the weights that meet the same one gives four smaller
+    kernels, one for each place in a block of 2×2 pixels, that work on the small
+    image: the same numbers, without the memory that the large one would take.
+
+    Parameters
+    ----------
+    convolution : torch.nn.Conv2d
+        With an odd kernel, stride 1, and padding that keeps the size.
+    size : tuple of int
+        Height and width of the enlarged image.
+    """
+
+    gather: Tensor
+
+    def __init__(self, convolution: nn.Conv2d, size: Size) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.enlarge = Enlarge(size)
+        self.register_buffer(
+            "gather", gather_matrix(convolution.kernel_size[0]), persistent=False
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the convolution of the enlarged images."""
+        height, width = images.shape[-2:]
+        if self.enlarge.size != (2 * height, 2 * width):
+            # The border of an image that was cut has neighbours in the small one.
+            outputs: Tensor = self.convolution(self.enlarge(images))
+            return outputs
+        weight, bias = self.convolution.weight, self.convolution.bias
+        gather = self.gather
+        n_out, n_in = weight.shape[:2]
+        n_taps = gather.shape[-1]
+        kernels = torch.einsum("oihw,ahp,bwq->oabipq", weight, gather, gather)
+        outputs = F.conv2d(
+            images,
+            kernels.reshape(4 * n_out, n_in, n_taps, n_taps),
+            None if bias is None else bias.repeat_interleave(4),
+            padding=n_taps // 2,
+        )
+        return F.pixel_shuffle(outputs, 2)
+
+
+def gather_matrix(kernel_size: int) -> Tensor:
+    """Return which pixel of a line each tap of a kernel meets in the doubled line.
+
+    Parameters
+    ----------
+    kernel_size : int
+        An odd number of taps.
+
+    Returns
+    -------
+    gather : Tensor of shape (2, kernel_size, n_taps)
+        1 where, for the first or the second pixel of a pair, a tap meets a pixel
+        of the small line, counted from the one that the pair comes from.
+    """
+    reach = kernel_size // 2
+    small_reach = (reach + 1) // 2
+    gather = torch.zeros(2, kernel_size, 2 * small_reach + 1)
+    for place in range(2):
+        for tap in range(kernel_size):
+            gather[place, tap, (place + tap - reach) // 2 + small_reach] = 1
+    return gather
+
+
+class Crop(nn.Module):
+    """Cuts an image to `size`, at the right and at the bottom."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the images, cut."""
+        return cut(images, self.size)
+
+
+def cut(images: Tensor, size: Size) -> Tensor:
+    """Return the top left part of `images` that has this height and width."""
+    if images.shape[-2:] == size:
+        return images
+    return images[..., : size[0], : size[1]]
