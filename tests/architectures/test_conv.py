@@ -11,9 +11,11 @@ from scipy.signal import correlate2d
 from torch import nn
 
 from skautoencoder.architectures import Conv
+from skautoencoder.architectures._layers import make_activation
 from skautoencoder.architectures.conv import (
     Crop,
     Enlarge,
+    EnlargedConv,
     ResidualBlock,
     as_image_shape,
     conv,
@@ -171,9 +173,49 @@ def test_every_pixel_reaches_the_code_and_is_reached_from_it(
     assert (from_code[0, :, 0].abs().amax(dim=1) > 0).all()
 
 
+class TestEnlargedConv:
+    @pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
+    @pytest.mark.parametrize("cut", [0, 1])
+    def test_it_convolves_the_enlarged_image(self, kernel_size: int, cut: int) -> None:
+        torch.manual_seed(0)
+        for height, width in [(7, 7), (1, 4), (2, 3)]:
+            size = (2 * height - cut, 2 * width)
+            layer = EnlargedConv(5, 3, kernel_size, size).double()
+            plain = nn.Conv2d(5, 3, kernel_size, padding=kernel_size // 2).double()
+            plain.load_state_dict(layer.state_dict())
+            images = torch.randn(2, 5, height, width, dtype=torch.double)
+            answers, gradients = [], []
+            for network in (layer, nn.Sequential(Enlarge(size), plain)):
+                given = images.clone().requires_grad_()
+                answers.append(network(given))
+                answers[-1].pow(3).sum().backward()
+                weights = [given, *network.parameters()]
+                gradients.append([weight.grad for weight in weights])
+            torch.testing.assert_close(*answers)
+            torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu", "tanh", "silu"])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_pooling_before_an_activation_changes_nothing(
+    activation: str, batch_norm: bool
+) -> None:
+    network = Conv(
+        (3,), downsampling="max_pool", activation=activation, batch_norm=batch_norm
+    ).build((7, 6), None)
+    rows = torch.randn(4, 42)
+    unflatten, convolution, *norm_and_more = network.encoder
+    norm = [m for m in norm_and_more if isinstance(m, nn.BatchNorm2d)]
+    expected = nn.Sequential(unflatten, convolution, *norm, make_activation(activation))
+    pooled = nn.functional.max_pool2d(expected(rows), 2, ceil_mode=True)
+    torch.testing.assert_close(network.encode(rows), pooled.flatten(1))
+
+
 class TestResidualBlock:
     def test_two_silent_convolutions_leave_the_shortcut(self) -> None:
-        block = ResidualBlock(3, 3, 1, Conv(activation="tanh", batch_norm=False))
+        block = ResidualBlock(
+            3, 3, 1, kernel_size=3, activation="tanh", batch_norm=False
+        )
         nn.init.zeros_([m for m in block.layers if isinstance(m, nn.Conv2d)][-1].weight)
         images = torch.randn(2, 3, 5, 5)
         assert isinstance(block.shortcut, nn.Identity)
@@ -184,14 +226,23 @@ class TestResidualBlock:
     def test_the_shortcut_follows_in_size(
         self, n_out: int, stride: int, kernel_size: int
     ) -> None:
-        block = ResidualBlock(3, n_out, stride, Conv(kernel_size=kernel_size))
+        block = ResidualBlock(
+            3,
+            n_out,
+            stride,
+            kernel_size=kernel_size,
+            activation="silu",
+            batch_norm=True,
+        )
         size = (halved(7, stride - 1), halved(5, stride - 1))
         assert block(torch.rand(2, 3, 7, 5)).shape == (2, n_out, *size)
         assert block.shortcut.weight.shape == (n_out, 3, 1, 1)
 
     def test_by_the_formula(self) -> None:
         torch.manual_seed(0)
-        block = ResidualBlock(2, 3, 1, Conv(activation="relu", batch_norm=False))
+        block = ResidualBlock(
+            2, 3, 1, kernel_size=3, activation="relu", batch_norm=False
+        )
         first, second = (m for m in block.layers if isinstance(m, nn.Conv2d))
         images = torch.randn(2, 2, 4, 4)
         inner = second(first(images).relu())
@@ -223,8 +274,7 @@ def test_what_a_stage_is_made_of() -> None:
         nn.Conv2d,
         nn.BatchNorm2d,
         nn.SiLU,
-        Enlarge,
-        nn.Conv2d,
+        EnlargedConv,
         nn.Flatten,
     ]
 

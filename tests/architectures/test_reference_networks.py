@@ -118,8 +118,7 @@ def test_conv() -> None:
         (8, 7, 7),
         (8, 14, 14),
         (16, 14, 14),
-        (16, 28, 28),
-        (1, 28, 28),
+        (1, 28, 28),  # enlarged and convolved at once
         (784,),
     ]
     encoder = 9 * 16 + 16 + 9 * 16 * 8 + 8 + 9 * 8 * 8 + 8
@@ -160,8 +159,7 @@ def test_conv_wide() -> None:
         (128, 7, 7),
         (128, 14, 14),
         (64, 14, 14),
-        (64, 28, 28),
-        (1, 28, 28),
+        (1, 28, 28),  # enlarged and convolved at once
         (784,),
     ]
     assert n_weights(network.encoder) == 640 + 73_856 + 295_168

@@ -80,11 +80,10 @@ class Enlarge(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the enlarged images."""
-        enlarged = F.interpolate(images, scale_factor=2.0, mode="nearest")
-        return cut(enlarged, self.size)
+        return enlarge(images, self.size)
 
 
-class EnlargedConv(nn.Module):
+class EnlargedConv(nn.Conv2d):
     """An enlarged image, convolved; but convolved before it is enlarged.
 
     In an image that was doubled by repeating pixels, a kernel meets each pixel
@@ -94,38 +93,35 @@ class EnlargedConv(nn.Module):
 
     Parameters
     ----------
-    convolution : torch.nn.Conv2d
-        With an odd kernel, stride 1, and padding that keeps the size.
+    n_in, n_out : int
+        Channels.
+    kernel_size : int
+        An odd number.
     size : tuple of int
         Height and width of the enlarged image.
     """
 
     gather: Tensor
 
-    def __init__(self, convolution: nn.Conv2d, size: Size) -> None:
-        super().__init__()
-        self.convolution = convolution
-        self.enlarge = Enlarge(size)
-        self.register_buffer(
-            "gather", gather_matrix(convolution.kernel_size[0]), persistent=False
-        )
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, size: Size) -> None:
+        super().__init__(n_in, n_out, kernel_size, padding=kernel_size // 2)
+        self.size = size
+        self.register_buffer("gather", gather_matrix(kernel_size), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the convolution of the enlarged images."""
         height, width = images.shape[-2:]
-        if self.enlarge.size != (2 * height, 2 * width):
+        if self.size != (2 * height, 2 * width):
             # The border of an image that was cut has neighbours in the small one.
-            outputs: Tensor = self.convolution(self.enlarge(images))
-            return outputs
-        weight, bias = self.convolution.weight, self.convolution.bias
-        gather = self.gather
-        n_out, n_in = weight.shape[:2]
-        n_taps = gather.shape[-1]
-        kernels = torch.einsum("oihw,ahp,bwq->oabipq", weight, gather, gather)
+            return super().forward(enlarge(images, self.size))
+        n_taps = self.gather.shape[-1]
+        kernels = torch.einsum(
+            "oihw,ahp,bwq->oabipq", self.weight, self.gather, self.gather
+        )
         outputs = F.conv2d(
             images,
-            kernels.reshape(4 * n_out, n_in, n_taps, n_taps),
-            None if bias is None else bias.repeat_interleave(4),
+            kernels.reshape(4 * self.out_channels, self.in_channels, n_taps, n_taps),
+            None if self.bias is None else self.bias.repeat_interleave(4),
             padding=n_taps // 2,
         )
         return F.pixel_shuffle(outputs, 2)
@@ -164,6 +160,11 @@ class Crop(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the images, cut."""
         return cut(images, self.size)
+
+
+def enlarge(images: Tensor, size: Size) -> Tensor:
+    """Return images doubled by repeating pixels, then cut."""
+    return cut(F.interpolate(images, scale_factor=2.0, mode="nearest"), size)
 
 
 def cut(images: Tensor, size: Size) -> Tensor:

@@ -280,11 +280,10 @@ class Conv(Architecture):
         ):
             stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
             n_in = n_out
-        last = conv(n_in, n_image_channels, self.kernel_size)
-        if stages and isinstance(last, nn.Conv2d):
-            stages.pop()
-            return [*stages, EnlargedConv(last, sizes[0])]
-        return [*stages, last]
+        if stages and self.kernel_size % 2:
+            enlarged = EnlargedConv(n_in, n_image_channels, self.kernel_size, sizes[0])
+            return [*stages[:-1], initialize(enlarged)]
+        return [*stages, conv(n_in, n_image_channels, self.kernel_size)]
 
     def _transposed(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         """Return a transposed convolution that doubles an image exactly."""
