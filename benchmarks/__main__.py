@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import _report
+from . import _report, codes_mnist
 from ._data import DataError, prepare_cache
 from ._runner import Context
 
@@ -19,6 +19,7 @@ BENCHMARKS = [
     "small_tables",
     "deep_mnist",
     "denoise_conv",
+    "long_code",
     "codes_mnist",
     "collapse",
 ]
@@ -52,7 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         help="folder for results.rst and results.json (default: benchmarks/results)",
     )
+    parser.add_argument(
+        "--code-sizes",
+        type=int,
+        nargs="+",
+        default=codes_mnist.CODE_SIZES,
+        metavar="K",
+        help="sizes for codes_mnist (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
+    codes_mnist.CODE_SIZES = tuple(options.code_sizes)
     if options.repeats is not None and options.repeats < 1:
         parser.error("--repeats must be at least 1")
     names = [name for name in BENCHMARKS if not options.only or name in options.only]

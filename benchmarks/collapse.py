@@ -22,7 +22,7 @@ TITLE = "Reference networks from ten seeds: test mse against PCA(1)"
 
 N_SEEDS = 10
 N_SEEDS_KERAS = 3
-N_TRAIN, N_TEST = 2000, 1000
+N_TRAIN, N_TEST = 1000, 1000
 EPOCHS = 10
 # The wide network takes a few seconds an epoch.
 EPOCHS_OF = {"conv, wide": 3, "residual": 5}

@@ -338,7 +338,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         # Enough steps to learn, few enough epochs not to learn by heart.
         n_batches = max(n_rows // batch_size, 1)
         most = np.clip(400 / n_batches, 50, 200)
-        return round(np.clip(5000 / n_batches, 10, most))
+        return int(np.clip(4000 / n_batches, 8, most))
 
     def _train(self, rows: Array) -> None:
         """Let the net learn from rows in the user's units."""

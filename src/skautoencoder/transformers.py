@@ -68,8 +68,8 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" is as many as make about 5000 steps, but at
-        least 10; and at most 50, or with fewer than 8 batches an epoch as many as
+        Passes over the data. "auto" is as many as make about 4000 steps, but at
+        least 8; and at most 50, or with fewer than 8 batches an epoch as many as
         make 400 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
@@ -285,8 +285,8 @@ class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" is as many as make about 5000 steps, but at
-        least 10; and at most 50, or with fewer than 8 batches an epoch as many as
+        Passes over the data. "auto" is as many as make about 4000 steps, but at
+        least 8; and at most 50, or with fewer than 8 batches an epoch as many as
         make 400 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
