@@ -381,7 +381,9 @@ def test_the_auto_batch_size(n_rows: int, batch_size: int) -> None:
     assert max(what for _, what in said) == batch_size
 
 
-@pytest.mark.parametrize(("n_rows", "max_epochs"), [(32, 200), (1600, 50), (3200, 40), (64_000, 8)])
+@pytest.mark.parametrize(
+    ("n_rows", "max_epochs"), [(32, 200), (1600, 50), (3200, 40), (64_000, 8)]
+)
 def test_the_auto_number_of_epochs(n_rows: int, max_epochs: int) -> None:
     class Counted(Exception):
         pass
