@@ -337,7 +337,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             return int(self.max_epochs)
         # Enough steps to learn, few enough epochs not to learn by heart.
         n_batches = max(n_rows // batch_size, 1)
-        most = np.clip(400 / n_batches, 50, 200)
+        most = np.clip(1000 / n_batches, 50, 200)
         return int(np.clip(4000 / n_batches, 8, most))
 
     def _train(self, rows: Array) -> None:
