@@ -95,6 +95,11 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    # Estimators whose users do not ask for codes have no penalty on them.
+    sparsity: str | None = None
+    sparsity_weight: float = 0.0
+    sparsity_target: float = 0.05
+
     # ---- fitting -------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -121,67 +126,37 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             stops being a finite number. The estimator then is as it was before.
         """
         with self._unchanged_on_error():
-            previous = getattr(self, "net_", None) if self.warm_start else None
-            rows, data_shape = check_samples(
-                self, X, reset=previous is None, ensure_min_samples=2
-            )
-            if self.batch_size != "auto" and self.batch_size > len(rows):
-                raise ValueError(
-                    f"batch_size={self.batch_size} is larger than the number of "
-                    f"samples, {len(rows)}. Lower it or use batch_size='auto'."
-                )
-            self._set_architecture(data_shape)
-            value_range = float(rows.min()), float(rows.max())
-            if previous is None:
-                self._set_units(rows, value_range)
-            self._check_range(value_range)
-            self._start_net(
-                len(rows), self.validation_fraction if self.early_stopping else None
-            )
-            if previous is not None:
-                self.net_.continue_from(previous)
-            self._train(rows)
+            self._fit(X)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Go once through a part of the data.
+    def _fit(self, X: ArrayLike) -> None:
+        """Do the work of `fit`; estimators that learn more extend it."""
+        previous = getattr(self, "net_", None) if self.warm_start else None
+        rows, data_shape = check_samples(
+            self, X, reset=previous is None, ensure_min_samples=2
+        )
+        self._learn(rows, data_shape, previous)
 
-        The first call decides on the units of the network: let its part be like
-        the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
-        no rows are kept out for early stopping. Parameters of training that are
-        changed between calls take effect in the next `fit`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training samples.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : estimator instance
-            The fitted estimator.
-        """
-        with self._unchanged_on_error():
-            first = not hasattr(self, "net_")
-            rows, data_shape = check_samples(
-                self, X, reset=first, ensure_min_samples=2 if first else 1
+    def _learn(
+        self, rows: Array, data_shape: Shape, previous: AutoencoderNet | None
+    ) -> None:
+        """Make a network for rows and train it, from `previous` on if there is one."""
+        if self.batch_size != "auto" and self.batch_size > len(rows):
+            raise ValueError(
+                f"batch_size={self.batch_size} is larger than the number of "
+                f"samples, {len(rows)}. Lower it or use batch_size='auto'."
             )
-            value_range = float(rows.min()), float(rows.max())
-            if first:
-                self._set_architecture(data_shape)
-                self._set_units(rows, value_range)
-                self._start_net(len(rows), None)
-            self._check_range(value_range)
-            self.net_.check_batch_size(len(rows))
-            with self.net_.restored_on_error():
-                self.net_.set_params(
-                    lr_schedule="constant", max_epochs=1, validation_fraction=None
-                )
-                self._train(rows)
-        return self
+        self._set_architecture(data_shape)
+        value_range = float(rows.min()), float(rows.max())
+        if previous is None:
+            self._set_units(rows, value_range)
+        self._check_range(value_range)
+        self._start_net(
+            len(rows), self.validation_fraction if self.early_stopping else None
+        )
+        if previous is not None:
+            self.net_.continue_from(previous)
+        self._train(rows)
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
@@ -206,9 +181,13 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         if architecture == "auto":
             architecture = "conv" if looks_like_image(sample_shape) else "dense"
         if isinstance(architecture, str):
-            architecture = _ARCHITECTURES[architecture]()
+            architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)
         return made.set_params(**self._nested_params("architecture"))
+
+    def _named_architecture(self, name: str) -> Architecture:
+        """Return the architecture that is called `name` here."""
+        return _ARCHITECTURES[name]()
 
     def _set_units(self, rows: Array, value_range: Range) -> None:
         """Decide in which units the network sees rows like these."""
@@ -286,7 +265,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             Objective,
             module__architecture=self._architecture,
             module__sample_shape=self.sample_shape_,
-            module__code_size=self.code_size,
+            module__code_size=self._resolve_code_size(),
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
             module__center=self._center,
@@ -326,6 +305,9 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     def _with_prefix(self, prefix: str) -> dict[str, Any]:
         nested = self._nested_params(prefix)
         return {f"{prefix}__{name}": value for name, value in nested.items()}
+
+    def _resolve_code_size(self) -> int | None:
+        return self.code_size
 
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":

@@ -9,12 +9,13 @@ import torch
 from torch.optim import Optimizer
 
 from skautoencoder._codes import CodesMixin
+from skautoencoder._incremental import IncrementalMixin
 from skautoencoder._samples import Shape
 from skautoencoder.architectures import Architecture, Conv
 from skautoencoder.base import BaseAutoencoder
 
 
-class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
+class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
     """Non-linear dimensionality reduction with an autoencoder.
 
     An encoder network turns each sample into a short code, a decoder network
@@ -211,7 +212,7 @@ class AutoencoderTransformer(CodesMixin, BaseAutoencoder):
         self._set_nested_params(nested)
 
 
-class ConvAutoencoderTransformer(CodesMixin, BaseAutoencoder):
+class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
     """Dimensionality reduction of images with a convolutional autoencoder.
 
     :class:`AutoencoderTransformer` with the architecture
