@@ -69,9 +69,6 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "architecture": [StrOptions({"auto", *_ARCHITECTURES}), Architecture],
         "sample_shape": ["array-like", None],
         "loss": [StrOptions(set(LOSSES))],
-        "sparsity": [StrOptions({"l1", "kl"}), None],
-        "sparsity_weight": [Interval(Real, 0, None, closed="left")],
-        "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(SCHEDULES))],
@@ -95,7 +92,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    # Estimators whose users do not ask for codes have no penalty on them.
+    # Estimators without a penalty on the code have no such parameters.
     sparsity: str | None = None
     sparsity_weight: float = 0.0
     sparsity_target: float = 0.05

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from skautoencoder._codes import CodesMixin
+from skautoencoder._codes import PENALTY_CONSTRAINTS, CodesMixin
 from skautoencoder._incremental import IncrementalMixin
 from skautoencoder._samples import Shape
 from skautoencoder.architectures import Architecture, Conv
@@ -159,6 +159,11 @@ class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
     >>> pipeline[:-1].transform(X[:3]).shape
     (3, 16)
     """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        **PENALTY_CONSTRAINTS,
+    }
 
     def __init__(
         self,
@@ -370,6 +375,7 @@ class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
             for name, constraint in BaseAutoencoder._parameter_constraints.items()
             if name != "architecture"
         },
+        **PENALTY_CONSTRAINTS,
         **Conv._parameter_constraints,
     }
 
