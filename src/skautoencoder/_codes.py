@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._samples import Array
 
-
 # Parameters of the penalty on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
     "sparsity": [StrOptions({"l1", "kl"}), None],

@@ -16,7 +16,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch.optim import Optimizer
 
-from skautoencoder._references import Placement, References
+from skautoencoder._placements import ImagePlacement, Placement, TablePlacement
+from skautoencoder._references import References
 from skautoencoder._samples import Array, Range, Scaling, Shape, feature_spread
 from skautoencoder._thresholds import (
     conformal_p_values,
@@ -24,7 +25,7 @@ from skautoencoder._thresholds import (
     offset_of_fence,
     offset_of_share,
 )
-from skautoencoder.architectures import Architecture, Dense
+from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.base import BaseAutoencoder
 from skautoencoder.training import AutoencoderNet, draw_seed
 
@@ -33,6 +34,8 @@ from skautoencoder.training import AutoencoderNet, draw_seed
 _SET_SIZE, _N_SETS = 8, 50
 # References for clean data.
 _MOST_REFERENCES = 10_000
+# Share of clean data that is kept out of training to find the threshold with.
+_KEPT_OUT = 0.1
 # Steps that training aims at: a detector wants what rows have in common.
 _N_STEPS = 500
 
@@ -62,7 +65,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
     ----------
     code_size : int, "auto" or None, default="auto"
         How many numbers the code has. "auto" is half the number of features, at
-        most 8 for a dense architecture and 16 for images. None keeps the spatial
+        most 8 for tables and 16 for images. None keeps the spatial
         map of a convolutional architecture without hidden layers as the code;
         with :class:`~skautoencoder.architectures.Custom` modules the encoder
         decides.
@@ -70,7 +73,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
         Where the threshold lies. A float is the share of the training rows that
         are outliers. "auto" puts it where boxplots do: at the third quartile of
         the training rows' distances plus 1.5 times the distance between the
-        first and the third.
+        first and the third. With ``novelty=True`` it is about a tenth of the rows
+        instead, which are kept out of training for that.
     novelty : bool, default=False
         Whether the training rows are all normal. False: they may have outliers
         among them; rows are compared with many small samples of them, in which
@@ -303,18 +307,74 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
         self, rows: Array, data_shape: Shape, previous: AutoencoderNet | None
     ) -> None:
         """Train on rows, then decide what to compare rows with and the threshold."""
-        rows, calibration = self._split(rows)
-        super()._learn(rows, data_shape, previous)
-        sets = self._draw_sets(len(rows))
-        trained = self._trained
-        placement = Placement.from_rows(trained, rows)
-        self._references = References.from_rows(
-            trained, placement, rows, sets, self.n_neighbors
-        )
+        self._check_thresholds()
+        training, kept_out = self._split(rows)
+        super()._learn(training, data_shape, previous)
+        kind = ImagePlacement if self._sees_images() else TablePlacement
+        placement = kind.from_rows(self._trained, training)
+        self._references = self._make_references(placement, training)
+        kept_out_scores = np.sort(self._score_rows(kept_out))
         self.__dict__.pop("calibration_scores_", None)
-        if calibration is not None:
-            self.calibration_scores_ = np.sort(self._score_rows(calibration))
-        self.offset_ = self._choose_offset(rows, sets)
+        if self.calibration_fraction is not None:
+            self.calibration_scores_ = kept_out_scores
+        if self.false_alarm_rate is not None:
+            self.offset_ = offset_of_false_alarms(
+                kept_out_scores, self.false_alarm_rate
+            )
+            return
+        # With all training rows to compare with, those are too close to be a measure.
+        has_kept_out = self.novelty and len(kept_out)
+        scores = kept_out_scores if has_kept_out else self._score_rows(training)
+        if isinstance(self.contamination, str):
+            self.offset_ = offset_of_fence(scores)
+        else:
+            self.offset_ = offset_of_share(scores, self.contamination)
+        if self.novelty and self.calibration_fraction is None:
+            self._references = self._make_references(placement, rows)
+
+    def _check_thresholds(self) -> None:
+        if self.false_alarm_rate is None:
+            return
+        if self.calibration_fraction is None:
+            raise ValueError(
+                f"false_alarm_rate={self.false_alarm_rate} needs rows that training "
+                "has not seen. Set calibration_fraction, for example to 0.2."
+            )
+        if self.contamination != "auto":
+            raise ValueError(
+                f"false_alarm_rate={self.false_alarm_rate} and contamination="
+                f"{self.contamination} both set the threshold. Leave contamination "
+                "at 'auto', or false_alarm_rate at None."
+            )
+
+    def _split(self, rows: Array) -> tuple[Array, Array]:
+        """Return rows to train on and rows to find the threshold with."""
+        n_samples = len(rows)
+        if self.calibration_fraction is not None:
+            n_kept_out = round(self.calibration_fraction * n_samples)
+            if n_kept_out < 1 or n_samples - n_kept_out < 2:
+                raise ValueError(
+                    f"calibration_fraction={self.calibration_fraction} of {n_samples} "
+                    f"samples leaves {n_kept_out} to calibrate with and "
+                    f"{n_samples - n_kept_out} to train on. At least 1 and 2 are "
+                    "needed."
+                )
+        elif self.novelty:
+            n_kept_out = min(max(round(_KEPT_OUT * n_samples), 1), n_samples - 2)
+        else:
+            return rows, rows[:0]
+        random_state = np.random.RandomState(draw_seed(self.random_state))
+        order = random_state.permutation(n_samples)
+        return rows[order[n_kept_out:]], rows[order[:n_kept_out]]
+
+    def _make_references(self, placement: Placement, rows: Array) -> References:
+        return References.from_rows(
+            self._trained,
+            placement,
+            rows,
+            self._draw_sets(len(rows)),
+            self.n_neighbors,
+        )
 
     def _draw_sets(self, n_rows: int) -> NDArray[np.intp]:
         """Draw positions of rows to compare with, of shape (n_sets, set_size)."""
@@ -326,61 +386,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
             [random_state.choice(n_rows, size, replace=False) for _ in range(_N_SETS)]
         )
 
-    def _split(self, rows: Array) -> tuple[Array, Array | None]:
-        """Return rows to train on and, if asked for, rows to calibrate with."""
-        if self.false_alarm_rate is not None:
-            if self.calibration_fraction is None:
-                raise ValueError(
-                    f"false_alarm_rate={self.false_alarm_rate} needs rows that "
-                    "training has not seen. Set calibration_fraction, for example to "
-                    "0.2."
-                )
-            if self.contamination != "auto":
-                raise ValueError(
-                    f"false_alarm_rate={self.false_alarm_rate} and contamination="
-                    f"{self.contamination} both set the threshold. Leave "
-                    "contamination at 'auto', or false_alarm_rate at None."
-                )
-        if self.calibration_fraction is None:
-            return rows, None
-        n_calibration = round(self.calibration_fraction * len(rows))
-        if n_calibration < 1 or len(rows) - n_calibration < 2:
-            raise ValueError(
-                f"calibration_fraction={self.calibration_fraction} of "
-                f"{len(rows)} samples leaves {n_calibration} to calibrate with and "
-                f"{len(rows) - n_calibration} to train on. At least 1 and 2 are "
-                "needed."
-            )
-        random_state = np.random.RandomState(draw_seed(self.random_state))
-        order = random_state.permutation(len(rows))
-        return rows[order[n_calibration:]], rows[order[:n_calibration]]
-
-    def _choose_offset(self, rows: Array, sets: NDArray[np.intp]) -> float:
-        if self.false_alarm_rate is not None:
-            return offset_of_false_alarms(
-                self.calibration_scores_, self.false_alarm_rate
-            )
-        scores = self._scores_of_training(rows, sets)
-        if isinstance(self.contamination, str):
-            return offset_of_fence(scores)
-        return offset_of_share(scores, self.contamination)
-
-    def _scores_of_training(
-        self, rows: Array, sets: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        if not self.novelty:
-            return self._score_rows(rows)
-        # A row's nearest neighbour would be itself.
-        is_reference = np.zeros(len(rows), dtype=bool)
-        is_reference[sets] = True
-        distances = np.empty(len(rows))
-        for mask, n_skipped in ((is_reference, 1), (~is_reference, 0)):
-            distances[mask] = self._references.distances(
-                self._trained, rows[mask], n_skipped
-            )
-        return -distances
-
     # ---- what is different from other autoencoders -----------------------------
+
+    def _sees_images(self) -> bool:
+        is_conv = isinstance(self._architecture, Conv)
+        return is_conv or len(self.sample_shape_) > 1
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
@@ -391,15 +401,14 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
         super()._set_units(rows, value_range)
         # What is far out in a feature is so whatever the feature's unit. The pixels
         # of an image share a unit.
-        if self._scaling.offset is not None and isinstance(self._architecture, Dense):
+        if self._scaling.offset is not None and not self._sees_images():
             self._scaling = Scaling(self._scaling.offset, feature_spread(rows))
 
     def _resolve_code_size(self) -> int | None:
         if not isinstance(self.code_size, str):
             return self.code_size
-        is_dense = isinstance(self._architecture, Dense)
-        n_features = math.prod(self.sample_shape_)
-        return max(min(8 if is_dense else 16, n_features // 2), 1)
+        most = 16 if self._sees_images() else 8
+        return max(min(most, math.prod(self.sample_shape_) // 2), 1)
 
     def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
         if self.max_epochs != "auto":
