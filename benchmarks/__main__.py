@@ -17,13 +17,15 @@ BENCHMARKS = [
     "import_time",
     "inference",
     "small_tables",
+    "outliers",
+    "outlier_images",
     "deep_mnist",
     "denoise_conv",
     "long_code",
     "codes_mnist",
     "collapse",
 ]
-WITHOUT_MNIST = {"import_time", "small_tables"}
+WITHOUT_MNIST = {"import_time", "small_tables", "outliers"}
 RESULTS = Path(__file__).parent / "results"
 
 

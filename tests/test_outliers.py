@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skautoencoder import AutoencoderOutlierDetector
 from skautoencoder.architectures import Conv, Dense
+from skautoencoder.training import draw_seed
 
 
 def detector(**params: Any) -> AutoencoderOutlierDetector:
@@ -43,18 +44,28 @@ class TestScores:
         fitted = detector(novelty=novelty, n_neighbors=2).fit(X)
         trained, references = fitted._trained, fitted._references
 
-        scaled = (X - X.mean(axis=0)) / X.std(axis=0)
-        in_data_units = trained.reconstruct(X)
-        reconstruction = (in_data_units - X.mean(axis=0)) / X.std(axis=0)
-        residual = scaled - reconstruction
-        points = np.hstack([reconstruction, residual / (2 * residual.std(axis=0))])
+        training = X
+        if novelty:  # a tenth is kept out of training
+            seed = draw_seed(0)
+            training = X[np.random.RandomState(seed).permutation(60)[6:]]
+        mean, spread = training.mean(axis=0), training.std(axis=0)
+
+        def place(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            reconstruction = (trained.reconstruct(rows) - mean) / spread
+            return reconstruction, (rows - mean) / spread - reconstruction
+
+        usual = place(training)[1].std(axis=0)
+        reconstruction, residual = place(X)
+        points = np.hstack([reconstruction, residual / (2 * usual)])
         placed = references.points.numpy() * np.sqrt(X.shape[1])
         differences = points[:, None, None] - placed
         distances = np.sqrt(np.square(differences).sum(axis=-1) / X.shape[1])
         nearest = np.sort(distances, axis=-1)[:, :, :2]
         expected = -nearest.mean(axis=(1, 2))
 
-        np.testing.assert_allclose(fitted.score_samples(X), expected, rtol=1e-4)
+        np.testing.assert_allclose(
+            fitted.score_samples(X), expected, rtol=1e-4, atol=1e-5
+        )
 
     def test_references_are_rows_of_the_training_data(self) -> None:
         X = curve(60)
@@ -310,16 +321,17 @@ class TestExplanations:
         assert list(contributions.index) == list(frame.index)
 
     def test_images_have_a_map(self) -> None:
-        images = IMAGES[:200]
-        fitted = detector(architecture=Conv((4, 8)), max_epochs=5).fit(images)
-        spoilt = images[:5].copy()
+        fours = IMAGES[DIGITS.target == 4]
+        fitted = detector(architecture=Conv((8, 16)), novelty=True, max_epochs=40)
+        fitted.fit(fours[:150])
+        spoilt = fours[150:160].copy()
         spoilt[:, 0, 0] = 1.0  # a corner that is black in all images
         maps = fitted.explain(spoilt)
-        assert maps.shape == (5, 8, 8)
+        assert maps.shape == (10, 8, 8)
         np.testing.assert_allclose(
             maps.sum(axis=(1, 2)), fitted.score_samples(spoilt), rtol=1e-9
         )
-        assert (maps.reshape(5, -1).argmin(axis=1) == 0).all()
+        assert (maps.reshape(10, -1).argmin(axis=1) == 0).mean() > 0.8
 
 
 class TestOddTables:

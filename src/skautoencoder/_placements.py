@@ -144,7 +144,8 @@ class ImagePlacement(Placement):
         usual = float(_squared_contrast(shown, background).mean())
         codes = torch.from_numpy(trained.encode(rows)).double()
         mean = codes.mean(dim=0)
-        values, vectors = torch.linalg.eigh((codes - mean).T.cov(correction=0).double())
+        centred = codes - mean
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
         values = values.clamp_min(0.0)
         values = values + _SMALLEST_VARIANCE * values.mean().clamp_min(1e-30)
         whitening = vectors / (values * len(mean) / _CODE_WEIGHT).sqrt()
