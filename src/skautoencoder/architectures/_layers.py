@@ -32,6 +32,8 @@ _PASS_POSITIVE = frozenset({"elu", "leaky_relu", "relu"})
 # wide layers bend from the first step; from 0.5 to 2 no reference network collapses.
 _LIFT = 0.5
 
+_STEP = 2.0**-14
+
 MONOTONE = frozenset(ACTIVATIONS) - {"gelu", "silu"}
 
 # Their gradient can be had from their output, so that it may take the place of the
@@ -121,6 +123,11 @@ def linear(
         # In a network that starts out linear these lose no direction on the way.
         nn.init.orthogonal_(layer.weight)
     if lift or (lifted and not normalized):
+        with torch.no_grad():
+            # In steps of this size float32 adds weights up without rounding, so the
+            # mean row comes out as the mean row: data without variance give Adam
+            # nothing, however small, to blow up.
+            layer.weight.copy_(torch.round(layer.weight / _STEP) * _STEP)
         set_means(layer.bias, layer.weight, lift, lifted)
     return layer
 
