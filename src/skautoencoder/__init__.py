@@ -1,9 +1,7 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
-from skautoencoder.transformers import (
-    AutoencoderTransformer,
-    ConvAutoencoderTransformer,
-)
+from skautoencoder.conv_transformer import ConvAutoencoderTransformer
+from skautoencoder.transformers import AutoencoderTransformer
 
 __version__ = "0.1.0.dev0"
 
