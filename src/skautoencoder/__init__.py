@@ -1,10 +1,8 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from skautoencoder.conv_transformer import ConvAutoencoderTransformer
 from skautoencoder.outliers import AutoencoderOutlierDetector
-from skautoencoder.transformers import (
-    AutoencoderTransformer,
-    ConvAutoencoderTransformer,
-)
+from skautoencoder.transformers import AutoencoderTransformer
 
 __version__ = "0.1.0.dev0"
 
