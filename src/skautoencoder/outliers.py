@@ -191,7 +191,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
     Notes
     -----
     With a reconstruction :math:`\hat x` and a residual :math:`e = x - \hat x`, the
-    distance of two rows is
+    distance of two rows of a table is
 
     .. math::
 
@@ -202,11 +202,24 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
     :math:`\sigma_j` that of its residual in training. Reconstruction and residual
     add up to the row, so a row far from the data is far away by this distance even
     if the network reconstructs it perfectly, as autoencoders do with rows along the
-    directions that they have learnt [1]_. With ``novelty=False`` the score is the
-    mean over 50 samples of 8 rows of the distance to the nearest row, after [2]_;
-    with ``novelty=True`` the distance to the nearest of up to 10 000 training rows.
+    directions that they have learnt [1]_. Tables are standardised inside, feature by
+    feature.
 
-    Tables are standardised inside, feature by feature; images are not.
+    Images (samples of several dimensions, and all that a convolutional architecture
+    sees) are compared by their whitened codes and by their residuals divided by
+    the image's own contrast, for a network reconstructs images with little in them
+    well, whatever they show. With codes :math:`z` whitened to unit variance and
+    :math:`r = e / \lVert x - b \rVert` for the background :math:`b`, the median
+    pixel, the squared distance is
+
+    .. math::
+
+        \frac{2}{k} \sum_i (z_i - z'_i)^2
+        + \frac{\lVert r - r' \rVert^2}{\overline{\lVert r \rVert^2}}.
+
+    With ``novelty=False`` the score is the mean over 50 samples of 8 rows of the
+    distance to the nearest row, after [2]_; with ``novelty=True`` the distance to
+    the nearest of up to 10 000 training rows.
 
     References
     ----------
@@ -432,8 +445,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Never above 0; the lower, the more abnormal. In standard deviations, as
-            a root mean square over the features. A sample's score depends on the
+            Never above 0; the lower, the more abnormal. For tables in standard
+            deviations, as a root mean square over the features. A sample's score depends on the
             fitted detector and the sample alone.
         """
         return self._score_rows(self._check_applied(X))
@@ -492,7 +505,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder):
         A distance is the root of a sum over the features; each feature's share of
         that sum, times the distance, is its contribution. What lies in the code is
         seen through the decoder: two codes differ in the features in which their
-        reconstructions do.
+        reconstructions do, and by the squares of those differences.
 
         Parameters
         ----------
