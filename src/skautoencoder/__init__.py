@@ -1,5 +1,6 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.transformers import (
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
@@ -10,5 +11,6 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",
+    "DenoisingAutoencoder",
     "__version__",
 ]

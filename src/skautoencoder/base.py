@@ -30,7 +30,7 @@ from skautoencoder._samples import (
 )
 from skautoencoder._trained import TrainedNetwork
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
-from skautoencoder.objectives import LOSSES, Objective
+from skautoencoder.objectives import LOSSES, Corruption, Objective
 from skautoencoder.training import (
     OPTIMIZERS,
     PRECISIONS,
@@ -131,16 +131,19 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
                     f"samples, {len(rows)}. Lower it or use batch_size='auto'."
                 )
             self._set_architecture(data_shape)
-            value_range = float(rows.min()), float(rows.max())
+            targets = self._check_targets(rows, y)
+            wanted = rows if targets is None else targets
+            value_range = float(wanted.min()), float(wanted.max())
             if previous is None:
-                self._set_units(rows, value_range)
+                self._set_units(wanted, value_range)
             self._check_range(value_range)
+            self._corruption = self._make_corruption(rows, targets, value_range)
             self._start_net(
                 len(rows), self.validation_fraction if self.early_stopping else None
             )
             if previous is not None:
                 self.net_.continue_from(previous)
-            self._train(rows)
+            self._train(rows, targets)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -169,10 +172,14 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             rows, data_shape = check_samples(
                 self, X, reset=first, ensure_min_samples=2 if first else 1
             )
-            value_range = float(rows.min()), float(rows.max())
             if first:
                 self._set_architecture(data_shape)
-                self._set_units(rows, value_range)
+            targets = self._check_targets(rows, y)
+            wanted = rows if targets is None else targets
+            value_range = float(wanted.min()), float(wanted.max())
+            if first:
+                self._set_units(wanted, value_range)
+                self._corruption = self._make_corruption(rows, targets, value_range)
                 self._start_net(len(rows), None)
             self._check_range(value_range)
             self.net_.check_batch_size(len(rows))
@@ -180,7 +187,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
                 self.net_.set_params(
                     lr_schedule="constant", max_epochs=1, validation_fraction=None
                 )
-                self._train(rows)
+                self._train(rows, targets)
         return self
 
     @contextmanager
@@ -224,6 +231,23 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             self._center, self._spread = torch.from_numpy(mean).float(), spread
         else:
             self._scaling = Scaling(mean, spread)
+
+    # What the network is to answer is what it is shown, and it is shown that as it
+    # is; unless an estimator wants otherwise.
+
+    def _check_targets(self, rows: Array, y: object) -> Array | None:
+        """Return what the network is to answer to rows, None for the rows."""
+        return None
+
+    def _make_corruption(
+        self, rows: Array, targets: Array | None, value_range: Range
+    ) -> Corruption | None:
+        """Return the noise that training puts on rows like these."""
+        return None
+
+    def _resolve_code_size(self) -> int | None:
+        """Return how many numbers the architecture is asked to put in a code."""
+        return self.code_size
 
     def _check_range(self, value_range: Range) -> None:
         """Raise if the loss or the output cannot do what the data ask for."""
@@ -286,7 +310,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             Objective,
             module__architecture=self._architecture,
             module__sample_shape=self.sample_shape_,
-            module__code_size=self.code_size,
+            module__code_size=self._resolve_code_size(),
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
             module__center=self._center,
@@ -295,6 +319,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             criterion__sparsity=self.sparsity,
             criterion__sparsity_weight=self.sparsity_weight,
             criterion__sparsity_target=self.sparsity_target,
+            criterion__corruption=self._corruption,
             optimizer=kind,
             **{f"optimizer__{name}": value for name, value in optimizer.items()},
             lr=self.lr,
@@ -340,12 +365,16 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         most = np.clip(1000 / n_batches, 50, 200)
         return int(np.clip(4000 / n_batches, 8, most))
 
-    def _train(self, rows: Array) -> None:
+    def _train(self, rows: Array, targets: Array | None) -> None:
         """Let the net learn from rows in the user's units."""
         self._check_network(rows)
         net = self.net_
         device = torch.device(net.device)
-        data = Rows(self._scaling.to_network_in_parts(rows))
+        shown = self._scaling.to_network_in_parts(rows)
+        data = Rows(
+            shown,
+            None if targets is None else self._scaling.to_network_in_parts(targets),
+        )
         if device.type != "cpu":
             data = data.to(device)
         # A seed of its own: a second call must not repeat the first one's draws.

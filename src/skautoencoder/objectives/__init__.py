@@ -1,11 +1,14 @@
 """What a network minimises: losses, penalties, and their sum."""
 
+from skautoencoder.objectives.corruption import NOISES, Corruption
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.objective import Objective
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
 __all__ = [
     "LOSSES",
+    "NOISES",
+    "Corruption",
     "Objective",
     "kl_sparsity",
     "l1_sparsity",

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import reconstruction_loss
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
@@ -14,6 +15,7 @@ class EncoderDecoder(Protocol):
     """What an objective needs of a network."""
 
     output_activation: str
+    training: bool
 
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of rows."""
@@ -35,6 +37,8 @@ class Objective(nn.Module):
         What the penalty is multiplied by.
     sparsity_target : float, default=0.05
         Mean activity that the "kl" penalty draws each unit to.
+    corruption : Corruption, default=None
+        Noise on the rows in training. None: the rows are shown as they are.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class Objective(nn.Module):
         sparsity: str | None = None,
         sparsity_weight: float = 1e-4,
         sparsity_target: float = 0.05,
+        corruption: Corruption | None = None,
     ) -> None:
         super().__init__()
         self.loss = loss
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.sparsity_target = sparsity_target
+        self.corruption = corruption
 
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
         """Return the objective on a batch.
@@ -68,6 +74,8 @@ class Objective(nn.Module):
         objective : Tensor of shape ()
             The number to minimise.
         """
+        if self.corruption is not None and network.training:
+            rows = self.corruption(rows)
         codes = network.encode(rows)
         logits = network.decode_logits(codes)
         # Sums of reduced precision would have lost what a penalty is about.
