@@ -23,7 +23,11 @@ from sklearn.utils.estimator_checks import (
 )
 from torch import nn
 
-from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
+from skautoencoder import (
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+)
 from skautoencoder.architectures import Conv, Custom, Dense
 
 
@@ -37,7 +41,7 @@ class Decoder(nn.Linear):
         super().__init__(code_size, sample_shape[0])
 
 
-class OnImages(AutoencoderTransformer):
+class ImagesMixin:
     """Shows scikit-learn's tables to the estimator as images one pixel high.
 
     scikit-learn has one check for estimators of N-D input; like this, they take all.
@@ -47,10 +51,10 @@ class OnImages(AutoencoderTransformer):
         is_table = isinstance(X, np.ndarray) and X.ndim == 2 and X.size
         return X.reshape(len(X), 1, -1) if is_table else X
 
-    def fit(self, X: Any, y: Any = None) -> OnImages:
+    def fit(self, X: Any, y: Any = None) -> Any:
         return super().fit(self._as_images(X), y)
 
-    def partial_fit(self, X: Any, y: Any = None) -> OnImages:
+    def partial_fit(self, X: Any, y: Any = None) -> Any:
         return super().partial_fit(self._as_images(X), y)
 
     def transform(self, X: Any) -> Any:
@@ -64,6 +68,14 @@ class OnImages(AutoencoderTransformer):
 
     def score(self, X: Any, y: Any = None) -> float:
         return super().score(self._as_images(X), y)
+
+
+class OnImages(ImagesMixin, AutoencoderTransformer):
+    pass
+
+
+class DenoisingOnImages(ImagesMixin, DenoisingAutoencoder):
+    pass
 
 
 QUICK: dict[str, Any] = {"max_epochs": 2}
@@ -97,6 +109,12 @@ ESTIMATORS = [
     AutoencoderTransformer(sparsity="l1", verbose=1, **QUICK),
     OnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     OnImages(architecture=Dense((6,)), **QUICK),
+    DenoisingAutoencoder(),
+    DenoisingAutoencoder(
+        "masking", early_stopping=True, architecture=Dense((6,)), code_size=3, **QUICK
+    ),
+    DenoisingAutoencoder("salt_and_pepper", architecture=Conv((4, 6)), **QUICK),
+    DenoisingOnImages(architecture=Conv((4, 6)), clip=(0, 1), **QUICK),
 ]
 
 # Public checks that check_estimator does not call.
@@ -130,7 +148,7 @@ def test_scikit_learn_check(estimator: Any, check: Any) -> None:
 @pytest.mark.parametrize(
     "estimator",
     # Frames have no N-D form.
-    [estimator for estimator in ESTIMATORS if not isinstance(estimator, OnImages)],
+    [estimator for estimator in ESTIMATORS if not isinstance(estimator, ImagesMixin)],
     ids=str,
 )
 def test_check_outside_check_estimator(estimator: Any, check: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any, Self
 
@@ -86,14 +87,23 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         What a reconstruction is compared by: squared error, absolute error,
         Huber's mixture of the two, or binary cross-entropy in nats, which needs
         data in [0, 1].
-    sparsity : {"l1", "kl"} or None, default=None
-        Penalty that makes codes sparse: "l1" is the sum of a code's absolute
-        values; "kl" draws the mean of each unit of the code, which becomes a
-        sigmoid, to `sparsity_target`.
+    sparsity : {"l1", "kl", "top_k"} or None, default=None
+        What makes codes sparse. "l1" and "kl" are penalties: on the sum of a
+        code's absolute values; and on the distance of each unit's mean, the units
+        becoming sigmoids, from `sparsity_target`. "top_k" keeps the
+        `n_nonzero_coefs` largest numbers of each code, here and in `transform`,
+        and sets the others to zero.
     sparsity_weight : float, default=1e-4
-        What the penalty is multiplied by.
+        What the penalty is multiplied by. Unused by "top_k".
     sparsity_target : float in (0, 1), default=0.05
         Mean activity of a unit of the code with ``sparsity="kl"``.
+    n_nonzero_coefs : int, default=None
+        How many numbers of a code are not zero with ``sparsity="top_k"``. None: a
+        tenth of them, at least one.
+    contraction_weight : float, default=0.0
+        What a penalty on the encoder's Jacobian is multiplied by, which makes
+        codes change little where samples do: its squared Frobenius norm, the mean
+        over the samples, in the network's units.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
@@ -222,6 +232,8 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         sparsity: str | None = None,
         sparsity_weight: float = 1e-4,
         sparsity_target: float = 0.05,
+        n_nonzero_coefs: int | None = None,
+        contraction_weight: float = 0.0,
         optimizer: str | type[Optimizer] = "adam",
         lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
@@ -249,6 +261,8 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.sparsity_target = sparsity_target
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.contraction_weight = contraction_weight
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule
@@ -351,7 +365,7 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         """
         return super().score_samples(X)
 
-    def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
+    def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the fraction of the variance of clean samples that is restored.
 
         Parameters
@@ -432,7 +446,7 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         if isinstance(self.clip, str):
             low, high = (0.0, 1.0) if fills else value_range
         elif self.clip is not None:
-            low, high = self._check_clip()
+            low, high = _check_clip(self.clip)
         offset = self._scaling.offset
         return Corruption(
             self.noise,
@@ -444,18 +458,6 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
             scale=self._scaling.scale,
             sample_shape=self._data_shape,
         )
-
-    def _check_clip(self) -> Range:
-        bounds = np.asarray(self.clip, dtype=object).tolist()
-        good = len(bounds) == 2 and all(
-            isinstance(n, Real) and np.isfinite(n) for n in bounds
-        )
-        if not good or not bounds[0] < bounds[1]:
-            raise ValueError(
-                "clip must be 'auto', None, or a pair of numbers, the lower first, "
-                f"such as (0, 1), got {self.clip!r}."
-            )
-        return float(bounds[0]), float(bounds[1])
 
     def _resolve_level(self, rows: Array) -> float:
         adds = self.noise == "gaussian"
@@ -485,4 +487,19 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
 
 def _holds_samples(y: Any) -> bool:
     """Return whether `y` is meant as samples: labels have one dimension."""
-    return y is not None and np.ndim(y) != 1
+    if y is None:
+        return False
+    return bool((y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) != 1)
+
+
+def _check_clip(clip: Any) -> Range:
+    """Return the bounds that a user gave."""
+    bounds = list(clip)
+    good = len(bounds) == 2 and all(isinstance(n, Real) for n in bounds)
+    # Not true of NaN either.
+    if not good or not -math.inf < bounds[0] < bounds[1] < math.inf:
+        raise ValueError(
+            "clip must be 'auto', None, or a pair of numbers, the lower first, "
+            f"such as (0, 1), got {clip!r}."
+        )
+    return float(bounds[0]), float(bounds[1])

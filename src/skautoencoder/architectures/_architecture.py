@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 from torch import Tensor, nn
 
+from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures.network import Network
 
 
@@ -39,6 +40,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         *,
         output_activation: str = "identity",
         code_activation: str = "identity",
+        top_k: bool = False,
+        n_nonzero_coefs: int | None = None,
         center: Tensor | None = None,
         spread: float = 1.0,
     ) -> Network:
@@ -57,6 +60,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             What ``output_activation="auto"`` stands for on these data.
         code_activation : str, default="identity"
             What ``code_activation="auto"`` stands for with this objective.
+        top_k : bool, default=False
+            Whether all but the largest numbers of each code are set to zero.
+        n_nonzero_coefs : int, default=None
+            How many are kept. None: a tenth of the code, at least one.
         center : Tensor of shape (n_features,), default=None
             See :class:`Network`.
         spread : float, default=1.0
@@ -75,6 +82,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         encoder, decoder = self._build_encoder_decoder(
             sample_shape, code_size, code_activation
         )
+        if top_k:
+            encoder = nn.Sequential(encoder, TopK(n_nonzero_coefs))
         return Network(
             encoder,
             decoder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -100,3 +101,41 @@ def dense_stack(
         if dropout:
             layers.append(nn.Dropout(dropout))
     return layers
+
+
+class TopK(nn.Module):
+    """Keeps the largest numbers of each code and sets the others to zero.
+
+    Gradients pass to those that are kept.
+
+    Parameters
+    ----------
+    n_nonzero_coefs : int or None
+        How many numbers to keep. None: a tenth of the code, at least one.
+
+    References
+    ----------
+    Makhzani and Frey, "k-sparse autoencoders", ICLR 2014.
+    """
+
+    def __init__(self, n_nonzero_coefs: int | None) -> None:
+        super().__init__()
+        self.n_nonzero_coefs = n_nonzero_coefs
+
+    def extra_repr(self) -> str:
+        """Return what the printed module does not say."""
+        return f"n_nonzero_coefs={self.n_nonzero_coefs}"
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return sparse codes of the same shape."""
+        code_size = codes.shape[1]
+        n_kept = self.n_nonzero_coefs
+        if n_kept is None:
+            n_kept = max(code_size // 10, 1)
+        if n_kept > code_size:
+            raise ValueError(
+                f"n_nonzero_coefs={n_kept} is more than the {code_size} numbers of a "
+                "code. Lower it or raise code_size."
+            )
+        values, places = codes.topk(n_kept, dim=1, sorted=False)
+        return torch.zeros_like(codes).scatter(1, places, values)

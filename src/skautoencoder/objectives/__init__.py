@@ -1,5 +1,6 @@
 """What a network minimises: losses, penalties, and their sum."""
 
+from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.objective import Objective
@@ -10,6 +11,7 @@ __all__ = [
     "NOISES",
     "Corruption",
     "Objective",
+    "contraction",
     "kl_sparsity",
     "l1_sparsity",
     "reconstruction_loss",

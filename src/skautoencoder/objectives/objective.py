@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
+from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import reconstruction_loss
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
@@ -31,12 +34,14 @@ class Objective(nn.Module):
     ----------
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         The reconstruction loss, see :func:`reconstruction_loss`.
-    sparsity : {"l1", "kl"} or None, default=None
-        The penalty on the code.
+    sparsity : {"l1", "kl", "top_k"} or None, default=None
+        The penalty on the code. "top_k" is none: the network sees to it.
     sparsity_weight : float, default=1e-4
         What the penalty is multiplied by.
     sparsity_target : float, default=0.05
         Mean activity that the "kl" penalty draws each unit to.
+    contraction_weight : float, default=0.0
+        What the :func:`contraction` of the encoder is multiplied by.
     corruption : Corruption, default=None
         Noise on the rows in training. None: the rows are shown as they are.
     """
@@ -48,6 +53,7 @@ class Objective(nn.Module):
         sparsity: str | None = None,
         sparsity_weight: float = 1e-4,
         sparsity_target: float = 0.05,
+        contraction_weight: float = 0.0,
         corruption: Corruption | None = None,
     ) -> None:
         super().__init__()
@@ -55,6 +61,7 @@ class Objective(nn.Module):
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.sparsity_target = sparsity_target
+        self.contraction_weight = contraction_weight
         self.corruption = corruption
 
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
@@ -76,7 +83,13 @@ class Objective(nn.Module):
         """
         if self.corruption is not None and network.training:
             rows = self.corruption(rows)
-        codes = network.encode(rows)
+        contracts = self.contraction_weight > 0
+        with torch.enable_grad() if contracts else nullcontext():
+            if contracts:
+                rows = rows.detach().requires_grad_()
+            codes = network.encode(rows)
+            if contracts:
+                penalty = contraction(network, rows, codes)
         logits = network.decode_logits(codes)
         # Sums of reduced precision would have lost what a penalty is about.
         codes = codes.float()
@@ -88,4 +101,6 @@ class Objective(nn.Module):
         elif self.sparsity == "kl":
             penalty = kl_sparsity(codes, self.sparsity_target)
             objective = objective + self.sparsity_weight * penalty
+        if contracts:
+            objective = objective + self.contraction_weight * penalty
         return objective
