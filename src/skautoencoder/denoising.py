@@ -290,8 +290,8 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
             width) or (n_samples, n_channels, height, width). Clean ones, to which
             noise is added, or with `y` noisy ones, to which none is.
         y : array-like of the shape of `X`, default=None
-            The clean samples that belong to noisy `X`. One-dimensional labels are
-            ignored.
+            The clean samples that belong to noisy `X`, in the same units.
+            One-dimensional labels are ignored.
 
         Returns
         -------

@@ -89,7 +89,7 @@ class Objective(nn.Module):
                 rows = rows.detach().requires_grad_()
             codes = network.encode(rows)
             if contracts:
-                penalty = contraction(network, rows, codes)
+                contracted = contraction(network, rows, codes)
         logits = network.decode_logits(codes)
         # Sums of reduced precision would have lost what a penalty is about.
         codes = codes.float()
@@ -102,5 +102,5 @@ class Objective(nn.Module):
             penalty = kl_sparsity(codes, self.sparsity_target)
             objective = objective + self.sparsity_weight * penalty
         if contracts:
-            objective = objective + self.contraction_weight * penalty
+            objective = objective + self.contraction_weight * contracted
         return objective
