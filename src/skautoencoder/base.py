@@ -70,7 +70,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "sample_shape": ["array-like", None],
         "loss": [StrOptions(set(LOSSES))],
         "sparsity": [StrOptions({"l1", "kl", "top_k"}), None],
-        "sparsity_weight": [Interval(Real, 0, None, closed="left")],
+        "sparsity_weight": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
         "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
         "contraction_weight": [Interval(Real, 0, None, closed="left")],
@@ -315,13 +318,16 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             module__code_size=self._resolve_code_size(),
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
+            module__code_activity=(
+                self.sparsity_target if self.sparsity == "kl" else None
+            ),
             module__top_k=self.sparsity == "top_k",
             module__n_nonzero_coefs=self.n_nonzero_coefs,
             module__center=self._center,
             module__spread=self._spread,
             criterion__loss=self.loss,
             criterion__sparsity=self.sparsity,
-            criterion__sparsity_weight=self.sparsity_weight,
+            criterion__sparsity_weight=self._resolve_sparsity_weight(),
             criterion__sparsity_target=self.sparsity_target,
             criterion__contraction_weight=self.contraction_weight,
             criterion__corruption=self._corruption,
@@ -356,6 +362,12 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     def _with_prefix(self, prefix: str) -> dict[str, Any]:
         nested = self._nested_params(prefix)
         return {f"{prefix}__{name}": value for name, value in nested.items()}
+
+    def _resolve_sparsity_weight(self) -> float:
+        if not isinstance(self.sparsity_weight, str):
+            return self.sparsity_weight
+        # With the second, units come within a few per cent of their target.
+        return 1e-4 if self.sparsity == "l1" else 0.1
 
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":

@@ -93,8 +93,9 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         becoming sigmoids, from `sparsity_target`. "top_k" keeps the
         `n_nonzero_coefs` largest numbers of each code, here and in `transform`,
         and sets the others to zero.
-    sparsity_weight : float, default=1e-4
-        What the penalty is multiplied by. Unused by "top_k".
+    sparsity_weight : float or "auto", default="auto"
+        What the penalty is multiplied by: "auto" is 1e-4 for "l1" and 0.1 for
+        "kl". Unused by "top_k".
     sparsity_target : float in (0, 1), default=0.05
         Mean activity of a unit of the code with ``sparsity="kl"``.
     n_nonzero_coefs : int, default=None
@@ -230,7 +231,7 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
         sample_shape: tuple[int, ...] | None = None,
         loss: str = "mse",
         sparsity: str | None = None,
-        sparsity_weight: float = 1e-4,
+        sparsity_weight: float | str = "auto",
         sparsity_target: float = 0.05,
         n_nonzero_coefs: int | None = None,
         contraction_weight: float = 0.0,
