@@ -205,7 +205,8 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
     ...     noise_level=0.3, max_epochs=20, random_state=0
     ... ).fit(X_train)
     >>> X_denoised = denoiser.predict(X_noisy)
-    >>> np.square(X_denoised - X_test).sum() < 0.5 * np.square(X_noisy - X_test).sum()
+    >>> error, noise = X_denoised - X_test, X_noisy - X_test
+    >>> bool(np.square(error).sum() < 0.5 * np.square(noise).sum())
     True
     """
 
