@@ -19,6 +19,8 @@ BENCHMARKS = [
     "small_tables",
     "deep_mnist",
     "denoise_conv",
+    "denoising",
+    "sparse_codes",
     "long_code",
     "codes_mnist",
     "collapse",
