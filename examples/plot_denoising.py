@@ -57,7 +57,7 @@ noisy = {
 
 denoisers = {
     name: DenoisingAutoencoder(
-        name, noise_level=level, max_epochs=15, random_state=0
+        name, noise_level=level, max_epochs=12, random_state=0
     ).fit(train)
     for name, (_, level) in noises.items()
 }

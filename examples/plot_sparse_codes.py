@@ -1,7 +1,7 @@
 """
-=====================
+====================
 Codes of a few parts
-=====================
+====================
 
 With ``sparsity="top_k"`` each image is described by a few units of many. The
 decoder's weights are then a dictionary of parts, and an image is the sum of those
@@ -29,7 +29,7 @@ autoencoder = AutoencoderTransformer(
     architecture=Dense(()),
     sparsity="top_k",
     n_nonzero_coefs=10,
-    max_epochs=40,
+    max_epochs=25,
     random_state=0,
 ).fit(train)
 codes = autoencoder.transform(test)
@@ -62,7 +62,7 @@ fits = [
         architecture=Dense(()),
         sparsity="top_k",
         n_nonzero_coefs=k,
-        max_epochs=40,
+        max_epochs=25,
         random_state=0,
     ).fit(train)
     for k in ks
@@ -80,14 +80,14 @@ for row_axes, (title, row) in zip(axes, rows.items(), strict=True):
 plt.show()
 
 for k, fit in zip(ks, fits, strict=True):
-    print(f"{k:2} parts: {fit.score(test):.3f} of the variance explained")
+    print(f"{k:2} part(s): {fit.score(test):.3f} of the variance explained")
 
 # %%
 # The other penalties
 # -------------------
 #
-# "l1" makes numbers small and, after a relu, zero; "kl" sets how active a unit is on
-# average. The histograms are of all numbers in the codes of the test images.
+# "l1" makes numbers small and, after a relu, more of them zero; "kl" sets how active a
+# unit is on average. The histograms are of all numbers in the codes of the test images.
 
 penalised = {
     "none": AutoencoderTransformer(
