@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Real
 from typing import Any, Self
 
@@ -15,12 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
 from skautoencoder._codes import CodesMixin, fraction_explained
+from skautoencoder._noise import make_corruption
 from skautoencoder._samples import (
     Array,
     Range,
     check_samples,
-    fills_unit_range,
-    mean_and_spread,
 )
 from skautoencoder.architectures import Architecture, Conv
 from skautoencoder.base import BaseAutoencoder
@@ -30,8 +28,6 @@ from skautoencoder.training import isolated_randomness
 
 # What "auto" stands for, see the docstring below.
 _CODE_SIZE = 128
-_GAUSSIAN_SHARE = 0.5
-_CHOSEN_SHARE = 0.25
 # Of the noise that `score` measures with: the same for every call.
 _SCORE_SEED = 0
 _CHUNK = 1024
@@ -443,35 +439,15 @@ class DenoisingAutoencoder(CodesMixin, BaseAutoencoder):
     ) -> Corruption | None:
         if targets is not None:
             return None
-        low, high = value_range
-        fills = fills_unit_range(value_range)
-        if isinstance(self.clip, str):
-            low, high = (0.0, 1.0) if fills else value_range
-        elif self.clip is not None:
-            low, high = _check_clip(self.clip)
-        offset = self._scaling.offset
-        return Corruption(
+        return make_corruption(
             self.noise,
-            self._resolve_level(rows),
-            low=low,
-            high=high,
-            clip=fills if isinstance(self.clip, str) else self.clip is not None,
-            offset=None if offset is None else torch.from_numpy(offset),
-            scale=self._scaling.scale,
+            self.noise_level,
+            self.clip,
+            rows,
+            value_range,
+            scaling=self._scaling,
             sample_shape=self._data_shape,
         )
-
-    def _resolve_level(self, rows: Array) -> float:
-        adds = self.noise == "gaussian"
-        if isinstance(self.noise_level, str):
-            return _GAUSSIAN_SHARE * mean_and_spread(rows)[1] if adds else _CHOSEN_SHARE
-        if not adds and not callable(self.noise) and self.noise_level > 1:
-            raise ValueError(
-                f"noise_level={self.noise_level} is out of range: with "
-                f"noise={self.noise!r} it is the share of values that noise chooses, "
-                "from 0 to 1."
-            )
-        return float(self.noise_level)
 
     def _resolve_code_size(self) -> int | None:
         if not isinstance(self.code_size, str):
@@ -492,16 +468,3 @@ def _holds_samples(y: Any) -> bool:
     if y is None:
         return False
     return bool((y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) != 1)
-
-
-def _check_clip(clip: Any) -> Range:
-    """Return the bounds that a user gave."""
-    bounds = list(clip)
-    good = len(bounds) == 2 and all(isinstance(n, Real) for n in bounds)
-    # Not true of NaN either.
-    if not good or not -math.inf < bounds[0] < bounds[1] < math.inf:
-        raise ValueError(
-            "clip must be 'auto', None, or a pair of numbers, the lower first, "
-            f"such as (0, 1), got {clip!r}."
-        )
-    return float(bounds[0]), float(bounds[1])

@@ -28,7 +28,7 @@ class Corruption(nn.Module):
         "gaussian" adds a normal number to each value; "masking" puts 0 in the
         place of values chosen at random; "salt_and_pepper" puts `low` or `high`
         there, either with the same probability. A callable takes a float32
-        tensor of shape (n_samples, *sample_shape) in the units of the data,
+        tensor of shape (n_samples, ...), in the units of the data,
         which is its own to change, and returns a tensor or an array of the
         same shape.
     level : float
