@@ -109,6 +109,10 @@ ESTIMATORS = [
     AutoencoderTransformer(sparsity="l1", verbose=1, **QUICK),
     OnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     OnImages(architecture=Dense((6,)), **QUICK),
+    AutoencoderTransformer(sparsity="top_k", contraction_weight=1e-3, **QUICK),
+    ConvAutoencoderTransformer(
+        20, channels=(4, 8), sparsity="top_k", n_nonzero_coefs=3, **QUICK
+    ),
     DenoisingAutoencoder(),
     DenoisingAutoencoder(
         "masking", early_stopping=True, architecture=Dense((6,)), code_size=3, **QUICK
