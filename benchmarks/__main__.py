@@ -21,6 +21,8 @@ BENCHMARKS = [
     "outlier_images",
     "deep_mnist",
     "denoise_conv",
+    "denoising",
+    "sparse_codes",
     "long_code",
     "codes_mnist",
     "collapse",

@@ -45,16 +45,18 @@ def _find_idx(folder: Path, stem: str) -> Path:
     )
 
 
-def _mnist_from_idx(data_dir: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _mnist_from_idx(data_dir: Path) -> dict[str, NDArray[np.uint8]]:
     folder = data_dir / "mnist"
-    train = _read_idx(_find_idx(folder, "train-images-idx3-ubyte"))
-    test = _read_idx(_find_idx(folder, "t10k-images-idx3-ubyte"))
-    return train.reshape(len(train), -1), test.reshape(len(test), -1)
+    arrays = {}
+    for part, stem in {"train": "train", "test": "t10k"}.items():
+        images = _read_idx(_find_idx(folder, f"{stem}-images-idx3-ubyte"))
+        arrays[part] = images.reshape(len(images), -1)
+        labels = _read_idx(_find_idx(folder, f"{stem}-labels-idx1-ubyte"))
+        arrays[f"{part}_labels"] = labels
+    return arrays
 
 
-def _mnist_from_openml() -> tuple[
-    NDArray[np.uint8], NDArray[np.uint8], list[NDArray[np.uint8]]
-]:
+def _mnist_from_openml() -> dict[str, NDArray[np.uint8]]:
     from sklearn.datasets import fetch_openml
 
     try:
@@ -69,13 +71,13 @@ def _mnist_from_openml() -> tuple[
         ) from error
     pixels = np.ascontiguousarray(pixels, dtype=np.uint8)
     # OpenML keeps the canonical order: 60 000 training images, then 10 000 test ones.
-    return pixels[:N_TRAIN], pixels[N_TRAIN:], [labels.astype(np.uint8)]
-
-
-def _mnist_labels_from_idx(data_dir: Path) -> list[NDArray[np.uint8]]:
-    folder = data_dir / "mnist"
-    stems = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
-    return [_read_idx(_find_idx(folder, stem)) for stem in stems]
+    labels = labels.astype(np.uint8)
+    return {
+        "train": pixels[:N_TRAIN],
+        "test": pixels[N_TRAIN:],
+        "train_labels": labels[:N_TRAIN],
+        "test_labels": labels[N_TRAIN:],
+    }
 
 
 def prepare_cache(
@@ -87,14 +89,9 @@ def prepare_cache(
     each of them would take longer than most of what is measured.
     """
     if with_mnist:
-        if data_dir is None:
-            train, test, labels = _mnist_from_openml()
-        else:
-            train, test = _mnist_from_idx(data_dir)
-            labels = _mnist_labels_from_idx(data_dir)
-        np.save(cache_dir / "mnist_train.npy", train)
-        np.save(cache_dir / "mnist_test.npy", test)
-        np.save(cache_dir / "mnist_labels.npy", np.concatenate(labels))
+        arrays = _mnist_from_idx(data_dir) if data_dir else _mnist_from_openml()
+        for name, array in arrays.items():
+            np.save(cache_dir / f"mnist_{name}.npy", array)
     if data_dir is not None:
         cardio = data_dir / "adbench" / "6_cardio.npz"
         if cardio.is_file():
@@ -115,10 +112,13 @@ def load_mnist(
     return train.astype(np.float32) / scale, test.astype(np.float32) / scale
 
 
-def load_mnist_labels(cache_dir: str | Path) -> tuple[Labels, Labels]:
+def load_mnist_labels(
+    cache_dir: str | Path, n_train: int | None = None, n_test: int | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """The digits that MNIST's training and test images show."""
-    labels = np.load(Path(cache_dir) / "mnist_labels.npy")
-    return labels[:N_TRAIN], labels[N_TRAIN:]
+    train = np.load(Path(cache_dir) / "mnist_train_labels.npy")[:n_train]
+    test = np.load(Path(cache_dir) / "mnist_test_labels.npy")[:n_test]
+    return train, test
 
 
 def outlier_tables(cache_dir: str | Path) -> list[str]:

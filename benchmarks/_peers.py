@@ -82,9 +82,19 @@ def keras_conv(
 
 
 def keras_fit(
-    model: Any, x_train: Array, x_test: Array, *, epochs: int, batch_size: int
+    model: Any,
+    x_train: Array,
+    x_test: Array,
+    *,
+    epochs: int,
+    batch_size: int,
+    shown: tuple[Array, Array] | None = None,
 ) -> Result:
-    """Fit a Keras model to reproduce its input; times of the fit and its epochs."""
+    """Fit a Keras model to reproduce its input; times of the fit and its epochs.
+
+    What the model is shown in training and in the test is `x_train` and `x_test`,
+    unless `shown` has others.
+    """
     import keras
 
     class EpochTimes(keras.callbacks.Callback):
@@ -101,9 +111,10 @@ def keras_fit(
             self.seconds.append(time.perf_counter() - self.started)
 
     times = EpochTimes()
+    shown_train, shown_test = shown or (x_train, x_test)
     seconds, _ = timed(
         lambda: model.fit(
-            x_train,
+            shown_train,
             x_train,
             batch_size=batch_size,
             epochs=epochs,
@@ -111,7 +122,7 @@ def keras_fit(
             callbacks=[times],
         )
     )
-    reconstruction = model.predict(x_test, batch_size=batch_size, verbose=0)
+    reconstruction = model.predict(shown_test, batch_size=batch_size, verbose=0)
     return {
         "seconds": seconds,
         "epoch_seconds": times.seconds,

@@ -27,6 +27,7 @@ from skautoencoder import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
 )
 from skautoencoder.architectures import Conv, Custom, Dense
 
@@ -72,6 +73,10 @@ class TransformerOnImages(OnImages, AutoencoderTransformer):
         return super().score(self._as_images(X), y)
 
 
+class DenoisingOnImages(TransformerOnImages, DenoisingAutoencoder):
+    pass
+
+
 class OutlierDetectorOnImages(OnImages, AutoencoderOutlierDetector):
     pass
 
@@ -115,6 +120,16 @@ ESTIMATORS = [
     ),
     AutoencoderOutlierDetector(contamination=0.1, early_stopping=True, **QUICK),
     OutlierDetectorOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
+    AutoencoderTransformer(sparsity="top_k", contraction_weight=1e-3, **QUICK),
+    ConvAutoencoderTransformer(
+        20, channels=(4, 8), sparsity="top_k", n_nonzero_coefs=3, **QUICK
+    ),
+    DenoisingAutoencoder(),
+    DenoisingAutoencoder(
+        "masking", early_stopping=True, architecture=Dense((6,)), code_size=3, **QUICK
+    ),
+    DenoisingAutoencoder("salt_and_pepper", architecture=Conv((4, 6)), **QUICK),
+    DenoisingOnImages(architecture=Conv((4, 6)), clip=(0, 1), **QUICK),
 ]
 
 # Public checks that check_estimator does not call.

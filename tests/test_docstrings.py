@@ -79,7 +79,14 @@ def test_docstring(path: str, owner: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["AutoencoderTransformer", "ConvAutoencoderTransformer", "Conv", "Dense"]
+    "name",
+    [
+        "AutoencoderTransformer",
+        "ConvAutoencoderTransformer",
+        "DenoisingAutoencoder",
+        "Conv",
+        "Dense",
+    ],
 )
 def test_a_public_class_shows_its_use(name: str) -> None:
     owner = (

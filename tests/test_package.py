@@ -39,6 +39,7 @@ def test_public_names() -> None:
         "AutoencoderOutlierDetector",
         "AutoencoderTransformer",
         "ConvAutoencoderTransformer",
+        "DenoisingAutoencoder",
         "__version__",
     }
     assert {"Conv", "Custom", "Dense"} <= set(architectures.__all__)

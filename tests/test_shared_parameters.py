@@ -16,6 +16,7 @@ docscrape = pytest.importorskip("numpydoc.docscrape")
 # (estimator, parameter): why its default is another one.
 OTHER_DEFAULT: dict[tuple[str, str], str] = {
     ("AutoencoderOutlierDetector", "code_size"): "it suits the number of features",
+    ("DenoisingAutoencoder", "code_size"): "a code that is short loses the sample",
 }
 # (estimator, parameter): why its docstring entry is another one.
 OTHER_ENTRY: dict[tuple[str, str], str] = {
@@ -23,6 +24,7 @@ OTHER_ENTRY: dict[tuple[str, str], str] = {
     ("AutoencoderOutlierDetector", "architecture"): "it has a smaller dense network",
     ("AutoencoderOutlierDetector", "code_size"): "it suits the number of features",
     ("AutoencoderOutlierDetector", "max_epochs"): "it trains for fewer steps",
+    ("DenoisingAutoencoder", "code_size"): "a code that is short loses the sample",
     ("ConvAutoencoderTransformer", "nested"): "it has no architecture__*",
 }
 

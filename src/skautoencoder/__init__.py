@@ -1,6 +1,7 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
 from skautoencoder.conv_transformer import ConvAutoencoderTransformer
+from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.transformers import AutoencoderTransformer
 
@@ -10,5 +11,6 @@ __all__ = [
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",
+    "DenoisingAutoencoder",
     "__version__",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._samples import Array
 
-# Parameters of the penalty on the code, beside those that all estimators have.
+# Parameters of the penalties on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
-    "sparsity": [StrOptions({"l1", "kl"}), None],
-    "sparsity_weight": [Interval(Real, 0, None, closed="left")],
+    "sparsity": [StrOptions({"l1", "kl", "top_k"}), None],
+    "sparsity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
+    "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
+    "contraction_weight": [Interval(Real, 0, None, closed="left")],
 }
 
 
@@ -128,15 +130,7 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         rows = self._check_applied(X)
         residual = float(self._trained.squared_errors(rows).sum()) * rows.shape[1]
-        mean = rows.mean(axis=0, dtype=np.float64)
-        # Of the sums of squares, so that no copy of X is made.
-        total = sum(
-            float(np.square(rows[i : i + 4096] - mean).sum())
-            for i in range(0, len(rows), 4096)
-        )
-        if total == 0.0:
-            return 1.0 if residual == 0.0 else 0.0
-        return 1.0 - residual / total
+        return fraction_explained(residual, rows)
 
     @property
     def _n_features_out(self: Any) -> int:
@@ -147,3 +141,30 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fraction_explained(residual: float, rows: Array) -> float:
+    """Return the fraction of the variance of rows that a residual leaves explained.
+
+    Parameters
+    ----------
+    residual : float
+        Sum of the squared errors over all rows and features.
+    rows : ndarray of shape (n_samples, n_features)
+        What was to be explained.
+
+    Returns
+    -------
+    fraction : float
+        At most 1. Rows without variance are explained, 1, by no error at all and
+        by no other, 0.
+    """
+    mean = rows.mean(axis=0, dtype=np.float64)
+    # Of the sums of squares, so that no copy of the rows is made.
+    total = sum(
+        float(np.square(rows[i : i + 4096] - mean).sum())
+        for i in range(0, len(rows), 4096)
+    )
+    if total == 0.0:
+        return 1.0 if residual == 0.0 else 0.0
+    return 1.0 - residual / total

@@ -39,10 +39,14 @@ class IncrementalMixin:
             rows, data_shape = check_samples(
                 self, X, reset=first, ensure_min_samples=2 if first else 1
             )
-            value_range = float(rows.min()), float(rows.max())
             if first:
                 self._set_architecture(data_shape)
-                self._set_units(rows, value_range)
+            targets = self._check_targets(rows, y)
+            wanted = rows if targets is None else targets
+            value_range = float(wanted.min()), float(wanted.max())
+            if first:
+                self._set_units(wanted, value_range)
+                self._corruption = self._make_corruption(rows, targets, value_range)
                 self._start_net(len(rows), None)
             self._check_range(value_range)
             self.net_.check_batch_size(len(rows))
@@ -50,5 +54,5 @@ class IncrementalMixin:
                 self.net_.set_params(
                     lr_schedule="constant", max_epochs=1, validation_fraction=None
                 )
-                self._train(rows)
+                self._train(rows, targets)
         return self

@@ -30,7 +30,7 @@ from skautoencoder._samples import (
 )
 from skautoencoder._trained import TrainedNetwork
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
-from skautoencoder.objectives import LOSSES, Objective
+from skautoencoder.objectives import LOSSES, Corruption, Objective
 from skautoencoder.training import (
     OPTIMIZERS,
     PRECISIONS,
@@ -94,8 +94,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     # Estimators without a penalty on the code have no such parameters.
     sparsity: str | None = None
-    sparsity_weight: float = 0.0
+    sparsity_weight: float | str = 0.0
     sparsity_target: float = 0.05
+    n_nonzero_coefs: int | None = None
+    contraction_weight: float = 0.0
 
     # ---- fitting -------------------------------------------------------------
 
@@ -123,19 +125,23 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             stops being a finite number. The estimator then is as it was before.
         """
         with self._unchanged_on_error():
-            self._fit(X)
+            self._fit(X, y)
         return self
 
-    def _fit(self, X: ArrayLike) -> None:
+    def _fit(self, X: ArrayLike, y: object) -> None:
         """Do the work of `fit`; estimators that learn more extend it."""
         previous = getattr(self, "net_", None) if self.warm_start else None
         rows, data_shape = check_samples(
             self, X, reset=previous is None, ensure_min_samples=2
         )
-        self._learn(rows, data_shape, previous)
+        self._learn(rows, data_shape, previous, y)
 
     def _learn(
-        self, rows: Array, data_shape: Shape, previous: AutoencoderNet | None
+        self,
+        rows: Array,
+        data_shape: Shape,
+        previous: AutoencoderNet | None,
+        y: object,
     ) -> None:
         """Make a network for rows and train it, from `previous` on if there is one."""
         if self.batch_size != "auto" and self.batch_size > len(rows):
@@ -144,16 +150,19 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
                 f"samples, {len(rows)}. Lower it or use batch_size='auto'."
             )
         self._set_architecture(data_shape)
-        value_range = float(rows.min()), float(rows.max())
+        targets = self._check_targets(rows, y)
+        wanted = rows if targets is None else targets
+        value_range = float(wanted.min()), float(wanted.max())
         if previous is None:
-            self._set_units(rows, value_range)
+            self._set_units(wanted, value_range)
         self._check_range(value_range)
+        self._corruption = self._make_corruption(rows, targets, value_range)
         self._start_net(
             len(rows), self.validation_fraction if self.early_stopping else None
         )
         if previous is not None:
             self.net_.continue_from(previous)
-        self._train(rows)
+        self._train(rows, targets)
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
@@ -200,6 +209,23 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             self._center, self._spread = torch.from_numpy(mean).float(), spread
         else:
             self._scaling = Scaling(mean, spread)
+
+    # What the network is to answer is what it is shown, and it is shown that as it
+    # is; unless an estimator wants otherwise.
+
+    def _check_targets(self, rows: Array, y: object) -> Array | None:
+        """Return what the network is to answer to rows, None for the rows."""
+        return None
+
+    def _make_corruption(
+        self, rows: Array, targets: Array | None, value_range: Range
+    ) -> Corruption | None:
+        """Return the noise that training puts on rows like these."""
+        return None
+
+    def _resolve_code_size(self) -> int | None:
+        """Return how many numbers the architecture is asked to put in a code."""
+        return self.code_size
 
     def _check_range(self, value_range: Range) -> None:
         """Raise if the loss or the output cannot do what the data ask for."""
@@ -265,12 +291,19 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             module__code_size=self._resolve_code_size(),
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
+            module__code_activity=(
+                self.sparsity_target if self.sparsity == "kl" else None
+            ),
+            module__top_k=self.sparsity == "top_k",
+            module__n_nonzero_coefs=self.n_nonzero_coefs,
             module__center=self._center,
             module__spread=self._spread,
             criterion__loss=self.loss,
             criterion__sparsity=self.sparsity,
-            criterion__sparsity_weight=self.sparsity_weight,
+            criterion__sparsity_weight=self._resolve_sparsity_weight(),
             criterion__sparsity_target=self.sparsity_target,
+            criterion__contraction_weight=self.contraction_weight,
+            criterion__corruption=self._corruption,
             optimizer=kind,
             **{f"optimizer__{name}": value for name, value in optimizer.items()},
             lr=self.lr,
@@ -304,8 +337,11 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         nested = self._nested_params(prefix)
         return {f"{prefix}__{name}": value for name, value in nested.items()}
 
-    def _resolve_code_size(self) -> int | None:
-        return self.code_size
+    def _resolve_sparsity_weight(self) -> float:
+        if not isinstance(self.sparsity_weight, str):
+            return self.sparsity_weight
+        # With the second, units come within a few per cent of their target.
+        return 1e-4 if self.sparsity == "l1" else 0.1
 
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":
@@ -320,12 +356,16 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         most = np.clip(1000 / n_batches, 50, 200)
         return int(np.clip(4000 / n_batches, 8, most))
 
-    def _train(self, rows: Array) -> None:
+    def _train(self, rows: Array, targets: Array | None) -> None:
         """Let the net learn from rows in the user's units."""
         self._check_network(rows)
         net = self.net_
         device = torch.device(net.device)
-        data = Rows(self._scaling.to_network_in_parts(rows))
+        shown = self._scaling.to_network_in_parts(rows)
+        data = Rows(
+            shown,
+            None if targets is None else self._scaling.to_network_in_parts(targets),
+        )
         if device.type != "cpu":
             data = data.to(device)
         # A seed of its own: a second call must not repeat the first one's draws.

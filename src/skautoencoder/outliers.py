@@ -303,12 +303,16 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
     # ---- fitting -------------------------------------------------------------
 
     def _learn(
-        self, rows: Array, data_shape: Shape, previous: AutoencoderNet | None
+        self,
+        rows: Array,
+        data_shape: Shape,
+        previous: AutoencoderNet | None,
+        y: object,
     ) -> None:
         """Train on rows, then decide what to compare rows with and the threshold."""
         self._check_thresholds()
         training, kept_out = self._split(rows)
-        super()._learn(training, data_shape, previous)
+        super()._learn(training, data_shape, previous, None)
         kind = ImagePlacement if self._sees_images() else TablePlacement
         placement = kind.from_rows(self._trained, training)
         self._references = self._make_references(placement, training)

@@ -46,14 +46,24 @@ class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         What a reconstruction is compared by: squared error, absolute error,
         Huber's mixture of the two, or binary cross-entropy in nats, which needs
         data in [0, 1].
-    sparsity : {"l1", "kl"} or None, default=None
-        Penalty that makes codes sparse: "l1" is the sum of a code's absolute
-        values; "kl" draws the mean of each unit of the code, which becomes a
-        sigmoid, to `sparsity_target`.
-    sparsity_weight : float, default=1e-4
-        What the penalty is multiplied by.
+    sparsity : {"l1", "kl", "top_k"} or None, default=None
+        What makes codes sparse. "l1" and "kl" are penalties: on the sum of a
+        code's absolute values; and on the distance of each unit's mean, the units
+        becoming sigmoids, from `sparsity_target`. "top_k" keeps the
+        `n_nonzero_coefs` largest numbers of each code, here and in `transform`,
+        and sets the others to zero.
+    sparsity_weight : float or "auto", default="auto"
+        What the penalty is multiplied by: "auto" is 1e-4 for "l1" and 0.1 for
+        "kl". Unused by "top_k".
     sparsity_target : float in (0, 1), default=0.05
         Mean activity of a unit of the code with ``sparsity="kl"``.
+    n_nonzero_coefs : int, default=None
+        How many numbers of a code are not zero with ``sparsity="top_k"``. None: a
+        tenth of them, at least one.
+    contraction_weight : float, default=0.0
+        What a penalty on the encoder's Jacobian is multiplied by, which makes
+        codes change little where samples do: its squared Frobenius norm, the mean
+        over the samples, in the network's units.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
@@ -172,8 +182,10 @@ class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         sample_shape: tuple[int, ...] | None = None,
         loss: str = "mse",
         sparsity: str | None = None,
-        sparsity_weight: float = 1e-4,
+        sparsity_weight: float | str = "auto",
         sparsity_target: float = 0.05,
+        n_nonzero_coefs: int | None = None,
+        contraction_weight: float = 0.0,
         optimizer: str | type[Optimizer] = "adam",
         lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
@@ -198,6 +210,8 @@ class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.sparsity_target = sparsity_target
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.contraction_weight = contraction_weight
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule

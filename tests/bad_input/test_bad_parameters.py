@@ -25,6 +25,8 @@ SHARED: dict[str, list[Any]] = {
     "sparsity": ["l2", 0.1, True],
     "sparsity_weight": [-1e-4, "small", None, np.inf, np.nan],
     "sparsity_target": [0, 1, 1.5, "low", None],
+    "n_nonzero_coefs": [0, -1, 2.5, "few", True],
+    "contraction_weight": [-1e-4, "small", None, np.inf, np.nan],
     "optimizer": ["adma", None, 3, dict],
     "lr": [0, -1e-3, "fast", None, np.inf, np.nan],
     "lr_schedule": ["one-cycle", None, 1],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 from torch import Tensor, nn
 
+from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures.network import Network
 
 
@@ -39,6 +42,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         *,
         output_activation: str = "identity",
         code_activation: str = "identity",
+        code_activity: float | None = None,
+        top_k: bool = False,
+        n_nonzero_coefs: int | None = None,
         center: Tensor | None = None,
         spread: float = 1.0,
     ) -> Network:
@@ -57,6 +63,12 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             What ``output_activation="auto"`` stands for on these data.
         code_activation : str, default="identity"
             What ``code_activation="auto"`` stands for with this objective.
+        code_activity : float in (0, 1), default=None
+            Mean that the objective wants of a sigmoid code's units. None: any.
+        top_k : bool, default=False
+            Whether all but the largest numbers of each code are set to zero.
+        n_nonzero_coefs : int, default=None
+            How many are kept. None: a tenth of the code, at least one.
         center : Tensor of shape (n_features,), default=None
             See :class:`Network`.
         spread : float, default=1.0
@@ -75,6 +87,11 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         encoder, decoder = self._build_encoder_decoder(
             sample_shape, code_size, code_activation
         )
+        if code_activity is not None and code_activation == "sigmoid":
+            self._start_code_at(code_activity, encoder)
+        if top_k:
+            actual_size = _code_size_of(encoder, sample_shape)
+            encoder = nn.Sequential(encoder, TopK(actual_size, n_nonzero_coefs))
         return Network(
             encoder,
             decoder,
@@ -82,6 +99,15 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             center=center if output_activation == "sigmoid" else None,
             spread=spread,
         )
+
+    def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
+        """Let the units of a sigmoid code start near the mean that is wanted.
+
+        From one half, the bias alone would take a thousand small steps there.
+        """
+        layers = [m for m in encoder.modules() if isinstance(m, nn.Linear)]
+        if layers:
+            nn.init.constant_(layers[-1].bias, math.log(activity / (1 - activity)))
 
     def check(self) -> None:
         """Raise an error that names the parameter whose value is not allowed."""
@@ -96,6 +122,13 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         """Return modules from rows to codes and from codes to rows, both flat."""
+
+
+def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
+    """Return the size of an encoder's codes, which may not have been asked for."""
+    with torch.no_grad():
+        probe = copy.deepcopy(encoder).eval()
+        return int(probe(torch.zeros(2, n_features_of(sample_shape))).shape[1])
 
 
 def n_features_of(sample_shape: tuple[int, ...]) -> int:

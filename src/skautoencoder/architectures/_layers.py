@@ -178,3 +178,47 @@ def dense_stack(
         if dropout:
             layers.append(nn.Dropout(dropout))
     return layers
+
+
+class TopK(nn.Module):
+    """Keeps the largest numbers of each code and sets the others to zero.
+
+    The code's units are normalised over the batch first, so that all compete on
+    equal terms. Without it, half of them are never among the largest, get no
+    gradient and are lost for good.
+
+    Parameters
+    ----------
+    code_size : int
+        How many numbers a code has.
+    n_nonzero_coefs : int or None
+        How many of them to keep. None: a tenth, at least one.
+
+    References
+    ----------
+    Makhzani and Frey, "k-sparse autoencoders", ICLR 2014.
+    """
+
+    def __init__(self, code_size: int, n_nonzero_coefs: int | None) -> None:
+        super().__init__()
+        if n_nonzero_coefs is None:
+            n_nonzero_coefs = max(code_size // 10, 1)
+        if n_nonzero_coefs > code_size:
+            raise ValueError(
+                f"n_nonzero_coefs={n_nonzero_coefs} is more than the {code_size} "
+                "numbers of a code. Lower it or raise code_size."
+            )
+        self.n_nonzero_coefs = int(n_nonzero_coefs)
+        self.normalization = nn.BatchNorm1d(code_size, affine=False)
+
+    def extra_repr(self) -> str:
+        """Return what the printed modules do not say."""
+        return f"n_nonzero_coefs={self.n_nonzero_coefs}"
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return sparse codes of the same shape."""
+        # What is kept goes on in full precision; the rank of a rounded number is
+        # anyone's guess.
+        codes = self.normalization(codes.float())
+        values, places = codes.topk(self.n_nonzero_coefs, dim=1, sorted=False)
+        return torch.zeros_like(codes).scatter(1, places, values)

@@ -97,6 +97,9 @@ class Custom(Architecture):
         _check_output_shape(decoder, code_shape, sample_shape)
         return _Reshaped(encoder, sample_shape), _Reshaped(decoder, code_shape)
 
+    def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
+        """Leave the user's weights alone."""
+
 
 class _Reshaped(nn.Module):
     """Gives a module the shape it wants and takes flat rows from it."""

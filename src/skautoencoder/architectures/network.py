@@ -63,12 +63,21 @@ class Network(nn.Module):
         """Return what the printed modules do not say."""
         return f"output_activation={self.output_activation!r}"
 
+    @property
+    def input_scale(self) -> float:
+        """What rows are multiplied by before the encoder sees them."""
+        return 1.0 if self.center is None else 1 / self.spread
+
+    def encoder_input(self, rows: Tensor) -> Tensor:
+        """Return `rows` as the encoder sees them."""
+        if self.center is None:
+            return rows
+        # (rows - center) / spread in one pass over memory
+        return torch.add(self.shift, rows, alpha=self.input_scale)
+
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of `rows`."""
-        if self.center is not None:
-            # (rows - center) / spread in one pass over memory
-            rows = torch.add(self.shift, rows, alpha=1 / self.spread)
-        codes: Tensor = self.encoder(rows)
+        codes: Tensor = self.encoder(self.encoder_input(rows))
         return codes
 
     def decode_logits(self, codes: Tensor) -> Tensor:

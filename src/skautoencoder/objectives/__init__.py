@@ -1,12 +1,17 @@
 """What a network minimises: losses, penalties, and their sum."""
 
+from skautoencoder.objectives.contraction import contraction
+from skautoencoder.objectives.corruption import NOISES, Corruption
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.objective import Objective
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
 __all__ = [
     "LOSSES",
+    "NOISES",
+    "Corruption",
     "Objective",
+    "contraction",
     "kl_sparsity",
     "l1_sparsity",
     "reconstruction_loss",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
+from skautoencoder.objectives.contraction import contraction
+from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import reconstruction_loss
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
@@ -14,6 +18,7 @@ class EncoderDecoder(Protocol):
     """What an objective needs of a network."""
 
     output_activation: str
+    training: bool
 
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of rows."""
@@ -29,12 +34,16 @@ class Objective(nn.Module):
     ----------
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         The reconstruction loss, see :func:`reconstruction_loss`.
-    sparsity : {"l1", "kl"} or None, default=None
-        The penalty on the code.
+    sparsity : {"l1", "kl", "top_k"} or None, default=None
+        The penalty on the code. "top_k" is none: the network sees to it.
     sparsity_weight : float, default=1e-4
         What the penalty is multiplied by.
     sparsity_target : float, default=0.05
         Mean activity that the "kl" penalty draws each unit to.
+    contraction_weight : float, default=0.0
+        What the :func:`contraction` of the encoder is multiplied by.
+    corruption : Corruption, default=None
+        Noise on the rows in training. None: the rows are shown as they are.
     """
 
     def __init__(
@@ -44,12 +53,16 @@ class Objective(nn.Module):
         sparsity: str | None = None,
         sparsity_weight: float = 1e-4,
         sparsity_target: float = 0.05,
+        contraction_weight: float = 0.0,
+        corruption: Corruption | None = None,
     ) -> None:
         super().__init__()
         self.loss = loss
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.sparsity_target = sparsity_target
+        self.contraction_weight = contraction_weight
+        self.corruption = corruption
 
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
         """Return the objective on a batch.
@@ -68,7 +81,15 @@ class Objective(nn.Module):
         objective : Tensor of shape ()
             The number to minimise.
         """
-        codes = network.encode(rows)
+        if self.corruption is not None and network.training:
+            rows = self.corruption(rows)
+        contracts = self.contraction_weight > 0
+        with torch.enable_grad() if contracts else nullcontext():
+            if contracts:
+                rows = rows.detach().requires_grad_()
+            codes = network.encode(rows)
+            if contracts:
+                contracted = contraction(network, rows, codes)
         logits = network.decode_logits(codes)
         # Sums of reduced precision would have lost what a penalty is about.
         codes = codes.float()
@@ -80,4 +101,6 @@ class Objective(nn.Module):
         elif self.sparsity == "kl":
             penalty = kl_sparsity(codes, self.sparsity_target)
             objective = objective + self.sparsity_weight * penalty
+        if contracts:
+            objective = objective + self.contraction_weight * contracted
         return objective

@@ -93,7 +93,16 @@ class AutoencoderNet(NeuralNet):
         """Return the training and the validation part of the rows."""
         if self.validation_fraction is None:
             return X, None
-        return X.split(self.validation_fraction, self.seed)
+        train, valid = X.split(self.validation_fraction, self.seed)
+        if self.criterion_.corruption is None:
+            return train, valid
+        # Noisy like the rows to learn from, but with the same noise in each epoch.
+        # A noise of the user's own is asked for batches, as in training.
+        noisy = [
+            self.criterion_.corruption(rows)
+            for rows in valid.rows.split(self.batch_size)
+        ]
+        return train, Rows(torch.cat(noisy), valid[:][1])
 
     def partial_fit(
         self, X: Rows, y: None = None, classes: None = None, **fit_params: Any

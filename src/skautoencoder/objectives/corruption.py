@@ -1,0 +1,114 @@
+"""Noise that is put on rows before a network sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+NOISES = ("gaussian", "masking", "salt_and_pepper")
+
+# Takes samples and returns them with noise.
+Noise = Callable[[Tensor], Any]
+
+
+class Corruption(nn.Module):
+    """Puts fresh noise on rows at each call.
+
+    All numbers are given in the units of the data. The rows come and go in the
+    network's units, ``(data - offset) / scale``.
+
+    Noise is drawn from torch's global generator; the caller seeds it.
+
+    Parameters
+    ----------
+    noise : {"gaussian", "masking", "salt_and_pepper"} or callable
+        "gaussian" adds a normal number to each value; "masking" puts 0 in the
+        place of values chosen at random; "salt_and_pepper" puts `low` or `high`
+        there, either with the same probability. A callable takes a float32
+        tensor of shape (n_samples, ...), in the units of the data,
+        which is its own to change, and returns a tensor or an array of the
+        same shape.
+    level : float
+        Standard deviation of "gaussian" noise, or the probability with which
+        the others choose a value. Unused by a callable.
+    low : float, default=0.0
+        What "pepper" is, and the lowest value that `clip` leaves.
+    high : float, default=1.0
+        What "salt" is, and the highest value that `clip` leaves.
+    clip : bool, default=False
+        Whether values beyond `low` and `high` are cut to them.
+    offset : Tensor of shape (n_features,), default=None
+        The data's value that is 0 to the network. None: 0.
+    scale : float, default=1.0
+        The data's length that is 1 to the network.
+    sample_shape : tuple of int, default=None
+        Shape in which a callable sees a sample. None: flat.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising
+    autoencoders", Journal of Machine Learning Research 11, 2010.
+    """
+
+    offset: Tensor
+    zero: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(
+        self,
+        noise: str | Noise,
+        level: float,
+        *,
+        low: float = 0.0,
+        high: float = 1.0,
+        clip: bool = False,
+        offset: Tensor | None = None,
+        scale: float = 1.0,
+        sample_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.noise = noise
+        self.level = level
+        self.clip = clip
+        self.scale = scale
+        self.sample_shape = sample_shape
+        # In double precision up to here: a large offset would eat the digits.
+        offset = torch.zeros(()) if offset is None else offset
+        shift = offset.double()
+        self.register_buffer("offset", offset.float(), persistent=False)
+        for name, value in {"zero": 0.0, "low": low, "high": high}.items():
+            in_network = ((value - shift) / scale).float()
+            self.register_buffer(name, in_network, persistent=False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return noisy copies of rows of shape (n_samples, n_features)."""
+        if self.noise == "gaussian":
+            noisy = torch.randn_like(rows).mul_(self.level / self.scale).add_(rows)
+        elif self.noise == "masking":
+            noisy = torch.where(torch.rand_like(rows) < self.level, self.zero, rows)
+        elif self.noise == "salt_and_pepper":
+            chance = torch.rand_like(rows)
+            noisy = torch.where(chance < self.level / 2, self.low, rows)
+            noisy = torch.where(chance >= 1 - self.level / 2, self.high, noisy)
+        else:
+            noisy = self._ask(rows)
+        return noisy.clamp(self.low, self.high) if self.clip else noisy
+
+    def _ask(self, rows: Tensor) -> Tensor:
+        """Return what a callable makes of rows."""
+        assert callable(self.noise)
+        shape = self.sample_shape or rows.shape[1:]
+        samples = (rows * self.scale + self.offset).reshape(len(rows), *shape)
+        noisy = torch.as_tensor(
+            self.noise(samples), dtype=torch.float32, device=rows.device
+        )
+        if noisy.shape != samples.shape:
+            raise ValueError(
+                "noise must return samples of the shape that it is given, "
+                f"{tuple(samples.shape)}, but returned {tuple(noisy.shape)}."
+            )
+        return (noisy.reshape(rows.shape) - self.offset) / self.scale
