@@ -95,6 +95,11 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
+    # Estimators without a penalty on the code have no such parameters.
+    sparsity: str | None = None
+    sparsity_weight: float = 0.0
+    sparsity_target: float = 0.05
+
     # ---- fitting -------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -250,10 +255,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
                 "output_activation alone."
             )
 
-    def _check_network(self, rows: Array) -> None:
+    def _check_network(self, rows: torch.Tensor) -> None:
         """Raise if the network answers with what the objective cannot use."""
         network = self.net_.module_
-        sample = self._scaling.to_network(rows[:64]).to(self.net_.device)
+        sample = rows.to(self.net_.device)
         with evaluating(network):
             codes = network.encode(sample)
             outputs = network.decode(codes)
@@ -281,20 +286,18 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             callbacks.append(("early_stopping", stopping))
+        objective, criterion = self._make_objective()
         net = AutoencoderNet(
             build_network,
-            Objective,
+            objective,
             module__architecture=self._architecture,
-            module__sample_shape=self.sample_shape_,
+            module__sample_shape=self._shown_shape,
             module__code_size=self.code_size,
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
             module__center=self._center,
             module__spread=self._spread,
-            criterion__loss=self.loss,
-            criterion__sparsity=self.sparsity,
-            criterion__sparsity_weight=self.sparsity_weight,
-            criterion__sparsity_target=self.sparsity_target,
+            **{f"criterion__{name}": value for name, value in criterion.items()},
             optimizer=kind,
             **{f"optimizer__{name}": value for name, value in optimizer.items()},
             lr=self.lr,
@@ -314,7 +317,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         net.check_nested()
         net.check_callbacks()
         net.check_batch_size(n_rows)
-        n_features = math.prod(self.sample_shape_)
+        n_features = math.prod(self._shown_shape)
         self._work = work_per_sample(net.module_, n_features)
         # Forward, and twice that to come back.
         net.compute_dtype = resolve_precision(
@@ -322,6 +325,20 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         )
         self.code_size_ = code_size_of(net.module_, n_features)
         self.net_ = net
+
+    @property
+    def _shown_shape(self) -> Shape:
+        """Shape of what the network is shown of a sample."""
+        return self.sample_shape_
+
+    def _make_objective(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
+        """Return what training makes small, and its parameters."""
+        return Objective, {
+            "loss": self.loss,
+            "sparsity": self.sparsity,
+            "sparsity_weight": self.sparsity_weight,
+            "sparsity_target": self.sparsity_target,
+        }
 
     def _with_prefix(self, prefix: str) -> dict[str, Any]:
         nested = self._nested_params(prefix)
@@ -342,10 +359,13 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _train(self, rows: Array) -> None:
         """Let the net learn from rows in the user's units."""
-        self._check_network(rows)
+        self._learn(Rows(self._scaling.to_network_in_parts(rows)))
+
+    def _learn(self, data: Rows) -> None:
+        """Let the net learn from rows in its own units."""
+        self._check_network(data.rows[:64])
         net = self.net_
         device = torch.device(net.device)
-        data = Rows(self._scaling.to_network_in_parts(rows))
         if device.type != "cpu":
             data = data.to(device)
         # A seed of its own: a second call must not repeat the first one's draws.
