@@ -23,7 +23,11 @@ from sklearn.utils.estimator_checks import (
 )
 from torch import nn
 
-from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+)
 from skautoencoder.architectures import Conv, Custom, Dense
 
 
@@ -66,6 +70,17 @@ class OnImages(AutoencoderTransformer):
         return super().score(self._as_images(X), y)
 
 
+class ImputerOnImages(AutoencoderImputer):
+    """Shows scikit-learn's tables to the imputer as images one pixel high."""
+
+    def fit(self, X: Any, y: Any = None) -> ImputerOnImages:
+        return super().fit(OnImages._as_images(self, X), y)
+
+    def transform(self, X: Any) -> Any:
+        filled = super().transform(OnImages._as_images(self, X))
+        return filled.reshape(len(filled), -1)
+
+
 QUICK: dict[str, Any] = {"max_epochs": 2}
 
 # The defaults themselves, then each architecture and the ways of training that
@@ -97,6 +112,16 @@ ESTIMATORS = [
     AutoencoderTransformer(sparsity="l1", verbose=1, **QUICK),
     OnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     OnImages(architecture=Dense((6,)), **QUICK),
+    AutoencoderImputer(),
+    AutoencoderImputer(architecture=Dense((6,), batch_norm=True), **QUICK),
+    AutoencoderImputer(architecture=Conv((4, 6)), code_size=None, **QUICK),
+    AutoencoderImputer(
+        architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
+    ),
+    AutoencoderImputer(early_stopping=True, add_indicator=True, **QUICK),
+    AutoencoderImputer(keep_empty_features=True, **QUICK),
+    ImputerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
+    ImputerOnImages(architecture=Dense((6,)), **QUICK),
 ]
 
 # Public checks that check_estimator does not call.
@@ -130,7 +155,11 @@ def test_scikit_learn_check(estimator: Any, check: Any) -> None:
 @pytest.mark.parametrize(
     "estimator",
     # Frames have no N-D form.
-    [estimator for estimator in ESTIMATORS if not isinstance(estimator, OnImages)],
+    [
+        estimator
+        for estimator in ESTIMATORS
+        if not isinstance(estimator, OnImages | ImputerOnImages)
+    ],
     ids=str,
 )
 def test_check_outside_check_estimator(estimator: Any, check: Any) -> None:

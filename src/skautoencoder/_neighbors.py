@@ -87,7 +87,9 @@ class Neighbors:
             near_weights = np.square(np.maximum(1 - near_distances / reach, 0.0))
             weights = np.zeros_like(distances)
             np.put_along_axis(weights, near, near_weights, axis=1)
-            own_vote = _OWN_VOTE * np.maximum(near_weights.max(axis=1, keepdims=True), 1e-9)
+            own_vote = _OWN_VOTE * np.maximum(
+                near_weights.max(axis=1, keepdims=True), 1e-9
+            )
             votes = weights @ known + own_vote
             averages[i : i + _ROWS_TOGETHER] = (
                 weights @ values + own_vote * rows

@@ -33,7 +33,173 @@ _ROWS_TOGETHER = 4096
 
 
 class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
-    """DOCSTRING"""
+    """Fill missing values with what an autoencoder makes of the others.
+
+    In a table, a normal distribution fitted to the observed values makes a first
+    guess at each missing one. A denoising autoencoder, shown the row and which of
+    its values are guesses, says what has to be added; so do the most similar
+    rows. How far each is believed is decided on observed values that were hidden
+    from all of them. In images the network fills the holes by itself: while it
+    learns, further holes are made in the images, and it learns to fill those.
+
+    The network learns from observed values alone, and what was observed comes
+    back as it was, to the last bit.
+
+    Read more in the :ref:`User Guide <imputation>`.
+
+    Parameters
+    ----------
+    missing_values : int, float, np.nan or pandas.NA, default=np.nan
+        What stands where a value is missing. NaN is an error if it is another.
+    add_indicator : bool, default=False
+        Whether `transform` appends a column of 0 and 1 for each feature that had
+        missing values in `fit`. For tables.
+    keep_empty_features : bool, default=False
+        Whether features that were never observed in `fit` are returned, as 0,
+        and not left out. In N-D samples they always are.
+    code_size : int or None, default=128
+        How many numbers the code has. It may be longer than a row: the network
+        cannot copy what it does not see. None is for architectures in which the
+        code's size follows from the rest.
+    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
+        What the network looks like. "auto" is "conv" for samples with an image
+        shape (two lengths of at least 4, or three) and "dense", with one hidden
+        layer of 256 "silu" units each way, for others. An object such as
+        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
+        searched as ``architecture__hidden_layer_sizes``; beside a name they can
+        be given in the same way. The network is shown a flag for each value as
+        well, after the values: twice the features, or twice the channels.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        What a guess is compared by: squared error, absolute error, Huber's
+        mixture of the two, or binary cross-entropy in nats, which is for images
+        in [0, 1].
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
+        "rmsprop", "sgd", or a class. Its own parameters are given as
+        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
+        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
+    lr : float, default=3e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
+        number of rows to learn from.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows to learn from, of which a table gives four for each
+        of its own, with other values hidden. "auto" is as many as make about
+        2000 steps, fewer in tables with more than 32 features, and 3 to 10; for
+        images as many as make about 4000 steps, 8 to 200.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the rows to learn from out of training,
+        stop when the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights, and with the units, of the fit
+        before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are computed in
+        float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, and the hidden values.
+        Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+
+    Attributes
+    ----------
+    statistics_ : ndarray of shape (n_features_in_,)
+        Mean of the observed values of each feature; 0 where there were none.
+    weights_ : dict or None
+        How far the "network" and the "neighbors" are believed in a table, from 0
+        to 1. None for images.
+    indicator_ : MissingIndicator or None
+        Makes the flags, with ``add_indicator=True``.
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). Losses are in the network's
+        units; of a table, in variances of a feature.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    sklearn.impute.SimpleImputer : Fills with the mean of a feature.
+    sklearn.impute.KNNImputer : Fills with the mean of the nearest rows.
+    sklearn.impute.IterativeImputer : Fills with linear regressions on the other
+        features.
+
+    Notes
+    -----
+    In a table each feature is divided by its own standard deviation first: the
+    answer does not depend on units, and scalers are not needed. No guess lies
+    outside of what was observed of a feature. Values are taken to be missing at
+    random; where a value is missing because of what it is, no imputer that looks
+    at the others alone can know.
+
+    A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, and
+    rows are compared with at most 2000, so that time grows with the number of
+    rows and not with its square.
+
+    References
+    ----------
+    Vincent, Larochelle, Bengio and Manzagol, "Extracting and composing robust
+    features with denoising autoencoders", ICML 2008.
+    Gondara and Wang, "MIDA: multiple imputation using denoising autoencoders",
+    PAKDD 2018.
+    Pathak, Krähenbühl, Donahue, Darrell and Efros, "Context encoders: feature
+    learning by inpainting", CVPR 2016.
+    Little and Rubin, "Statistical analysis with missing data", Wiley 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from skautoencoder import AutoencoderImputer
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> X_holes = X.copy()
+    >>> X_holes[np.random.RandomState(0).rand(*X.shape) < 0.2] = np.nan
+    >>> imputer = AutoencoderImputer(random_state=0)
+    >>> X_filled = imputer.fit_transform(X_holes)
+    >>> bool(np.isnan(X_filled).any())
+    False
+    >>> observed = ~np.isnan(X_holes)
+    >>> bool((X_filled == X)[observed].all())
+    True
+    """
 
     _parameter_constraints = {
         **{
@@ -326,7 +492,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         filled = filled[:, self._is_kept]
         if self.indicator_ is None:
             return filled
-        flags = self.indicator_.transform(rows)
+        flags = missing[:, self.indicator_.features_]
         return np.concatenate([filled, flags.astype(filled.dtype)], axis=1)
 
     def _guess(self, rows: Array, missing: NDArray[np.bool_]) -> Rows64:
@@ -377,6 +543,14 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         return answers
 
     # ---- what comes out ------------------------------------------------------
+
+    @property
+    def weights_(self) -> dict[str, float] | None:
+        """How far the network and the neighbours are believed in a table."""
+        check_is_fitted(self)
+        if self._image_shape is not None:
+            return None
+        return dict(zip(("network", "neighbors"), self._filling.weights, strict=True))
 
     @property
     def _is_kept(self) -> NDArray[np.bool_]:

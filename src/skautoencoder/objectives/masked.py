@@ -63,8 +63,8 @@ class MaskedObjective(nn.Module):
         if self.hole_shape is not None:
             values, missing = rows.chunk(2, dim=1)
             holes = draw_holes(missing > 0, self.hole_shape)
-            background = values.new_zeros(()) if self.background is None else (
-                self.background
+            background = (
+                values.new_zeros(()) if self.background is None else (self.background)
             )
             values = torch.where(holes, background, values)
             rows = torch.cat([values, missing.maximum(holes.to(rows.dtype))], dim=1)
