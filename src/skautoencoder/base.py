@@ -130,11 +130,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             rows, data_shape = check_samples(
                 self, X, reset=previous is None, ensure_min_samples=2
             )
-            if self.batch_size != "auto" and self.batch_size > len(rows):
-                raise ValueError(
-                    f"batch_size={self.batch_size} is larger than the number of "
-                    f"samples, {len(rows)}. Lower it or use batch_size='auto'."
-                )
+            self._check_batch_size(len(rows))
             self._set_architecture(data_shape)
             value_range = float(rows.min()), float(rows.max())
             if previous is None:
@@ -229,6 +225,14 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             self._center, self._spread = torch.from_numpy(mean).float(), spread
         else:
             self._scaling = Scaling(mean, spread)
+
+    def _check_batch_size(self, n_samples: int) -> None:
+        """Raise if there are too few samples for a batch."""
+        if self.batch_size != "auto" and self.batch_size > n_samples:
+            raise ValueError(
+                f"batch_size={self.batch_size} is larger than the number of "
+                f"samples, {n_samples}. Lower it or use batch_size='auto'."
+            )
 
     def _check_range(self, value_range: Range) -> None:
         """Raise if the loss or the output cannot do what the data ask for."""

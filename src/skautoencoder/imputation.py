@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -292,6 +293,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         with self._unchanged_on_error():
             previous = getattr(self, "net_", None) if self.warm_start else None
             rows, data_shape = self._check_rows(X, reset=previous is None)
+            self._check_batch_size(len(rows))
             observed = ~self._is_missing(rows)
             self._set_architecture(data_shape)
             self._set_image_shape()
@@ -320,21 +322,25 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         )
 
     def _check_rows(self, X: ArrayLike, *, reset: bool) -> tuple[Array, Shape]:
-        is_nan = isinstance(self.missing_values, float) and np.isnan(
-            self.missing_values
-        )
         return check_samples(
             self,
             X,
             reset=reset,
             ensure_min_samples=2 if reset else 1,
-            ensure_all_finite="allow-nan" if is_nan else True,
+            ensure_all_finite="allow-nan" if self._marks_nan else True,
         )
 
     def _is_missing(self, rows: Array) -> NDArray[np.bool_]:
-        if np.isnan(rows.dtype.type(self.missing_values)):
+        if self._marks_nan:
             return np.isnan(rows)
-        return rows == self.missing_values
+        is_missing: NDArray[np.bool_] = rows == self.missing_values
+        return is_missing
+
+    @property
+    def _marks_nan(self) -> bool:
+        """Whether NaN is what marks a missing value; pandas.NA becomes NaN too."""
+        mark = self.missing_values
+        return not isinstance(mark, Real) or math.isnan(mark)
 
     def _set_image_shape(self) -> None:
         """Decide whether samples are images, whose holes have neighbouring pixels."""
@@ -383,7 +389,8 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
                 "(n_samples, n_features) and sample_shape."
             )
         self.indicator_ = MissingIndicator(
-            missing_values=self.missing_values, error_on_new=False
+            missing_values=np.nan if self._marks_nan else self.missing_values,
+            error_on_new=False,
         ).fit(rows)
 
     def _fit_table(
@@ -414,10 +421,10 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         value_range = float(self._low.min()), float(self._high.max())
         if previous is None:
             self._set_units(filled, value_range)
+            if self._center is not None:
+                missing = torch.from_numpy(1 - observed.mean(axis=0)).float()
+                self._center = torch.cat([self._center, missing])
         self._check_range(value_range)
-        if self._center is not None:
-            missing = torch.from_numpy(1 - observed.mean(axis=0)).float()
-            self._center = torch.cat([self._center, missing])
         self._start_net_for(len(rows))
         if previous is not None:
             self.net_.continue_from(previous)
@@ -587,9 +594,6 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        missing_values = self.missing_values
-        tags.input_tags.allow_nan = missing_values is not None and bool(
-            np.isnan(np.float64(missing_values))
-        )
+        tags.input_tags.allow_nan = self._marks_nan
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
