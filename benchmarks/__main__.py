@@ -19,6 +19,7 @@ BENCHMARKS = [
     "small_tables",
     "deep_mnist",
     "denoise_conv",
+    "imputation",
     "long_code",
     "codes_mnist",
     "collapse",

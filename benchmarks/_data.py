@@ -84,10 +84,10 @@ def prepare_cache(
         np.save(cache_dir / "mnist_train.npy", train)
         np.save(cache_dir / "mnist_test.npy", test)
     if data_dir is not None:
-        cardio = data_dir / "adbench" / "6_cardio.npz"
-        if cardio.is_file():
-            with np.load(cardio) as arrays:
-                np.save(cache_dir / "cardio.npy", arrays["X"])
+        (cache_dir / "adbench").mkdir(exist_ok=True)
+        for path in sorted((data_dir / "adbench").glob("*.npz")):
+            with np.load(path) as arrays:
+                np.save(cache_dir / "adbench" / f"{path.stem}.npy", arrays["X"])
 
 
 def load_mnist(
@@ -114,7 +114,7 @@ def load_tables(cache_dir: str | Path) -> dict[str, Array]:
             n_samples=1831, n_features=21, effective_rank=5, random_state=0
         )
     }
-    cardio = Path(cache_dir) / "cardio.npy"
+    cardio = Path(cache_dir) / "adbench" / "6_cardio.npy"
     if cardio.is_file():
         tables["cardio"] = np.load(cardio)
     return {
