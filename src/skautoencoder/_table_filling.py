@@ -17,9 +17,11 @@ from skautoencoder.training import Rows
 
 # Each observed value is hidden in one of these; the last judges the others.
 _N_FOLDS = 5
-# What the network learns from takes 256 MB at most.
-_NUMBERS_TO_LEARN_FROM = 2**26
-_ROWS_TO_JUDGE_BY = 5000
+# The network learns from as many rows as have these many numbers together, but not
+# from fewer than there are rows here: more are hardly seen in its few steps.
+_NUMBERS_TO_LEARN_FROM = 2**21
+_ROWS_TO_LEARN_FROM = 20_000
+_ROWS_TO_JUDGE_BY = 2000
 _ROWS_TO_COMPARE_WITH = 2000
 # With fewer rows a feature, a distribution fitted to a value guesses it too well.
 _ROWS_A_FEATURE = 50
@@ -130,7 +132,8 @@ def start_filling(
     )
     fold_of = random.randint(_N_FOLDS, size=rows.shape).astype(np.int8)
     few = n_samples < _ROWS_A_FEATURE * n_features
-    most = max(_NUMBERS_TO_LEARN_FROM // (3 * n_features * (_N_FOLDS - 1)), 1)
+    most = max(_NUMBERS_TO_LEARN_FROM // n_features, _ROWS_TO_LEARN_FROM)
+    most //= _N_FOLDS - 1
     folds = []
     for i in range(_N_FOLDS):
         last = i == _N_FOLDS - 1

@@ -171,9 +171,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
     random; where a value is missing because of what it is, no imputer that looks
     at the others alone can know.
 
-    A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, and
-    rows are compared with at most 2000, so that time grows with the number of
-    rows and not with its square.
+    A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, rows
+    are compared with at most 2000, and a network learns from 20 000 or, with few
+    features, from some more; so time grows slowly with the number of rows.
 
     References
     ----------
