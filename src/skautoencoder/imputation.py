@@ -132,7 +132,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
 
     Attributes
     ----------
-    statistics_ : ndarray of shape (n_features_in_,)
+    statistics_ : ndarray of shape (`n_features_in_`,)
         Mean of the observed values of each feature; 0 where there were none.
     weights_ : dict or None
         How far the "network" and the "neighbors" are believed in a table, from 0
@@ -581,7 +581,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         -------
         names : ndarray of str
             The names of the features that are kept, and with
-            ``add_indicator=True`` "missingindicator_" and the name of each
+            ``add_indicator=True`` ``missingindicator_`` and the name of each
             feature that had missing values in `fit`.
         """
         check_is_fitted(self)
