@@ -17,6 +17,8 @@ BENCHMARKS = [
     "import_time",
     "inference",
     "small_tables",
+    "outliers",
+    "outlier_images",
     "deep_mnist",
     "denoise_conv",
     "imputation",
@@ -24,7 +26,7 @@ BENCHMARKS = [
     "codes_mnist",
     "collapse",
 ]
-WITHOUT_MNIST = {"import_time", "small_tables"}
+WITHOUT_MNIST = {"import_time", "small_tables", "outliers"}
 RESULTS = Path(__file__).parent / "results"
 
 

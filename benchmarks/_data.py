@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 N_TRAIN = 60_000
 
 Array = NDArray[np.float32]
+Labels = NDArray[np.integer]
 
 
 class DataError(RuntimeError):
@@ -50,13 +52,15 @@ def _mnist_from_idx(data_dir: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8
     return train.reshape(len(train), -1), test.reshape(len(test), -1)
 
 
-def _mnist_from_openml() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _mnist_from_openml() -> tuple[
+    NDArray[np.uint8], NDArray[np.uint8], list[NDArray[np.uint8]]
+]:
     from sklearn.datasets import fetch_openml
 
     try:
-        pixels = fetch_openml(
+        pixels, labels = fetch_openml(
             "mnist_784", version=1, as_frame=False, parser="auto", return_X_y=True
-        )[0]
+        )
     except Exception as error:
         raise DataError(
             "MNIST could not be downloaded from OpenML "
@@ -65,7 +69,13 @@ def _mnist_from_openml() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         ) from error
     pixels = np.ascontiguousarray(pixels, dtype=np.uint8)
     # OpenML keeps the canonical order: 60 000 training images, then 10 000 test ones.
-    return pixels[:N_TRAIN], pixels[N_TRAIN:]
+    return pixels[:N_TRAIN], pixels[N_TRAIN:], [labels.astype(np.uint8)]
+
+
+def _mnist_labels_from_idx(data_dir: Path) -> list[NDArray[np.uint8]]:
+    folder = data_dir / "mnist"
+    stems = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
+    return [_read_idx(_find_idx(folder, stem)) for stem in stems]
 
 
 def prepare_cache(
@@ -78,16 +88,21 @@ def prepare_cache(
     """
     if with_mnist:
         if data_dir is None:
-            train, test = _mnist_from_openml()
+            train, test, labels = _mnist_from_openml()
         else:
             train, test = _mnist_from_idx(data_dir)
+            labels = _mnist_labels_from_idx(data_dir)
         np.save(cache_dir / "mnist_train.npy", train)
         np.save(cache_dir / "mnist_test.npy", test)
+        np.save(cache_dir / "mnist_labels.npy", np.concatenate(labels))
     if data_dir is not None:
-        (cache_dir / "adbench").mkdir(exist_ok=True)
-        for path in sorted((data_dir / "adbench").glob("*.npz")):
-            with np.load(path) as arrays:
-                np.save(cache_dir / "adbench" / f"{path.stem}.npy", arrays["X"])
+        cardio = data_dir / "adbench" / "6_cardio.npz"
+        if cardio.is_file():
+            with np.load(cardio) as arrays:
+                np.save(cache_dir / "cardio.npy", arrays["X"])
+        tables = data_dir / "adbench"
+        if tables.is_dir():
+            shutil.copytree(tables, cache_dir / "adbench")
 
 
 def load_mnist(
@@ -98,6 +113,50 @@ def load_mnist(
     test = np.load(Path(cache_dir) / "mnist_test.npy", mmap_mode="r")[:n_test]
     scale = np.float32(255)
     return train.astype(np.float32) / scale, test.astype(np.float32) / scale
+
+
+def load_mnist_labels(cache_dir: str | Path) -> tuple[Labels, Labels]:
+    """The digits that MNIST's training and test images show."""
+    labels = np.load(Path(cache_dir) / "mnist_labels.npy")
+    return labels[:N_TRAIN], labels[N_TRAIN:]
+
+
+def outlier_tables(cache_dir: str | Path) -> list[str]:
+    """Names of ADBench's tables in the data folder."""
+    names = sorted(path.stem for path in (Path(cache_dir) / "adbench").glob("*.npz"))
+    if not names:
+        raise DataError("No tables in <data-dir>/adbench: NAME.npz with X and y.")
+    return names
+
+
+def load_outlier_table(
+    cache_dir: str | Path, name: str, seed: int, *, normal: bool
+) -> tuple[Array, Array, Labels]:
+    """Training rows, test rows, and which of the test rows are outliers.
+
+    ADBench's protocol; with `normal` the outliers are left out of training.
+    """
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import MinMaxScaler
+
+    with np.load(Path(cache_dir) / "adbench" / f"{name}.npz") as arrays:
+        rows, is_outlier = arrays["X"], arrays["y"].astype(int)
+    rng = np.random.RandomState(seed)
+    if len(rows) < 1000 or len(rows) > 10_000:
+        n_rows, again = (1000, True) if len(rows) < 1000 else (10_000, False)
+        index = rng.choice(len(rows), n_rows, replace=again)
+        rows, is_outlier = rows[index], is_outlier[index]
+    train, test, train_labels, labels = train_test_split(
+        rows, is_outlier, test_size=0.3, stratify=is_outlier, random_state=seed
+    )
+    if normal:
+        train = train[train_labels == 0]
+    scaler = MinMaxScaler().fit(train)
+    return (
+        scaler.transform(train).astype(np.float32),
+        scaler.transform(test).astype(np.float32),
+        labels,
+    )
 
 
 def load_tables(cache_dir: str | Path) -> dict[str, Array]:
@@ -114,7 +173,7 @@ def load_tables(cache_dir: str | Path) -> dict[str, Array]:
             n_samples=1831, n_features=21, effective_rank=5, random_state=0
         )
     }
-    cardio = Path(cache_dir) / "adbench" / "6_cardio.npy"
+    cardio = Path(cache_dir) / "cardio.npy"
     if cardio.is_file():
         tables["cardio"] = np.load(cardio)
     return {

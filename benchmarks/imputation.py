@@ -74,8 +74,8 @@ def load_tables(cache_dir: str, most_rows: int) -> dict[str, Table]:
     from sklearn.preprocessing import StandardScaler
 
     tables = {
-        path.stem: np.load(path)
-        for path in sorted((Path(cache_dir) / "adbench").glob("*.npy"))
+        path.stem: np.load(path)["X"]
+        for path in sorted((Path(cache_dir) / "adbench").glob("*.npz"))
     }
     for name in SKLEARN_TABLES:
         tables[f"{name} (sklearn)"] = getattr(datasets, f"load_{name}")().data

@@ -25,6 +25,7 @@ from torch import nn
 
 from skautoencoder import (
     AutoencoderImputer,
+    AutoencoderOutlierDetector,
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
 )
@@ -41,24 +42,18 @@ class Decoder(nn.Linear):
         super().__init__(code_size, sample_shape[0])
 
 
-class OnImages(AutoencoderTransformer):
+class OnImages:
     """Shows scikit-learn's tables to the estimator as images one pixel high.
 
     scikit-learn has one check for estimators of N-D input; like this, they take all.
     """
 
     def _as_images(self, X: Any) -> Any:
-        is_table = isinstance(X, np.ndarray) and X.ndim == 2 and X.size
-        return X.reshape(len(X), 1, -1) if is_table else X
+        is_table = isinstance(X, np.ndarray | list) and np.ndim(X) == 2 and np.size(X)
+        return np.reshape(X, (len(X), 1, -1)) if is_table else X
 
-    def fit(self, X: Any, y: Any = None) -> OnImages:
+    def fit(self, X: Any, y: Any = None) -> Any:
         return super().fit(self._as_images(X), y)
-
-    def partial_fit(self, X: Any, y: Any = None) -> OnImages:
-        return super().partial_fit(self._as_images(X), y)
-
-    def transform(self, X: Any) -> Any:
-        return super().transform(self._as_images(X))
 
     def predict(self, X: Any) -> Any:
         return super().predict(self._as_images(X))
@@ -66,18 +61,25 @@ class OnImages(AutoencoderTransformer):
     def score_samples(self, X: Any) -> Any:
         return super().score_samples(self._as_images(X))
 
+
+class TransformerOnImages(OnImages, AutoencoderTransformer):
+    def partial_fit(self, X: Any, y: Any = None) -> Any:
+        return super().partial_fit(self._as_images(X), y)
+
+    def transform(self, X: Any) -> Any:
+        return super().transform(self._as_images(X))
+
     def score(self, X: Any, y: Any = None) -> float:
         return super().score(self._as_images(X), y)
 
 
-class ImputerOnImages(AutoencoderImputer):
-    """Shows scikit-learn's tables to the imputer as images one pixel high."""
+class OutlierDetectorOnImages(OnImages, AutoencoderOutlierDetector):
+    pass
 
-    def fit(self, X: Any, y: Any = None) -> ImputerOnImages:
-        return super().fit(OnImages._as_images(self, X), y)
 
+class ImputerOnImages(OnImages, AutoencoderImputer):
     def transform(self, X: Any) -> Any:
-        filled = super().transform(OnImages._as_images(self, X))
+        filled = super().transform(self._as_images(X))
         return filled.reshape(len(filled), -1)
 
 
@@ -110,8 +112,16 @@ ESTIMATORS = [
     ),
     ConvAutoencoderTransformer(code_size=None, channels=(4, 8), **QUICK),
     AutoencoderTransformer(sparsity="l1", verbose=1, **QUICK),
-    OnImages(architecture=Conv(channels=(4, 6)), **QUICK),
-    OnImages(architecture=Dense((6,)), **QUICK),
+    TransformerOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
+    TransformerOnImages(architecture=Dense((6,)), **QUICK),
+    AutoencoderOutlierDetector(),
+    AutoencoderOutlierDetector(novelty=True, n_neighbors=3, **QUICK),
+    AutoencoderOutlierDetector(architecture=Conv(channels=(4, 6)), **QUICK),
+    AutoencoderOutlierDetector(
+        architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
+    ),
+    AutoencoderOutlierDetector(contamination=0.1, early_stopping=True, **QUICK),
+    OutlierDetectorOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     AutoencoderImputer(),
     AutoencoderImputer(architecture=Dense((6,), batch_norm=True), **QUICK),
     AutoencoderImputer(architecture=Conv((4, 6)), code_size=None, **QUICK),
@@ -127,11 +137,13 @@ ESTIMATORS = [
 # Public checks that check_estimator does not call.
 EXTRA_CHECKS = [
     check_dataframe_column_names_consistency,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+]
+EXTRA_TRANSFORMER_CHECKS = [
     check_get_feature_names_out_error,
     check_global_output_transform_pandas,
     check_global_set_output_transform_polars,
-    check_inplace_ensure_writeable,
-    check_param_validation,
     check_set_output_transform,
     check_set_output_transform_pandas,
     check_set_output_transform_polars,
@@ -150,17 +162,20 @@ def test_scikit_learn_check(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+# Frames have no N-D form.
+OF_FRAMES = [e for e in ESTIMATORS if not isinstance(e, OnImages)]
+OUTSIDE = [(e, check) for e in OF_FRAMES for check in EXTRA_CHECKS]
+OUTSIDE += [
+    (e, check)
+    for e in OF_FRAMES
+    if hasattr(e, "transform")
+    for check in EXTRA_TRANSFORMER_CHECKS
+]
+
+
 @unnamed
-@pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize(
-    "estimator",
-    # Frames have no N-D form.
-    [
-        estimator
-        for estimator in ESTIMATORS
-        if not isinstance(estimator, OnImages | ImputerOnImages)
-    ],
-    ids=str,
+    ("estimator", "check"), OUTSIDE, ids=lambda x: getattr(x, "__name__", str(x))
 )
 def test_check_outside_check_estimator(estimator: Any, check: Any) -> None:
     check(type(estimator).__name__, clone(estimator))

@@ -387,5 +387,3 @@ def test_a_failed_fit_leaves_the_fitted_imputer():
 
 def test_there_is_no_partial_fit():
     assert not hasattr(tiny(), "partial_fit")
-    with pytest.raises(AttributeError, match="warm_start=True"):
-        tiny().partial_fit(HOLES)

@@ -1,15 +1,15 @@
 """Autoencoders that behave like scikit-learn estimators."""
 
+from skautoencoder.conv_transformer import ConvAutoencoderTransformer
 from skautoencoder.imputation import AutoencoderImputer
-from skautoencoder.transformers import (
-    AutoencoderTransformer,
-    ConvAutoencoderTransformer,
-)
+from skautoencoder.outliers import AutoencoderOutlierDetector
+from skautoencoder.transformers import AutoencoderTransformer
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AutoencoderImputer",
+    "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",
     "__version__",

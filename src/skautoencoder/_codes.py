@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_array
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._samples import Array
+
+# Parameters of the penalty on the code, beside those that all estimators have.
+PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
+    "sparsity": [StrOptions({"l1", "kl"}), None],
+    "sparsity_weight": [Interval(Real, 0, None, closed="left")],
+    "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
+}
 
 
 class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):

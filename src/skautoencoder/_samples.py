@@ -179,24 +179,39 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     return mean.numpy(), spread if spread > rounding else 1.0
 
 
+def feature_spread(rows: Array) -> NDArray[np.float64]:
+    """Return each feature's standard deviation, none of them zero.
+
+    A feature that does not vary takes the median of those that do: in that unit a
+    value that was never seen is far away, and rounding is not.
+    """
+    parts = [slice(i, i + _CHUNK) for i in range(0, len(rows), _CHUNK)]
+    mean = rows.mean(axis=0, dtype=np.float64)
+    square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts)
+    spread = np.sqrt(square / len(rows))
+    varies = spread > 1e-6 * np.abs(mean)
+    usual = float(np.median(spread[varies])) if varies.any() else 1.0
+    return np.where(varies, spread, usual)
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Rows in the user's units and in the network's.
 
-    One number scales all features, as in PCA: which features matter more is the
-    user's to say, with a scaler in front. Subtracting in the precision of the
+    Mostly one number scales all features, as in PCA: which features matter more is
+    the user's to say, with a scaler in front. Subtracting in the precision of the
     data keeps what would be lost if large numbers were rounded to float32 first.
 
     Parameters
     ----------
     offset : ndarray of shape (n_features,), default=None
         What is subtracted. None: nothing.
-    scale : float, default=1.0
+    scale : float or ndarray of shape (n_features,), default=1.0
         What is divided by.
     """
 
     offset: NDArray[np.float64] | None = None
-    scale: float = 1.0
+    scale: float | NDArray[np.float64] = 1.0
 
     def to_network(self, rows: Array) -> Tensor:
         """Return rows in the network's units, as float32."""
@@ -204,7 +219,8 @@ class Scaling:
         if self.offset is None:
             return tensor.float()
         offset = torch.from_numpy(self.offset).to(tensor.dtype)
-        return ((tensor - offset) / self.scale).float()
+        scale = torch.as_tensor(self.scale, dtype=torch.float64)
+        return ((tensor - offset) / scale).float()
 
     def to_network_in_parts(self, rows: Array) -> Tensor:
         """Return many rows in the network's units without a double-sized copy."""

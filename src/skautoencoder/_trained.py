@@ -52,7 +52,7 @@ class TrainedNetwork:
         def write(part: slice, result: Tensor) -> None:
             codes[part] = result.numpy()
 
-        self._apply(self.network.encode, rows, write)
+        self.apply(self.network.encode, rows, write)
         return codes
 
     def decode(self, codes: Array) -> Array:
@@ -70,17 +70,17 @@ class TrainedNetwork:
     def squared_errors(self, rows: Array) -> Array:
         """Return each row's mean squared error of reconstruction, in data units."""
         errors = np.empty(len(rows))
-        unit = self.scaling.scale**2
+        unit = torch.as_tensor(self.scaling.scale, dtype=torch.float64)
 
         def error(batch: Tensor) -> Tensor:
             # In double precision on the CPU: not every accelerator has it.
             difference = (self.network(batch) - batch).cpu().double()
-            return difference.square_().mean(dim=1)
+            return difference.mul_(unit).square_().mean(dim=1)
 
         def write(part: slice, result: Tensor) -> None:
-            errors[part] = result.numpy() * unit
+            errors[part] = result.numpy()
 
-        self._apply(error, rows, write)
+        self.apply(error, rows, write)
         return errors
 
     def _samples(
@@ -92,16 +92,37 @@ class TrainedNetwork:
         def write(part: slice, result: Tensor) -> None:
             rows[part] = self.scaling.to_data(result, rows.dtype)
 
-        self._apply(function, given, write, **kwargs)
+        self.apply(function, given, write, **kwargs)
         return samples
 
-    def _apply(
+    def apply(
         self,
         function: Callable[[Tensor], Tensor],
         given: Array,
         write: Callable[[slice, Tensor], None],
         read: Callable[[slice], Tensor] | None = None,
+        *,
+        extra_work: float = 0.0,
+        n_numbers: int = 0,
     ) -> None:
+        """Send rows through a function of the network, batch by batch.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a batch in the network's units.
+        given : ndarray of shape (n_samples, n_features)
+            The rows.
+        write : callable
+            Takes a slice of the rows and what the function returned for it.
+        read : callable, default=None
+            Returns the batch of a slice. None: the rows in the network's units.
+        extra_work : float, default=0.0
+            Floating-point operations of a row besides the network's.
+        n_numbers : int, default=0
+            Numbers that the function makes of a row, if more than a sample has.
+        """
+
         def read_checked(part: slice) -> Tensor:
             tensor = self.scaling.to_network(given[part])
             # Here the batch is in the processor's cache already.
@@ -115,6 +136,6 @@ class TrainedNetwork:
             write,
             n_samples=len(given),
             n_features=given.shape[1],
-            n_numbers=int(np.prod(self.data_shape)),
-            work=self.work,
+            n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
+            work=self.work + extra_work,
         )

@@ -69,9 +69,6 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         "architecture": [StrOptions({"auto", *_ARCHITECTURES}), Architecture],
         "sample_shape": ["array-like", None],
         "loss": [StrOptions(set(LOSSES))],
-        "sparsity": [StrOptions({"l1", "kl"}), None],
-        "sparsity_weight": [Interval(Real, 0, None, closed="left")],
-        "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "lr_schedule": [StrOptions(set(SCHEDULES))],
@@ -126,63 +123,33 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             stops being a finite number. The estimator then is as it was before.
         """
         with self._unchanged_on_error():
-            previous = getattr(self, "net_", None) if self.warm_start else None
-            rows, data_shape = check_samples(
-                self, X, reset=previous is None, ensure_min_samples=2
-            )
-            self._check_batch_size(len(rows))
-            self._set_architecture(data_shape)
-            value_range = float(rows.min()), float(rows.max())
-            if previous is None:
-                self._set_units(rows, value_range)
-            self._check_range(value_range)
-            self._start_net(
-                len(rows), self.validation_fraction if self.early_stopping else None
-            )
-            if previous is not None:
-                self.net_.continue_from(previous)
-            self._train(rows)
+            self._fit(X)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Go once through a part of the data.
+    def _fit(self, X: ArrayLike) -> None:
+        """Do the work of `fit`; estimators that learn more extend it."""
+        previous = getattr(self, "net_", None) if self.warm_start else None
+        rows, data_shape = check_samples(
+            self, X, reset=previous is None, ensure_min_samples=2
+        )
+        self._learn(rows, data_shape, previous)
 
-        The first call decides on the units of the network: let its part be like
-        the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
-        no rows are kept out for early stopping. Parameters of training that are
-        changed between calls take effect in the next `fit`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Training samples.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : estimator instance
-            The fitted estimator.
-        """
-        with self._unchanged_on_error():
-            first = not hasattr(self, "net_")
-            rows, data_shape = check_samples(
-                self, X, reset=first, ensure_min_samples=2 if first else 1
-            )
-            value_range = float(rows.min()), float(rows.max())
-            if first:
-                self._set_architecture(data_shape)
-                self._set_units(rows, value_range)
-                self._start_net(len(rows), None)
-            self._check_range(value_range)
-            self.net_.check_batch_size(len(rows))
-            with self.net_.restored_on_error():
-                self.net_.set_params(
-                    lr_schedule="constant", max_epochs=1, validation_fraction=None
-                )
-                self._train(rows)
-        return self
+    def _learn(
+        self, rows: Array, data_shape: Shape, previous: AutoencoderNet | None
+    ) -> None:
+        """Make a network for rows and train it, from `previous` on if there is one."""
+        self._check_batch_size(len(rows))
+        self._set_architecture(data_shape)
+        value_range = float(rows.min()), float(rows.max())
+        if previous is None:
+            self._set_units(rows, value_range)
+        self._check_range(value_range)
+        self._start_net(
+            len(rows), self.validation_fraction if self.early_stopping else None
+        )
+        if previous is not None:
+            self.net_.continue_from(previous)
+        self._train(rows)
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
@@ -207,9 +174,13 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         if architecture == "auto":
             architecture = "conv" if looks_like_image(sample_shape) else "dense"
         if isinstance(architecture, str):
-            architecture = _ARCHITECTURES[architecture]()
+            architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)
         return made.set_params(**self._nested_params("architecture"))
+
+    def _named_architecture(self, name: str) -> Architecture:
+        """Return the architecture that is called `name` here."""
+        return _ARCHITECTURES[name]()
 
     def _set_units(self, rows: Array, value_range: Range) -> None:
         """Decide in which units the network sees rows like these."""
@@ -296,7 +267,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             objective,
             module__architecture=self._architecture,
             module__sample_shape=self._shown_shape,
-            module__code_size=self.code_size,
+            module__code_size=self._resolve_code_size(),
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
             module__center=self._center,
@@ -316,7 +287,8 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             verbose=int(self.verbose),
             seed=seed,
         )
-        with isolated_randomness(seed, device):
+        # On one thread: orthogonal weights have other digits on two.
+        with isolated_randomness(seed, device), threads_for(0.0):
             net.initialize()
         net.check_nested()
         net.check_callbacks()
@@ -348,6 +320,9 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         nested = self._nested_params(prefix)
         return {f"{prefix}__{name}": value for name, value in nested.items()}
 
+    def _resolve_code_size(self) -> int | None:
+        return self.code_size
+
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto":
             return int(self.batch_size)
@@ -363,9 +338,9 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _train(self, rows: Array) -> None:
         """Let the net learn from rows in the user's units."""
-        self._learn(Rows(self._scaling.to_network_in_parts(rows)))
+        self._train_net(Rows(self._scaling.to_network_in_parts(rows)))
 
-    def _learn(self, data: Rows) -> None:
+    def _train_net(self, data: Rows) -> None:
         """Let the net learn from rows in its own units."""
         self._check_network(data.rows[:64])
         net = self.net_

@@ -77,9 +77,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         square number is a square image for a convolutional architecture, and
         any other a strip of height 1.
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
-        What a guess is compared by: squared error, absolute error, Huber's
-        mixture of the two, or binary cross-entropy in nats, which is for images
-        in [0, 1].
+        What a reconstruction is compared by: squared error, absolute error,
+        Huber's mixture of the two, or binary cross-entropy in nats, which needs
+        data in [0, 1].
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
@@ -92,15 +92,15 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of rows to learn from.
+        number of samples.
     max_epochs : int or "auto", default="auto"
         Passes over the rows to learn from, of which a table gives four for each
         of its own, with other values hidden. "auto" is as many as make about
         2000 steps, fewer in tables with more than 32 features, and 3 to 10; for
         images as many as make about 4000 steps, 8 to 200.
     early_stopping : bool, default=False
-        Whether to keep a shuffled part of the rows to learn from out of training,
-        stop when the loss on it no longer falls, and go back to the best weights.
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
     validation_fraction : float in (0, 1), default=0.1
         Share of the samples kept out for early stopping.
     n_iter_no_change : int, default=10
@@ -109,8 +109,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         Share of the best validation loss by which a new one must be lower to
         count as an improvement.
     warm_start : bool, default=False
-        Whether `fit` continues from the weights, and with the units, of the fit
-        before.
+        Whether `fit` continues from the weights of the fit before.
     callbacks : list of skorch callbacks, default=None
         Called during training, see :mod:`skorch.callbacks`; copied first.
         Parameters are given as ``callbacks__<name>__<parameter>``.
@@ -124,8 +123,8 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
     verbose : int, default=0
         1 shows a progress bar for each epoch, 2 prints the losses too.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights, the order of the rows, and the hidden values.
-        Global generators are neither read nor changed.
+        Seed of the first weights, the order of the rows, and the validation
+        part. Global generators are neither read nor changed.
     **nested : dict
         Parameters of the parts, under skorch's names: ``optimizer__*``,
         ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
@@ -170,6 +169,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
     outside of what was observed of a feature. Values are taken to be missing at
     random; where a value is missing because of what it is, no imputer that looks
     at the others alone can know.
+
+    In a table `loss` compares what is to be added to a first guess, so "bce" is for
+    images. `random_state` draws the values that are hidden, too.
 
     A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, rows
     are compared with at most 2000, and a network learns from 20 000 or, with few
@@ -313,14 +315,6 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
                 self._fit_images(rows, known, previous)
         return self
 
-    @property
-    def partial_fit(self) -> Any:
-        """There is none: what stands in a hole depends on all rows."""
-        raise AttributeError(
-            f"{type(self).__name__} has no partial_fit. Use fit; with warm_start=True "
-            "it continues with the network that there is."
-        )
-
     def _check_rows(self, X: ArrayLike, *, reset: bool) -> tuple[Array, Shape]:
         return check_samples(
             self,
@@ -405,7 +399,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         self._start_net_for(len(data))
         if previous is not None:
             self.net_.continue_from(previous)
-        self._learn(data)
+        self._train_net(data)
         self._filling = judge(filling, folds[-1], self._answer)
 
     def _start_net_for(self, n_samples: int) -> None:
@@ -431,7 +425,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         shown = self._shown_images(filled, observed)
         targets = shown[:, : rows.shape[1]].clone()
         targets[torch.from_numpy(~observed)] = math.nan
-        self._learn(Rows(shown, targets))
+        self._train_net(Rows(shown, targets))
 
     def _make_architecture(self, sample_shape: Shape) -> Architecture:
         architecture = super()._make_architecture(sample_shape)

@@ -101,8 +101,8 @@ def test_output_by_the_formula() -> None:
 @pytest.mark.parametrize(
     ("activation", "variance"),
     [
-        ("relu", 2 / 400),
-        ("elu", 2 / 400),
+        ("silu", 2 / 400),
+        ("softplus", 2 / 400),
         ("tanh", 2 / (400 + 200)),
         ("identity", 2 / (400 + 200)),
     ],
@@ -114,6 +114,50 @@ def test_first_weights_have_the_variance_of_he_or_glorot(
     first = Dense((200,), activation=activation).build((400,), 2).encoder.layers[0]
     assert first.weight.var().item() == pytest.approx(variance, rel=0.03)
     assert not first.bias.any()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu"])
+@pytest.mark.parametrize("hidden", [(4, 3), (200, 50)])
+def test_untrained_hidden_units_are_on_for_the_mean_row(
+    hidden: tuple[int, ...], activation: str, tied: bool
+) -> None:
+    architecture = Dense(hidden, activation=activation, tied_weights=tied)
+    network = architecture.build((5,), 2)
+    seen: list[torch.Tensor] = []
+    for layer in network.modules():
+        if type(layer) in (nn.ReLU, nn.LeakyReLU, nn.ELU):
+            layer.register_forward_hook(lambda _, __, output: seen.append(output))
+    with torch.no_grad():
+        codes = network.encode(torch.zeros(1, 5))
+        rows = network.decode(codes)
+    # A tied decoder asks its activation before a layer, but for the first.
+    assert [s.shape[1] for s in seen] == [*hidden, *reversed(hidden)]
+    for values in seen:
+        assert torch.equal(values, torch.full_like(values, 0.5))
+    assert not codes.any(), "exactly the mean row, whatever the order of sums"
+    assert not rows.any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_untrained_network_is_linear_near_the_mean_row(seed: int) -> None:
+    torch.manual_seed(seed)
+    network = Dense((4, 3), activation="relu").build((5,), 2)
+    rows = 0.2 * F.normalize(torch.randn(50, 5))
+    with torch.no_grad():
+        torch.testing.assert_close(network(-rows), -network(rows))
+        norms = network.encode(rows).norm(dim=1)
+    assert norms.max() <= 0.2 + 1e-5, "orthogonal weights stretch nothing"
+    assert norms.mean() > 0.05, "and lose no more than they must"
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu"])
+def test_normalised_layers_keep_the_weights_that_they_learn_fastest_with(
+    activation: str,
+) -> None:
+    network = Dense((6,), activation=activation, batch_norm=True).build((8,), 3)
+    biases = [m.bias for m in network.modules() if isinstance(m, nn.Linear)]
+    assert not any(bias.any() for bias in biases)
 
 
 def test_weights_come_from_torchs_generator() -> None:

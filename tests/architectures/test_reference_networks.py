@@ -244,13 +244,15 @@ def test_no_seed_collapses(name: str, seed: int) -> None:
     assert autoencoder.predict(test).std(axis=0).max() > 0.05
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_small_stack_does_not_collapse(seed: int) -> None:
+# relu units of layers this narrow used to die, and half of the seeds with them.
+@pytest.mark.parametrize("activation", ["elu", "relu"])
+@pytest.mark.parametrize("seed", range(10))
+def test_the_small_stack_does_not_collapse(seed: int, activation: str) -> None:
     X = five_features()
     train, test = X[:N_TRAIN], X[N_TRAIN:]
     autoencoder = AutoencoderTransformer(
         2,
-        architecture=Dense((4, 3)),
+        architecture=Dense((4, 3), activation=activation),
         max_epochs=80,
         batch_size=25,
         lr=1e-2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -22,6 +23,16 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 # initialisation fits them; the others get Glorot's.
 _RELU_LIKE = frozenset({"elu", "gelu", "leaky_relu", "relu", "silu", "softplus"})
 
+
+# What is positive goes through these as it is.
+_PASS_POSITIVE = frozenset({"elu", "leaky_relu", "relu"})
+
+# The mean that hidden values start with, where rows have a spread of 1. Half of that
+# leaves nearly all units of a narrow layer switched on for most rows, and still lets
+# wide layers bend from the first step; from 0.5 to 2 no reference network collapses.
+_LIFT = 0.5
+
+_STEP = 2.0**-14
 
 MONOTONE = frozenset(ACTIVATIONS) - {"gelu", "silu"}
 
@@ -64,11 +75,67 @@ def initialize(
     return layer
 
 
+def lift_of(activation: str, batch_norm: bool) -> float:
+    """Return the mean that hidden values of a dense network start with.
+
+    With He's weights a unit of relu is as often off as on. Where a layer has
+    hundreds, that does no harm. Where it has three, one or two of them may be off for
+    every row, from the start or after a few steps, and never learn again. So hidden
+    units start with a positive bias, on the side where they pass on what they are
+    given: the network starts close to a linear one and learns where to bend.
+    """
+    return _LIFT if activation in _PASS_POSITIVE and not batch_norm else 0.0
+
+
 def linear(
-    n_in: int, n_out: int, activation: str = "identity", *, normalized: bool = False
+    n_in: int,
+    n_out: int,
+    activation: str = "identity",
+    *,
+    normalized: bool = False,
+    lift: float = 0.0,
+    lifted: float = 0.0,
 ) -> nn.Module:
-    """Return an initialised linear layer."""
-    return initialize(nn.Linear(n_in, n_out), activation, normalized=normalized)
+    """Return an initialised linear layer.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Features.
+    activation : str, default="identity"
+        What follows the layer.
+    normalized : bool, default=False
+        Whether batch normalisation stands between the two.
+    lift : float, default=0.0
+        The mean of the layer's outputs, see :func:`lift_of`.
+    lifted : float, default=0.0
+        The mean of the layer's inputs. Left in, it would add up to numbers of any
+        size, and push units off that were meant to be on.
+
+    References
+    ----------
+    Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of
+    learning in deep linear neural networks", ICLR 2014: orthogonal weights.
+    """
+    layer = nn.Linear(n_in, n_out)
+    initialize(layer, activation, normalized=normalized)
+    if lift or (lifted and activation == "identity"):
+        # In a network that starts out linear these lose no direction on the way.
+        nn.init.orthogonal_(layer.weight)
+    if lift or (lifted and not normalized):
+        with torch.no_grad():
+            # In steps of this size float32 adds weights up without rounding, so the
+            # mean row comes out as the mean row: data without variance give Adam
+            # nothing, however small, to blow up.
+            layer.weight.copy_(torch.round(layer.weight / _STEP) * _STEP)
+        set_means(layer.bias, layer.weight, lift, lifted)
+    return layer
+
+
+def set_means(bias: Tensor, weight: Tensor, lift: float, lifted: float) -> None:
+    """Set a bias that makes inputs of mean `lifted` outputs of mean `lift`."""
+    with torch.no_grad():
+        bias.copy_(lift - lifted * weight.sum(dim=1))
 
 
 def dense_stack(
@@ -92,8 +159,19 @@ def dense_stack(
         Share of hidden values set to zero in training.
     """
     layers: list[nn.Module] = []
+    lift, lifted = lift_of(activation, batch_norm), 0.0
     for n_in, n_out in pairwise(sizes):
-        layers.append(linear(n_in, n_out, activation, normalized=batch_norm))
+        layers.append(
+            linear(
+                n_in,
+                n_out,
+                activation,
+                normalized=batch_norm,
+                lift=lift,
+                lifted=lifted,
+            )
+        )
+        lifted = lift
         if batch_norm:
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(make_activation(activation))

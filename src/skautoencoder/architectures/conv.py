@@ -28,6 +28,7 @@ from skautoencoder.architectures._layers import (
     MONOTONE,
     dense_stack,
     initialize,
+    lift_of,
     linear,
     make_activation,
 )
@@ -191,6 +192,11 @@ class Conv(Architecture):
         decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return encoder, decoder
 
+    @property
+    def _hidden_lift(self) -> float:
+        has_hidden = len(self.hidden_layer_sizes) > 0
+        return lift_of(self.activation, self.batch_norm) if has_hidden else 0.0
+
     def _map_is_code(self, code_size: int | None) -> bool:
         return code_size is None and not len(self.hidden_layer_sizes)
 
@@ -206,7 +212,10 @@ class Conv(Architecture):
         return [
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
             *code_layers(
-                sizes[-1], require_code_size(code_size, self), code_activation
+                sizes[-1],
+                require_code_size(code_size, self),
+                code_activation,
+                lifted=self._hidden_lift,
             ),
         ]
 
@@ -224,6 +233,7 @@ class Conv(Architecture):
                 n_features_of(map_shape),
                 self.activation,
                 normalized=self.batch_norm,
+                lifted=self._hidden_lift,
             ),
             unflatten,
             # By channel, not by pixel, like the stages that follow.

@@ -18,8 +18,10 @@ from skautoencoder.architectures._architecture import (
 from skautoencoder.architectures._layers import (
     ACTIVATIONS,
     dense_stack,
+    lift_of,
     linear,
     make_activation,
+    set_means,
 )
 
 
@@ -55,6 +57,12 @@ class Dense(Architecture):
     --------
     Conv : Convolutions, for images.
     Custom : Modules of your own.
+
+    Notes
+    -----
+    Hidden units that pass positive numbers on as they are ("relu", "leaky_relu",
+    "elu"; without batch normalisation) start with orthogonal weights and a positive
+    bias. Units of relu then are on for most rows and do not die in narrow layers.
 
     References
     ----------
@@ -119,6 +127,8 @@ class Dense(Architecture):
     ) -> tuple[nn.Module, nn.Module]:
         code_size = require_code_size(code_size, self)
         sizes = (n_features_of(sample_shape), *self.hidden_layer_sizes)
+        lift = lift_of(self.activation, self.batch_norm)
+        lifted = lift if len(sizes) > 1 else 0.0
         encoder = DenseEncoder(
             dense_stack(
                 sizes,
@@ -126,10 +136,16 @@ class Dense(Architecture):
                 batch_norm=self.batch_norm,
                 dropout=self.dropout,
             ),
-            code_layers(sizes[-1], code_size, code_activation, self.code_batch_norm),
+            code_layers(
+                sizes[-1],
+                code_size,
+                code_activation,
+                self.code_batch_norm,
+                lifted=lifted,
+            ),
         )
         if self.tied_weights:
-            return encoder, TiedDecoder(encoder, self.activation)
+            return encoder, TiedDecoder(encoder, self.activation, lift)
         decoder = nn.Sequential(
             *dense_stack(
                 (code_size, *sizes[:0:-1]),
@@ -137,16 +153,24 @@ class Dense(Architecture):
                 batch_norm=self.batch_norm,
                 dropout=self.dropout,
             ),
-            linear(sizes[1] if len(sizes) > 1 else code_size, sizes[0]),
+            linear(sizes[1] if len(sizes) > 1 else code_size, sizes[0], lifted=lifted),
         )
         return encoder, decoder
 
 
 def code_layers(
-    n_in: int, code_size: int, activation: str, batch_norm: bool = False
+    n_in: int,
+    code_size: int,
+    activation: str,
+    batch_norm: bool = False,
+    *,
+    lifted: float = 0.0,
 ) -> list[nn.Module]:
-    """Return the layers that end an encoder with a flat code."""
-    layers = [linear(n_in, code_size, activation)]
+    """Return the layers that end an encoder with a flat code.
+
+    The code itself is not lifted: who asks for relu there wants zeros.
+    """
+    layers = [linear(n_in, code_size, activation, lifted=lifted)]
     if activation != "identity":
         layers.append(make_activation(activation))
     if batch_norm:
@@ -188,7 +212,9 @@ class TiedDecoder(nn.Module):
     this module: formats that refuse tensors with two owners can store it.
     """
 
-    def __init__(self, encoder: DenseEncoder, activation: str) -> None:
+    def __init__(
+        self, encoder: DenseEncoder, activation: str, lift: float = 0.0
+    ) -> None:
         super().__init__()
         matrices = [m for m in encoder.layers if isinstance(m, nn.Linear)]
         # In a tuple, where nn.Module does not look for modules of its own.
@@ -197,6 +223,16 @@ class TiedDecoder(nn.Module):
         self.biases = nn.ParameterList(
             torch.zeros(m.in_features) for m in self._matrices
         )
+        last = len(matrices) - 1
+        for i, (matrix, bias) in enumerate(
+            zip(self._matrices, self.biases, strict=True)
+        ):
+            set_means(
+                bias,
+                matrix.weight.t(),
+                lift if i < last else 0.0,
+                lift if i else 0.0,
+            )
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the rows that `codes` stand for, before the activation."""

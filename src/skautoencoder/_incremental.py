@@ -1,0 +1,54 @@
+"""What makes an estimator learn from a stream of parts of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
+
+from skautoencoder._samples import check_samples
+
+
+class IncrementalMixin:
+    """What an autoencoder offers that can learn a part at a time."""
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self: Any, X: ArrayLike, y: object = None) -> Any:
+        """Go once through a part of the data.
+
+        The first call decides on the units of the network: let its part be like
+        the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
+        no rows are kept out for early stopping. Parameters of training that are
+        changed between calls take effect in the next `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator instance
+            The fitted estimator.
+        """
+        with self._unchanged_on_error():
+            first = not hasattr(self, "net_")
+            rows, data_shape = check_samples(
+                self, X, reset=first, ensure_min_samples=2 if first else 1
+            )
+            value_range = float(rows.min()), float(rows.max())
+            if first:
+                self._set_architecture(data_shape)
+                self._set_units(rows, value_range)
+                self._start_net(len(rows), None)
+            self._check_range(value_range)
+            self.net_.check_batch_size(len(rows))
+            with self.net_.restored_on_error():
+                self.net_.set_params(
+                    lr_schedule="constant", max_epochs=1, validation_fraction=None
+                )
+                self._train(rows)
+        return self

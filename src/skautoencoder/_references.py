@@ -1,0 +1,148 @@
+"""How far rows lie from rows that a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skautoencoder._placements import Placement
+from skautoencoder._samples import Array
+from skautoencoder._trained import TrainedNetwork
+
+# Squared distances below this share of the squared lengths are rounding.
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class References:
+    """Sets of rows from which the distance of other rows is measured.
+
+    A row's distance is the mean over the sets of the mean distance to its
+    nearest neighbours in the set.
+
+    Parameters
+    ----------
+    placement : Placement
+        Where a network puts rows.
+    points : Tensor of shape (n_sets, set_size, n_coordinates)
+        The points of the rows in the sets.
+    n_neighbors : int
+        How many of the nearest are averaged.
+    """
+
+    placement: Placement
+    points: Tensor
+    n_neighbors: int
+
+    @classmethod
+    def from_rows(
+        cls,
+        trained: TrainedNetwork,
+        placement: Placement,
+        rows: Array,
+        sets: NDArray[np.intp],
+        n_neighbors: int,
+    ) -> References:
+        """Place the rows at positions `sets`, of shape (n_sets, set_size)."""
+        positions, inverse = np.unique(sets, return_inverse=True)
+        parts: list[Tensor] = []
+        trained.apply(
+            lambda batch: placement.points(trained, batch),
+            rows[positions],
+            lambda part, points: parts.append(points),
+        )
+        points = torch.cat(parts)
+        index = torch.from_numpy(inverse.reshape(sets.shape))
+        return cls(placement, points[index], n_neighbors)
+
+    def distances(self, trained: TrainedNetwork, rows: Array) -> NDArray[np.float64]:
+        """Return the distance of each row of shape (n_samples, n_features)."""
+        distances = np.empty(len(rows))
+
+        def distance(points: Tensor) -> Tensor:
+            return self._nearest(points)[0].mean(dim=(1, 2))
+
+        def write(part: slice, result: Tensor) -> None:
+            distances[part] = result.numpy()
+
+        self._apply(trained, distance, rows, write)
+        return distances
+
+    def contributions(
+        self, trained: TrainedNetwork, rows: Array
+    ) -> NDArray[np.float64]:
+        """Return each feature's part of each row's distance.
+
+        A distance is a root of a sum of squares; its share of that sum is what a
+        feature contributes, so that contributions add up to the distance.
+
+        Parameters
+        ----------
+        trained : TrainedNetwork
+            The network.
+        rows : ndarray of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_features)
+            The parts.
+        """
+        contributions = np.empty(rows.shape)
+        references = self.points.flatten(0, 1)
+
+        def contribution(points: Tensor) -> Tensor:
+            distances, index = self._nearest(points)
+            offset = torch.arange(len(self.points)) * self.points.shape[1]
+            index = (index + offset[:, None]).flatten(1)
+            total = torch.zeros(len(points), rows.shape[1], dtype=torch.float64)
+            for distance, position in zip(distances.flatten(1).T, index.T, strict=True):
+                shares = self.placement.shares(trained, points, references[position])
+                square = shares.sum(dim=1, keepdim=True)
+                # Rounded as the distance is, so that the sum is the same number.
+                total += shares * (distance[:, None] / square.clamp_min(1e-300))
+            return total / index.shape[1]
+
+        def write(part: slice, result: Tensor) -> None:
+            contributions[part] = result.numpy()
+
+        self._apply(trained, contribution, rows, write)
+        return contributions
+
+    def _nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return distances and positions, of shape (n_samples, n_sets, n_neighbors)."""
+        n_sets, size, width = self.points.shape
+        references = self.points.reshape(-1, width)
+        lengths = points.square().sum(dim=1, keepdim=True)
+        lengths = lengths + references.square().sum(dim=1)
+        squared = torch.addmm(lengths, points, references.T, alpha=-2)
+        squared[squared < _ROUNDING * lengths] = 0.0
+        squared = squared.reshape(len(points), n_sets, size)
+        # A set may be smaller than the neighbours that are asked for.
+        n_neighbors = min(self.n_neighbors, size)
+        nearest, index = squared.topk(n_neighbors, dim=2, largest=False)
+        # Products in double precision differ in their last digits by a row's place
+        # in the batch; the digits of float32 do not.
+        return nearest.sqrt().float().double(), index
+
+    def _apply(
+        self,
+        trained: TrainedNetwork,
+        function: Callable[[Tensor], Tensor],
+        rows: Array,
+        write: Callable[[slice, Tensor], None],
+    ) -> None:
+        """Send the points of rows through a function, batch by batch."""
+        n_sets, size, width = self.points.shape
+        trained.apply(
+            lambda batch: function(self.placement.points(trained, batch)),
+            rows,
+            write,
+            extra_work=2.0 * n_sets * size * width,
+            n_numbers=n_sets * size,
+        )

@@ -1,0 +1,416 @@
+"""Outlier detection with autoencoders."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch.optim import Optimizer
+
+from skautoencoder._detection import DetectionMixin
+from skautoencoder._placements import ImagePlacement, Placement, TablePlacement
+from skautoencoder._references import References
+from skautoencoder._samples import Array, Range, Scaling, Shape, feature_spread
+from skautoencoder._thresholds import (
+    offset_of_false_alarms,
+    offset_of_fence,
+    offset_of_share,
+)
+from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.base import BaseAutoencoder
+from skautoencoder.training import AutoencoderNet, draw_seed
+
+# Sets of references for data with outliers in them: in so few rows there is seldom
+# an outlier, and over so many sets the few that are do not matter.
+_SET_SIZE, _N_SETS = 8, 50
+# References for clean data.
+_MOST_REFERENCES = 10_000
+# Share of clean data that is kept out of training to find the threshold with.
+_KEPT_OUT = 0.1
+# Steps that training aims at: a detector wants what rows have in common.
+_N_STEPS = 500
+
+
+class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
+    r"""Outlier detection with an autoencoder.
+
+    An autoencoder learns what the rows have in common. Each row then has a place:
+    what the network makes of it, and what it leaves. A row's score is minus its
+    distance from rows of the training data, measured between such places, so it is
+    low for rows that the network cannot reconstruct and for rows that it
+    reconstructs far away from all others.
+
+    Read more in the :ref:`User Guide <outliers>`.
+
+    Parameters
+    ----------
+    code_size : int, "auto" or None, default="auto"
+        How many numbers the code has. "auto" is half the number of features, at
+        most 8 for tables and 16 for images. None keeps the spatial
+        map of a convolutional architecture without hidden layers as the code;
+        with :class:`~skautoencoder.architectures.Custom` modules the encoder
+        decides.
+    contamination : float in (0, 0.5] or "auto", default="auto"
+        Where the threshold lies. A float is the share of the training rows that
+        are outliers. "auto" puts it where boxplots do: at the third quartile of
+        the training rows' distances plus 1.5 times the distance between the
+        first and the third. With ``novelty=True`` it is about a tenth of the rows
+        instead, which are kept out of training for that.
+    novelty : bool, default=False
+        Whether the training rows are all normal. False: they may have outliers
+        among them; rows are compared with many small samples of them, in which
+        outliers have no neighbours. True: rows are compared with all of them,
+        which finds more in data that are clean and less in data that are not.
+        As in :class:`~sklearn.neighbors.LocalOutlierFactor`, `fit_predict` is for
+        ``novelty=False`` only.
+    n_neighbors : int, default=1
+        How many of the nearest training rows in each sample the distance is
+        averaged over. With ``novelty=True`` more than 1 helps if some of the rows
+        are outliers after all.
+    calibration_fraction : float in (0, 1), default=None
+        Share of the training rows that `fit` keeps out of training for
+        :meth:`p_values` and `false_alarm_rate`. None: nothing is kept out.
+    false_alarm_rate : float in (0, 1), default=None
+        Puts the threshold where at most this share of new normal rows is taken
+        for outliers, from the rows of `calibration_fraction`. `contamination`
+        then has to be "auto".
+    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
+        What the network looks like. "auto" is "conv" for samples with an image
+        shape (two lengths of at least 4, or three) and "dense" for others. "dense"
+        is ``Dense((64, 32), dropout=0.2)`` here. An object such as
+        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
+        searched as ``architecture__hidden_layer_sizes``; beside a name they can
+        be given in the same way.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        What a reconstruction is compared by: squared error, absolute error,
+        Huber's mixture of the two, or binary cross-entropy in nats, which needs
+        data in [0, 1].
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
+        "rmsprop", "sgd", or a class. Its own parameters are given as
+        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
+        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
+    lr : float, default=3e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
+        number of samples.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. "auto" is as many as make about 500 steps, at least
+        2 and at most 100.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the fit before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are computed in
+        float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, and the validation
+        part. Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+
+    Attributes
+    ----------
+    offset_ : float
+        The threshold: rows whose `score_samples` is below it are outliers.
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        Scores of the rows that were kept out, in ascending order; only with
+        `calibration_fraction`.
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample for the network.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
+        is a list. Losses are in the network's units: of data divided by their
+        root mean squared distance from the mean, unless the output is a sigmoid.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Random cuts; no training, no residuals.
+    sklearn.neighbors.LocalOutlierFactor : Local density of neighbours.
+    AutoencoderTransformer : The codes themselves.
+
+    Notes
+    -----
+    With a reconstruction :math:`\hat x` and a residual :math:`e = x - \hat x`, the
+    distance of two rows of a table is
+
+    .. math::
+
+        \sqrt{\frac{1}{d} \sum_j \left(\frac{\hat x_j - \hat x'_j}{s_j}\right)^2
+        + \left(\frac{e_j - e'_j}{2 \sigma_j}\right)^2},
+
+    where :math:`s_j` is the standard deviation of feature :math:`j` and
+    :math:`\sigma_j` that of its residual in training. Reconstruction and residual
+    add up to the row, so a row far from the data is far away by this distance even
+    if the network reconstructs it perfectly, as autoencoders do with rows along the
+    directions that they have learnt [1]_. Tables are standardised inside, feature by
+    feature.
+
+    Images (samples of several dimensions, and all that a convolutional architecture
+    sees) are compared by their whitened codes and by their residuals divided by
+    the image's own contrast, for a network reconstructs images with little in them
+    well, whatever they show. With codes :math:`z` whitened to unit variance and
+    :math:`r = e / \lVert x - b \rVert` for the background :math:`b`, the median
+    pixel, the squared distance is
+
+    .. math::
+
+        \frac{2}{k} \sum_i (z_i - z'_i)^2
+        + \frac{\lVert r - r' \rVert^2}{\overline{\lVert r \rVert^2}}.
+
+    With ``novelty=False`` the score is the mean over 50 samples of 8 rows of the
+    distance to the nearest row, after [2]_; with ``novelty=True`` the distance to
+    the nearest of up to 10 000 training rows.
+
+    References
+    ----------
+    .. [1] Bouman and Heskes, "Autoencoders for anomaly detection are unreliable",
+       arXiv:2501.13864, 2025.
+    .. [2] Pang, Ting and Albrecht, "LeSiNN: detecting anomalies by identifying
+       least similar nearest neighbours", ICDM Workshops 2015.
+    .. [3] Bates, Candès, Lei, Romano and Sesia, "Testing for outliers with conformal
+       p-values", Annals of Statistics 51, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skautoencoder import AutoencoderOutlierDetector
+    >>> rng = np.random.RandomState(0)
+    >>> t = rng.uniform(0, 3, size=(500, 1))
+    >>> X = np.hstack([t, t**2, np.sin(t)]) + 0.05 * rng.normal(size=(500, 3))
+    >>> detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    >>> detector.predict([[1.0, 1.0, 0.84], [1.0, 8.0, 0.1]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "code_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            None,
+        ],
+        "contamination": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 0.5, closed="right"),
+        ],
+        "novelty": ["boolean"],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "false_alarm_rate": [Interval(Real, 0, 1, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        code_size: int | str | None = "auto",
+        *,
+        contamination: float | str = "auto",
+        novelty: bool = False,
+        n_neighbors: int = 1,
+        calibration_fraction: float | None = None,
+        false_alarm_rate: float | None = None,
+        architecture: str | Architecture = "auto",
+        sample_shape: tuple[int, ...] | None = None,
+        loss: str = "mse",
+        optimizer: str | type[Optimizer] = "adam",
+        lr: float = 3e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        **nested: Any,
+    ) -> None:
+        self.code_size = code_size
+        self.contamination = contamination
+        self.novelty = novelty
+        self.n_neighbors = n_neighbors
+        self.calibration_fraction = calibration_fraction
+        self.false_alarm_rate = false_alarm_rate
+        self.architecture = architecture
+        self.sample_shape = sample_shape
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+        self._set_nested_params(nested)
+
+    # ---- fitting -------------------------------------------------------------
+
+    def _learn(
+        self, rows: Array, data_shape: Shape, previous: AutoencoderNet | None
+    ) -> None:
+        """Train on rows, then decide what to compare rows with and the threshold."""
+        self._check_thresholds()
+        training, kept_out = self._split(rows)
+        super()._learn(training, data_shape, previous)
+        kind = ImagePlacement if self._sees_images() else TablePlacement
+        placement = kind.from_rows(self._trained, training)
+        self._references = self._make_references(placement, training)
+        kept_out_scores = np.sort(self._score_rows(kept_out))
+        self.__dict__.pop("calibration_scores_", None)
+        if self.calibration_fraction is not None:
+            self.calibration_scores_ = kept_out_scores
+        if self.false_alarm_rate is not None:
+            self.offset_ = offset_of_false_alarms(
+                kept_out_scores, self.false_alarm_rate
+            )
+            return
+        # With all training rows to compare with, those are too close to be a measure.
+        has_kept_out = self.novelty and len(kept_out)
+        scores = kept_out_scores if has_kept_out else self._score_rows(training)
+        if isinstance(self.contamination, str):
+            self.offset_ = offset_of_fence(scores)
+        else:
+            self.offset_ = offset_of_share(scores, self.contamination)
+        if self.novelty and self.calibration_fraction is None:
+            self._references = self._make_references(placement, rows)
+
+    def _check_thresholds(self) -> None:
+        if self.false_alarm_rate is None:
+            return
+        if self.calibration_fraction is None:
+            raise ValueError(
+                f"false_alarm_rate={self.false_alarm_rate} needs rows that training "
+                "has not seen. Set calibration_fraction, for example to 0.2."
+            )
+        if self.contamination != "auto":
+            raise ValueError(
+                f"false_alarm_rate={self.false_alarm_rate} and contamination="
+                f"{self.contamination} both set the threshold. Leave contamination "
+                "at 'auto', or false_alarm_rate at None."
+            )
+
+    def _split(self, rows: Array) -> tuple[Array, Array]:
+        """Return rows to train on and rows to find the threshold with."""
+        n_samples = len(rows)
+        if self.calibration_fraction is not None:
+            n_kept_out = round(self.calibration_fraction * n_samples)
+            if n_kept_out < 1 or n_samples - n_kept_out < 2:
+                raise ValueError(
+                    f"calibration_fraction={self.calibration_fraction} of {n_samples} "
+                    f"samples leaves {n_kept_out} to calibrate with and "
+                    f"{n_samples - n_kept_out} to train on. At least 1 and 2 are "
+                    "needed."
+                )
+        elif self.novelty:
+            n_kept_out = min(max(round(_KEPT_OUT * n_samples), 1), n_samples - 2)
+        else:
+            return rows, rows[:0]
+        random_state = np.random.RandomState(draw_seed(self.random_state))
+        order = random_state.permutation(n_samples)
+        return rows[order[n_kept_out:]], rows[order[:n_kept_out]]
+
+    def _make_references(self, placement: Placement, rows: Array) -> References:
+        return References.from_rows(
+            self._trained,
+            placement,
+            rows,
+            self._draw_sets(len(rows)),
+            self.n_neighbors,
+        )
+
+    def _draw_sets(self, n_rows: int) -> NDArray[np.intp]:
+        """Draw positions of rows to compare with, of shape (n_sets, set_size)."""
+        random_state = np.random.RandomState(self.net_.seed)
+        if self.novelty:
+            return random_state.permutation(n_rows)[np.newaxis, :_MOST_REFERENCES]
+        size = min(_SET_SIZE, n_rows)
+        return np.array(
+            [random_state.choice(n_rows, size, replace=False) for _ in range(_N_SETS)]
+        )
+
+    # ---- what is different from other autoencoders -----------------------------
+
+    def _sees_images(self) -> bool:
+        is_conv = isinstance(self._architecture, Conv)
+        return is_conv or len(self.sample_shape_) > 1
+
+    def _named_architecture(self, name: str) -> Architecture:
+        if name == "dense":
+            return Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
+        return super()._named_architecture(name)
+
+    def _set_units(self, rows: Array, value_range: Range) -> None:
+        super()._set_units(rows, value_range)
+        # What is far out in a feature is so whatever the feature's unit. The pixels
+        # of an image share a unit.
+        if self._scaling.offset is not None and not self._sees_images():
+            self._scaling = Scaling(self._scaling.offset, feature_spread(rows))
+
+    def _resolve_code_size(self) -> int | None:
+        if not isinstance(self.code_size, str):
+            return self.code_size
+        most = 16 if self._sees_images() else 8
+        return max(min(most, math.prod(self.sample_shape_) // 2), 1)
+
+    def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
+        if self.max_epochs != "auto":
+            return int(self.max_epochs)
+        n_batches = max(n_rows // batch_size, 1)
+        return int(np.clip(_N_STEPS / n_batches, 2, 100))
