@@ -77,9 +77,14 @@ class OutlierDetectorOnImages(OnImages, AutoencoderOutlierDetector):
     pass
 
 
-class ImputerOnImages(OnImages, AutoencoderImputer):
+class ImputerOnImages(AutoencoderImputer):
+    """The same for the imputer, which has no `predict`."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        return super().fit(OnImages._as_images(self, X), y)
+
     def transform(self, X: Any) -> Any:
-        filled = super().transform(self._as_images(X))
+        filled = super().transform(OnImages._as_images(self, X))
         return filled.reshape(len(filled), -1)
 
 
@@ -163,7 +168,7 @@ def test_scikit_learn_check(estimator: Any, check: Any) -> None:
 
 
 # Frames have no N-D form.
-OF_FRAMES = [e for e in ESTIMATORS if not isinstance(e, OnImages)]
+OF_FRAMES = [e for e in ESTIMATORS if not isinstance(e, OnImages | ImputerOnImages)]
 OUTSIDE = [(e, check) for e in OF_FRAMES for check in EXTRA_CHECKS]
 OUTSIDE += [
     (e, check)
