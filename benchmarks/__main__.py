@@ -23,6 +23,7 @@ BENCHMARKS = [
     "denoise_conv",
     "denoising",
     "sparse_codes",
+    "imputation",
     "long_code",
     "codes_mnist",
     "collapse",

@@ -24,6 +24,7 @@ from sklearn.utils.estimator_checks import (
 from torch import nn
 
 from skautoencoder import (
+    AutoencoderImputer,
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
@@ -81,6 +82,17 @@ class OutlierDetectorOnImages(OnImages, AutoencoderOutlierDetector):
     pass
 
 
+class ImputerOnImages(AutoencoderImputer):
+    """The same for the imputer, which has no `predict`."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        return super().fit(OnImages._as_images(self, X), y)
+
+    def transform(self, X: Any) -> Any:
+        filled = super().transform(OnImages._as_images(self, X))
+        return filled.reshape(len(filled), -1)
+
+
 QUICK: dict[str, Any] = {"max_epochs": 2}
 
 # The defaults themselves, then each architecture and the ways of training that
@@ -130,6 +142,16 @@ ESTIMATORS = [
     ),
     DenoisingAutoencoder("salt_and_pepper", architecture=Conv((4, 6)), **QUICK),
     DenoisingOnImages(architecture=Conv((4, 6)), clip=(0, 1), **QUICK),
+    AutoencoderImputer(),
+    AutoencoderImputer(architecture=Dense((6,), batch_norm=True), **QUICK),
+    AutoencoderImputer(architecture=Conv((4, 6)), code_size=None, **QUICK),
+    AutoencoderImputer(
+        architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
+    ),
+    AutoencoderImputer(early_stopping=True, add_indicator=True, **QUICK),
+    AutoencoderImputer(keep_empty_features=True, **QUICK),
+    ImputerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
+    ImputerOnImages(architecture=Dense((6,)), **QUICK),
 ]
 
 # Public checks that check_estimator does not call.
@@ -161,7 +183,7 @@ def test_scikit_learn_check(estimator: Any, check: Any) -> None:
 
 
 # Frames have no N-D form.
-OF_FRAMES = [e for e in ESTIMATORS if not isinstance(e, OnImages)]
+OF_FRAMES = [e for e in ESTIMATORS if not isinstance(e, OnImages | ImputerOnImages)]
 OUTSIDE = [(e, check) for e in OF_FRAMES for check in EXTRA_CHECKS]
 OUTSIDE += [
     (e, check)

@@ -36,6 +36,7 @@ def run(code: str, cwd: Path) -> str:
 
 def test_public_names() -> None:
     assert set(skautoencoder.__all__) == {
+        "AutoencoderImputer",
         "AutoencoderOutlierDetector",
         "AutoencoderTransformer",
         "ConvAutoencoderTransformer",

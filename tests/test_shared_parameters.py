@@ -15,11 +15,15 @@ docscrape = pytest.importorskip("numpydoc.docscrape")
 
 # (estimator, parameter): why its default is another one.
 OTHER_DEFAULT: dict[tuple[str, str], str] = {
+    ("AutoencoderImputer", "code_size"): "it need not be shorter than a row",
     ("AutoencoderOutlierDetector", "code_size"): "it suits the number of features",
     ("DenoisingAutoencoder", "code_size"): "a code that is short loses the sample",
 }
 # (estimator, parameter): why its docstring entry is another one.
 OTHER_ENTRY: dict[tuple[str, str], str] = {
+    ("AutoencoderImputer", "architecture"): "it has a dense network of its own",
+    ("AutoencoderImputer", "code_size"): "it need not be shorter than a row",
+    ("AutoencoderImputer", "max_epochs"): "tables show it their rows four times",
     ("ConvAutoencoderTransformer", "code_size"): "it has no other architectures",
     ("AutoencoderOutlierDetector", "architecture"): "it has a smaller dense network",
     ("AutoencoderOutlierDetector", "code_size"): "it suits the number of features",

@@ -2,12 +2,14 @@
 
 from skautoencoder.conv_transformer import ConvAutoencoderTransformer
 from skautoencoder.denoising import DenoisingAutoencoder
+from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.transformers import AutoencoderTransformer
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",

@@ -35,7 +35,7 @@ def check_samples(
     *,
     reset: bool,
     ensure_min_samples: int = 1,
-    ensure_all_finite: bool = True,
+    ensure_all_finite: bool | str = True,
 ) -> tuple[Array, Shape]:
     """Validate samples of any rank.
 
@@ -49,7 +49,7 @@ def check_samples(
         Whether the estimator is told (in ``fit``) or asked (elsewhere).
     ensure_min_samples : int, default=1
         Fewest samples allowed.
-    ensure_all_finite : bool, default=True
+    ensure_all_finite : bool or "allow-nan", default=True
         Whether to look for NaN and infinity, which takes a pass over the data.
 
     Returns

@@ -144,11 +144,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         y: object,
     ) -> None:
         """Make a network for rows and train it, from `previous` on if there is one."""
-        if self.batch_size != "auto" and self.batch_size > len(rows):
-            raise ValueError(
-                f"batch_size={self.batch_size} is larger than the number of "
-                f"samples, {len(rows)}. Lower it or use batch_size='auto'."
-            )
+        self._check_batch_size(len(rows))
         self._set_architecture(data_shape)
         targets = self._check_targets(rows, y)
         wanted = rows if targets is None else targets
@@ -227,6 +223,14 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         """Return how many numbers the architecture is asked to put in a code."""
         return self.code_size
 
+    def _check_batch_size(self, n_samples: int) -> None:
+        """Raise if there are too few samples for a batch."""
+        if self.batch_size != "auto" and self.batch_size > n_samples:
+            raise ValueError(
+                f"batch_size={self.batch_size} is larger than the number of "
+                f"samples, {n_samples}. Lower it or use batch_size='auto'."
+            )
+
     def _check_range(self, value_range: Range) -> None:
         """Raise if the loss or the output cannot do what the data ask for."""
         if self._output_activation == "sigmoid":
@@ -252,10 +256,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
                 "output_activation alone."
             )
 
-    def _check_network(self, rows: Array) -> None:
+    def _check_network(self, rows: torch.Tensor) -> None:
         """Raise if the network answers with what the objective cannot use."""
         network = self.net_.module_
-        sample = self._scaling.to_network(rows[:64]).to(self.net_.device)
+        sample = rows.to(self.net_.device)
         with evaluating(network):
             codes = network.encode(sample)
             outputs = network.decode(codes)
@@ -283,11 +287,12 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             callbacks.append(("early_stopping", stopping))
+        objective, criterion = self._make_objective()
         net = AutoencoderNet(
             build_network,
-            Objective,
+            objective,
             module__architecture=self._architecture,
-            module__sample_shape=self.sample_shape_,
+            module__sample_shape=self._shown_shape,
             module__code_size=self._resolve_code_size(),
             module__output_activation=self._output_activation,
             module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
@@ -298,12 +303,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             module__n_nonzero_coefs=self.n_nonzero_coefs,
             module__center=self._center,
             module__spread=self._spread,
-            criterion__loss=self.loss,
-            criterion__sparsity=self.sparsity,
-            criterion__sparsity_weight=self._resolve_sparsity_weight(),
-            criterion__sparsity_target=self.sparsity_target,
-            criterion__contraction_weight=self.contraction_weight,
-            criterion__corruption=self._corruption,
+            **{f"criterion__{name}": value for name, value in criterion.items()},
             optimizer=kind,
             **{f"optimizer__{name}": value for name, value in optimizer.items()},
             lr=self.lr,
@@ -324,7 +324,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         net.check_nested()
         net.check_callbacks()
         net.check_batch_size(n_rows)
-        n_features = math.prod(self.sample_shape_)
+        n_features = math.prod(self._shown_shape)
         self._work = work_per_sample(net.module_, n_features)
         # Forward, and twice that to come back.
         net.compute_dtype = resolve_precision(
@@ -332,6 +332,22 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         )
         self.code_size_ = code_size_of(net.module_, n_features)
         self.net_ = net
+
+    @property
+    def _shown_shape(self) -> Shape:
+        """Shape of what the network is shown of a sample."""
+        return self.sample_shape_
+
+    def _make_objective(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
+        """Return what training makes small, and its parameters."""
+        return Objective, {
+            "loss": self.loss,
+            "sparsity": self.sparsity,
+            "sparsity_weight": self._resolve_sparsity_weight(),
+            "sparsity_target": self.sparsity_target,
+            "contraction_weight": self.contraction_weight,
+            "corruption": self._corruption,
+        }
 
     def _with_prefix(self, prefix: str) -> dict[str, Any]:
         nested = self._nested_params(prefix)
@@ -358,14 +374,17 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _train(self, rows: Array, targets: Array | None) -> None:
         """Let the net learn from rows in the user's units."""
-        self._check_network(rows)
+        shown = self._scaling.to_network_in_parts(rows)
+        wanted = None
+        if targets is not None:
+            wanted = self._scaling.to_network_in_parts(targets)
+        self._train_net(Rows(shown, wanted))
+
+    def _train_net(self, data: Rows) -> None:
+        """Let the net learn from rows in its own units."""
+        self._check_network(data.rows[:64])
         net = self.net_
         device = torch.device(net.device)
-        shown = self._scaling.to_network_in_parts(rows)
-        data = Rows(
-            shown,
-            None if targets is None else self._scaling.to_network_in_parts(targets),
-        )
         if device.type != "cpu":
             data = data.to(device)
         # A seed of its own: a second call must not repeat the first one's draws.

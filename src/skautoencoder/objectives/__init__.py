@@ -3,6 +3,7 @@
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
+from skautoencoder.objectives.masked import MaskedObjective, draw_holes
 from skautoencoder.objectives.objective import Objective
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
@@ -10,8 +11,10 @@ __all__ = [
     "LOSSES",
     "NOISES",
     "Corruption",
+    "MaskedObjective",
     "Objective",
     "contraction",
+    "draw_holes",
     "kl_sparsity",
     "l1_sparsity",
     "reconstruction_loss",

@@ -1,0 +1,589 @@
+"""An autoencoder that fills missing values."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import TransformerMixin, _fit_context
+from sklearn.impute import MissingIndicator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import MissingValues
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from torch import Tensor
+from torch.optim import Optimizer
+
+from skautoencoder._samples import Array, Shape, check_samples
+from skautoencoder._table_filling import (
+    Rows64,
+    judge,
+    rows_to_learn_from,
+    start_filling,
+)
+from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.architectures.conv import as_image_shape
+from skautoencoder.base import BaseAutoencoder, looks_like_image
+from skautoencoder.objectives import MaskedObjective
+from skautoencoder.training import Rows, apply_in_batches, draw_seed
+
+_ROWS_TOGETHER = 4096
+
+
+class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
+    """Fill missing values with what an autoencoder makes of the others.
+
+    In a table, a normal distribution fitted to the observed values makes a first
+    guess at each missing one. A denoising autoencoder, shown the row and which of
+    its values are guesses, says what has to be added; so do the most similar
+    rows. How far each is believed is decided on observed values that were hidden
+    from all of them. In images the network fills the holes by itself: while it
+    learns, further holes are made in the images, and it learns to fill those.
+
+    The network learns from observed values alone, and what was observed comes
+    back as it was, to the last bit.
+
+    Read more in the :ref:`User Guide <imputation>`.
+
+    Parameters
+    ----------
+    missing_values : int, float, np.nan or pandas.NA, default=np.nan
+        What stands where a value is missing. NaN is an error if it is another.
+    add_indicator : bool, default=False
+        Whether `transform` appends a column of 0 and 1 for each feature that had
+        missing values in `fit`. For tables.
+    keep_empty_features : bool, default=False
+        Whether features that were never observed in `fit` are returned, as 0,
+        and not left out. In N-D samples they always are.
+    code_size : int or None, default=128
+        How many numbers the code has. It may be longer than a row: the network
+        cannot copy what it does not see. None is for architectures in which the
+        code's size follows from the rest.
+    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
+        What the network looks like. "auto" is "conv" for samples with an image
+        shape (two lengths of at least 4, or three) and "dense", with one hidden
+        layer of 256 "silu" units each way, for others. An object such as
+        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
+        searched as ``architecture__hidden_layer_sizes``; beside a name they can
+        be given in the same way. The network is shown a flag for each value as
+        well, after the values: twice the features, or twice the channels.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        What a reconstruction is compared by: squared error, absolute error,
+        Huber's mixture of the two, or binary cross-entropy in nats, which needs
+        data in [0, 1].
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
+        "rmsprop", "sgd", or a class. Its own parameters are given as
+        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
+        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
+    lr : float, default=3e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
+        number of samples.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows to learn from, of which a table gives four for each
+        of its own, with other values hidden. "auto" is as many as make about
+        2000 steps, fewer in tables with more than 32 features, and 3 to 10; for
+        images as many as make about 4000 steps, 8 to 200.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the fit before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are computed in
+        float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, and the validation
+        part. Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+
+    Attributes
+    ----------
+    statistics_ : ndarray of shape (`n_features_in_`,)
+        Mean of the observed values of each feature; 0 where there were none.
+    weights_ : dict or None
+        How far the "network" and the "neighbors" are believed in a table, from 0
+        to 1. None for images.
+    indicator_ : MissingIndicator or None
+        Makes the flags, with ``add_indicator=True``.
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). Losses are in the network's
+        units; of a table, in variances of a feature.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    sklearn.impute.SimpleImputer : Fills with the mean of a feature.
+    sklearn.impute.KNNImputer : Fills with the mean of the nearest rows.
+    sklearn.impute.IterativeImputer : Fills with linear regressions on the other
+        features.
+
+    Notes
+    -----
+    In a table each feature is divided by its own standard deviation first: the
+    answer does not depend on units, and scalers are not needed. No guess lies
+    outside of what was observed of a feature. Values are taken to be missing at
+    random; where a value is missing because of what it is, no imputer that looks
+    at the others alone can know.
+
+    In a table `loss` compares what is to be added to a first guess, so "bce" is for
+    images. `random_state` draws the values that are hidden, too.
+
+    A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, rows
+    are compared with at most 2000, and a network learns from 20 000 or, with few
+    features, from some more; so time grows slowly with the number of rows.
+
+    References
+    ----------
+    Vincent, Larochelle, Bengio and Manzagol, "Extracting and composing robust
+    features with denoising autoencoders", ICML 2008.
+    Gondara and Wang, "MIDA: multiple imputation using denoising autoencoders",
+    PAKDD 2018.
+    Pathak, Krähenbühl, Donahue, Darrell and Efros, "Context encoders: feature
+    learning by inpainting", CVPR 2016.
+    Little and Rubin, "Statistical analysis with missing data", Wiley 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from skautoencoder import AutoencoderImputer
+    >>> X, _ = load_wine(return_X_y=True)
+    >>> X_holes = X.copy()
+    >>> X_holes[np.random.RandomState(0).rand(*X.shape) < 0.2] = np.nan
+    >>> imputer = AutoencoderImputer(random_state=0)
+    >>> X_filled = imputer.fit_transform(X_holes)
+    >>> bool(np.isnan(X_filled).any())
+    False
+    >>> observed = ~np.isnan(X_holes)
+    >>> bool((X_filled == X)[observed].all())
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "missing_values": [MissingValues(numeric_only=True)],
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        missing_values: float = np.nan,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        code_size: int | None = 128,
+        architecture: str | Architecture = "auto",
+        sample_shape: tuple[int, ...] | None = None,
+        loss: str = "mse",
+        optimizer: str | type[Optimizer] = "adam",
+        lr: float = 3e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        **nested: Any,
+    ) -> None:
+        self.missing_values = missing_values
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.code_size = code_size
+        self.architecture = architecture
+        self.sample_shape = sample_shape
+        self.loss = loss
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+        self._set_nested_params(nested)
+
+    # ---- fitting -------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Learn to fill holes from what is observed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples with missing values: flat, or images of shape
+            (n_samples, height, width) or (n_samples, n_channels, height, width).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : AutoencoderImputer
+            The fitted imputer.
+
+        Raises
+        ------
+        ValueError
+            If nothing is observed, if samples or parameters are not what they
+            should be, or if the loss stops being a finite number. The imputer
+            then is as it was before.
+        """
+        with self._unchanged_on_error():
+            previous = getattr(self, "net_", None) if self.warm_start else None
+            rows, data_shape = self._check_rows(X, reset=previous is None)
+            self._check_batch_size(len(rows))
+            observed = ~self._is_missing(rows)
+            self._set_architecture(data_shape)
+            self._set_image_shape()
+            if previous is None:
+                self._set_statistics(rows, observed)
+            known = observed & ~self._is_empty
+            if not known.any():
+                raise ValueError(
+                    f"X has no observed value: all of its {rows.size} entries equal "
+                    f"missing_values={self.missing_values!r}. Pass data of which at "
+                    "least one entry is known, or check missing_values."
+                )
+            self._set_indicator(rows)
+            if self._image_shape is None:
+                self._fit_table(rows, known, previous)
+            else:
+                self._fit_images(rows, known, previous)
+        return self
+
+    def _check_rows(self, X: ArrayLike, *, reset: bool) -> tuple[Array, Shape]:
+        return check_samples(
+            self,
+            X,
+            reset=reset,
+            ensure_min_samples=2 if reset else 1,
+            ensure_all_finite="allow-nan" if self._marks_nan else True,
+        )
+
+    def _is_missing(self, rows: Array) -> NDArray[np.bool_]:
+        if self._marks_nan:
+            return np.isnan(rows)
+        is_missing: NDArray[np.bool_] = rows == self.missing_values
+        return is_missing
+
+    @property
+    def _marks_nan(self) -> bool:
+        """Whether NaN is what marks a missing value; pandas.NA becomes NaN too."""
+        mark = self.missing_values
+        return not isinstance(mark, Real) or math.isnan(mark)
+
+    def _set_image_shape(self) -> None:
+        """Decide whether samples are images, whose holes have neighbouring pixels."""
+        self._image_shape = None
+        is_conv = isinstance(self._architecture, Conv)
+        if is_conv or looks_like_image(self.sample_shape_):
+            self._image_shape = as_image_shape(self.sample_shape_)
+        elif self.loss == "bce" or self._architecture.output_activation == "sigmoid":
+            what = "loss='bce'" if self.loss == "bce" else "A sigmoid output"
+            raise ValueError(
+                f"{what} is for images in [0, 1]. What the network adds to a first "
+                "guess in a table may have any sign: use loss='mse', 'l1' or 'huber' "
+                "and output_activation='auto', or give sample_shape=(height, width)."
+            )
+
+    def _set_statistics(self, rows: Array, observed: NDArray[np.bool_]) -> None:
+        """Take the mean, the spread and the range of what is observed."""
+        values = np.where(observed, rows, 0.0)
+        counts = observed.sum(axis=0)
+        self._is_empty = counts == 0
+        mean = values.sum(axis=0) / np.maximum(counts, 1)
+        with np.errstate(over="ignore"):
+            squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
+        spread = np.sqrt(squares / np.maximum(counts, 1))
+        if not np.isfinite(spread).all():
+            raise ValueError(
+                "X has values so large that their squares overflow. Scale the data, "
+                "for example with StandardScaler."
+            )
+        # Below the rounding of the mean there is nothing but noise to be blown up.
+        spread[spread <= 1e-12 * np.abs(mean)] = 1.0
+        self.statistics_ = mean
+        self._column_scale = spread
+        self._low = np.where(observed, rows, np.inf).min(axis=0)
+        self._high = np.where(observed, rows, -np.inf).max(axis=0)
+        self._low[self._is_empty] = self._high[self._is_empty] = 0.0
+
+    def _set_indicator(self, rows: Array) -> None:
+        self.indicator_ = None
+        if not self.add_indicator:
+            return
+        if len(self._data_shape) > 1:
+            raise ValueError(
+                "add_indicator=True is for tables: flags have no place in samples of "
+                f"shape {self._data_shape}. Set it to False, or pass rows of shape "
+                "(n_samples, n_features) and sample_shape."
+            )
+        self.indicator_ = MissingIndicator(
+            missing_values=np.nan if self._marks_nan else self.missing_values,
+            error_on_new=False,
+        ).fit(rows)
+
+    def _fit_table(
+        self, rows: Array, observed: NDArray[np.bool_], previous: Any
+    ) -> None:
+        """Let the network correct the guesses of a normal distribution."""
+        self._output_activation, self._center, self._spread = "identity", None, 1.0
+        standard = self._to_standard(rows, observed)
+        random = np.random.RandomState(draw_seed(self.random_state))
+        filling, folds = start_filling(standard, observed, random)
+        data = rows_to_learn_from(folds[:-1])
+        self._start_net_for(len(data))
+        if previous is not None:
+            self.net_.continue_from(previous)
+        self._train_net(data)
+        self._filling = judge(filling, folds[-1], self._answer)
+
+    def _start_net_for(self, n_samples: int) -> None:
+        self._start_net(
+            n_samples, self.validation_fraction if self.early_stopping else None
+        )
+
+    def _fit_images(
+        self, rows: Array, observed: NDArray[np.bool_], previous: Any
+    ) -> None:
+        """Let the network fill holes that are made in the images."""
+        filled = np.where(observed, rows, self.statistics_).astype(rows.dtype)
+        value_range = float(self._low.min()), float(self._high.max())
+        if previous is None:
+            self._set_units(filled, value_range)
+            if self._center is not None:
+                missing = torch.from_numpy(1 - observed.mean(axis=0)).float()
+                self._center = torch.cat([self._center, missing])
+        self._check_range(value_range)
+        self._start_net_for(len(rows))
+        if previous is not None:
+            self.net_.continue_from(previous)
+        shown = self._shown_images(filled, observed)
+        targets = shown[:, : rows.shape[1]].clone()
+        targets[torch.from_numpy(~observed)] = math.nan
+        self._train_net(Rows(shown, targets))
+
+    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+        architecture = super()._make_architecture(sample_shape)
+        if isinstance(self.architecture, str) and isinstance(architecture, Dense):
+            # Wide enough for the network to see which values belong together.
+            small = Dense(hidden_layer_sizes=(256,), activation="silu")
+            return small.set_params(**self._nested_params("architecture"))
+        return architecture
+
+    @property
+    def _shown_shape(self) -> Shape:
+        if self._image_shape is None:
+            return (2 * math.prod(self.sample_shape_),)
+        n_channels, *lengths = self._image_shape
+        return (2 * n_channels, *lengths)
+
+    def _make_objective(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
+        background = None
+        if self._image_shape is not None:
+            mean = self.statistics_[np.newaxis]
+            background = self._scaling.to_network(mean)[0]
+        return MaskedObjective, {
+            "loss": self.loss,
+            "hole_shape": self._image_shape,
+            "background": background,
+        }
+
+    def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
+        if self.max_epochs != "auto" or self._image_shape is not None:
+            return super()._resolve_max_epochs(n_rows, batch_size)
+        # Wide tables take longer a step, and are learnt by heart the sooner.
+        n_steps = 2000 * min(1.0, 32 / math.prod(self.sample_shape_))
+        return int(np.clip(n_steps * batch_size / n_rows, 3, 10))
+
+    # ---- filling -------------------------------------------------------------
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Fill the holes of samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples with missing values.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features_out) or (n_samples, ...)
+            The samples without holes. What was observed is what it was, to the
+            last bit. A sample of which nothing is observed becomes the mean of
+            what `fit` observed. Features that `fit` never observed are left out,
+            or 0 with ``keep_empty_features=True`` and in N-D samples. With
+            ``add_indicator=True`` columns of flags follow.
+        """
+        check_is_fitted(self)
+        rows, data_shape = self._check_rows(X, reset=False)
+        missing = self._is_missing(rows)
+        filled = rows.copy()
+        with_holes = np.flatnonzero(missing.any(axis=1))
+        for i in range(0, len(with_holes), _ROWS_TOGETHER):
+            part = with_holes[i : i + _ROWS_TOGETHER]
+            guess = self._guess(rows[part], missing[part])
+            filled[part] = np.where(missing[part], guess, rows[part])
+        if len(data_shape) > 1:
+            return filled.reshape(len(filled), *data_shape)
+        filled = filled[:, self._is_kept]
+        if self.indicator_ is None:
+            return filled
+        flags = missing[:, self.indicator_.features_]
+        return np.concatenate([filled, flags.astype(filled.dtype)], axis=1)
+
+    def _guess(self, rows: Array, missing: NDArray[np.bool_]) -> Rows64:
+        """Return values for all entries of rows, of use where they are missing."""
+        observed = ~missing & ~self._is_empty
+        if self._image_shape is None:
+            standard = self._to_standard(rows, observed)
+            answer = self._filling.fill(standard, observed, self._answer)
+            guess = answer * self._column_scale + self.statistics_
+        else:
+            filled = np.where(observed, rows, self.statistics_).astype(rows.dtype)
+            answers = self._apply(self._shown_images(filled, observed))
+            guess = self._scaling.to_data(answers, np.dtype(np.float64))
+        guess = np.clip(guess, self._low, self._high)
+        guess[~observed.any(axis=1)] = self.statistics_
+        return guess
+
+    def _to_standard(self, rows: Array, observed: NDArray[np.bool_]) -> Rows64:
+        standard = (rows - self.statistics_) / self._column_scale
+        return np.where(observed, standard, 0.0)
+
+    def _shown_images(self, filled: Array, observed: NDArray[np.bool_]) -> Tensor:
+        flags = torch.from_numpy(~observed).float()
+        return torch.cat([self._scaling.to_network(filled), flags], dim=1)
+
+    def _answer(self, shown: Tensor) -> Rows64:
+        return self._apply(shown).double().numpy()
+
+    def _apply(self, shown: Tensor) -> Tensor:
+        """Return what the network says about the values of rows and flags."""
+        network = self.net_.module_
+        n_features = shown.shape[1] // 2
+        answers = torch.empty(len(shown), n_features)
+
+        def write(part: slice, result: Tensor) -> None:
+            answers[part] = result[:, :n_features]
+
+        apply_in_batches(
+            network,
+            network,
+            shown.__getitem__,
+            write,
+            n_samples=len(shown),
+            n_features=shown.shape[1],
+            n_numbers=shown.shape[1],
+            work=self._work,
+        )
+        return answers
+
+    # ---- what comes out ------------------------------------------------------
+
+    @property
+    def weights_(self) -> dict[str, float] | None:
+        """How far the network and the neighbours are believed in a table."""
+        check_is_fitted(self)
+        if self._image_shape is not None:
+            return None
+        return dict(zip(("network", "neighbors"), self._filling.weights, strict=True))
+
+    @property
+    def _is_kept(self) -> NDArray[np.bool_]:
+        if self.keep_empty_features:
+            return np.ones_like(self._is_empty)
+        kept: NDArray[np.bool_] = ~self._is_empty
+        return kept
+
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the features of `X`. None: ``feature_names_in_``, or "x0",
+            "x1" and so on.
+
+        Returns
+        -------
+        names : ndarray of str
+            The names of the features that are kept, and with
+            ``add_indicator=True`` ``missingindicator_`` and the name of each
+            feature that had missing values in `fit`.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        kept = names if len(self._data_shape) > 1 else names[self._is_kept]
+        if self.indicator_ is None:
+            return kept
+        flags = self.indicator_.get_feature_names_out(names)
+        return np.concatenate([kept, flags])
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._marks_nan
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

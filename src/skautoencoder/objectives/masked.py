@@ -1,0 +1,125 @@
+"""The objective of a network that fills holes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
+from skautoencoder.objectives.objective import EncoderDecoder
+
+
+class MaskedObjective(nn.Module):
+    """Reconstruction loss on chosen entries of rows with holes.
+
+    A row is shown as its values, with something plausible in the holes, followed
+    by as many flags, which are 1 in a hole and 0 elsewhere. The network answers
+    with as many numbers, of which the first half counts: the values.
+
+    Parameters
+    ----------
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        The reconstruction loss, see :func:`reconstruction_loss`.
+    hole_shape : tuple of int or None, default=None
+        Shape (n_channels, height, width) of the images in which further holes are
+        made while the network is learning, as :func:`draw_holes` does; the loss
+        then looks at these holes alone. None: the rows have all their holes.
+    background : Tensor of shape (n_features,) or None, default=None
+        What is put into further holes. None: 0.
+    """
+
+    background: Tensor | None
+
+    def __init__(
+        self,
+        loss: str = "mse",
+        *,
+        hole_shape: tuple[int, int, int] | None = None,
+        background: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.loss = loss
+        self.hole_shape = hole_shape
+        self.register_buffer("background", background)
+
+    def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
+        """Return the objective on a batch.
+
+        Parameters
+        ----------
+        network : EncoderDecoder
+            The network that is learning.
+        rows : Tensor of shape (n_samples, 2 * n_features)
+            Values and flags.
+        target : Tensor of shape (n_samples, n_features)
+            What the network should answer with; NaN where nothing is asked.
+
+        Returns
+        -------
+        objective : Tensor of shape ()
+            The mean loss over the entries that are asked for; 0 if there are none.
+        """
+        asked = ~target.isnan()
+        if self.hole_shape is not None:
+            values, missing = rows.chunk(2, dim=1)
+            holes = draw_holes(missing > 0, self.hole_shape)
+            background = (
+                values.new_zeros(()) if self.background is None else (self.background)
+            )
+            values = torch.where(holes, background, values)
+            rows = torch.cat([values, missing.maximum(holes.to(rows.dtype))], dim=1)
+            asked = asked & holes
+        logits = network.decode_logits(network.encode(rows))
+        logits = logits[:, : target.shape[1]]
+        n_asked = asked.sum()
+        if not n_asked:
+            return logits.sum() * 0.0
+        if network.output_activation == "identity" and self.loss != "bce":
+            # Zeros against zeros cost nothing; to pick entries out takes longer.
+            logits = torch.where(asked, logits, 0.0)
+            target = torch.where(asked, target, 0.0)
+            return LOSSES[self.loss](logits, target) * (asked.numel() / n_asked)
+        return reconstruction_loss(
+            self.loss, logits[asked], target[asked], network.output_activation
+        )
+
+
+def draw_holes(missing: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+    """Return holes like those that the images have.
+
+    Each image borrows the holes of another one of the batch. An image that meets
+    one without holes gets a rectangle at a random place, whose sides are a
+    quarter to three fifths of the image's. Draws from torch's default generator.
+
+    Parameters
+    ----------
+    missing : Tensor of bool of shape (n_samples, n_features)
+        Where the images have holes.
+    image_shape : tuple of int
+        (n_channels, height, width) of an image.
+
+    Returns
+    -------
+    holes : Tensor of bool of shape (n_samples, n_features)
+        Where to make holes.
+    """
+    n_samples, device = len(missing), missing.device
+    borrowed = missing[torch.randperm(n_samples).to(device)]
+    has_none = ~borrowed.any(dim=1, keepdim=True)
+    return borrowed | (has_none & _rectangles(n_samples, image_shape).to(device))
+
+
+def _rectangles(n_samples: int, image_shape: tuple[int, int, int]) -> Tensor:
+    """Return flat masks of shape (n_samples, n_features) with one rectangle each."""
+    n_channels, *lengths = image_shape
+    inside = []
+    for length in lengths:
+        shortest = max(length // 4, 1)
+        longest = max(round(length * 0.6), shortest)
+        side = torch.randint(shortest, longest + 1, (n_samples, 1))
+        # Places are drawn evenly, whatever the length of the side.
+        first = (torch.rand(n_samples, 1) * (length - side + 1)).floor()
+        position = torch.arange(length)
+        inside.append((position >= first) & (position < first + side))
+    rectangle = inside[0][:, :, None] & inside[1][:, None, :]
+    return rectangle[:, None].expand(-1, n_channels, -1, -1).reshape(n_samples, -1)

@@ -1,0 +1,389 @@
+"""AutoencoderImputer: scikit-learn's conventions for holes, and what fills them."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import IMAGES, assert_same_weights
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skautoencoder import AutoencoderImputer
+from skautoencoder.architectures import Conv, Custom, Dense
+
+TABLES = {
+    load.__name__.removeprefix("load_"): StandardScaler().fit_transform(
+        load(return_X_y=True)[0]
+    )
+    for load in (load_breast_cancer, load_diabetes, load_iris, load_wine)
+}
+
+
+def with_holes(X, seed=0, share=0.2):
+    X = np.array(X, dtype=float)
+    X[np.random.RandomState(seed).rand(*X.shape) < share] = np.nan
+    return X
+
+
+def with_square_holes(images, seed=0, side=3):
+    random = np.random.RandomState(seed)
+    images = images.copy()
+    for image in images:
+        i, j = random.randint(0, image.shape[-1] - side + 1, size=2)
+        image[..., i : i + side, j : j + side] = np.nan
+    return images
+
+
+def tiny(**params):
+    defaults = {"architecture": Dense((8,)), "code_size": 4, "max_epochs": 2}
+    return AutoencoderImputer(**{**defaults, "random_state": 0, **params})
+
+
+def tiny_conv(**params):
+    defaults = {"architecture": Conv((4, 6)), "code_size": 4, "max_epochs": 1}
+    return AutoencoderImputer(**{**defaults, "random_state": 0, **params})
+
+
+WINE = TABLES["wine"]
+HOLES = with_holes(WINE)
+PICTURES = with_square_holes(IMAGES[:120])
+
+
+def rmse(X, filled, holes):
+    return np.sqrt(np.mean(np.square(filled - X)[np.isnan(holes)]))
+
+
+# ---- quality ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("seed", range(2))
+def test_fills_tables_better_than_the_nearest_rows(name, seed):
+    X = TABLES[name]
+    holes = with_holes(X, seed)
+    ours = rmse(X, AutoencoderImputer(random_state=seed).fit_transform(holes), holes)
+    nearest = rmse(X, KNNImputer().fit_transform(holes), holes)
+    assert ours < 0.98 * nearest
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_fills_images_better_than_the_mean(seed):
+    holes = with_square_holes(IMAGES, seed)
+    imputer = AutoencoderImputer(
+        architecture=Conv((16, 32)), max_epochs=12, random_state=seed
+    )
+    filled = imputer.fit_transform(holes)
+    mean = SimpleImputer().fit_transform(holes.reshape(len(holes), -1))
+    assert rmse(IMAGES, filled, holes) < 0.8 * rmse(
+        IMAGES, mean.reshape(IMAGES.shape), holes
+    )
+
+
+def test_the_network_is_part_of_the_answer():
+    # A circle has no linear relation, and no near row helps to find the sign.
+    angle = np.random.RandomState(0).uniform(0, 2 * np.pi, size=1500)
+    X = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)], axis=1)
+    holes = with_holes(X, share=0.15)
+    imputer = AutoencoderImputer(random_state=0).fit(holes)
+    assert imputer.weights_["network"] > 0.1
+    mean = SimpleImputer().fit_transform(holes)
+    filled = imputer.transform(holes)
+    assert rmse(X, filled, holes) < 0.85 * rmse(X, mean, holes)
+
+
+def test_linear_relations_are_found_from_few_rows():
+    random = np.random.RandomState(0)
+    X = random.normal(size=(60, 2)) @ random.normal(size=(2, 8))
+    holes = with_holes(X, share=0.15)
+    filled = AutoencoderImputer(random_state=0).fit_transform(holes)
+    assert rmse(X, filled, holes) < 0.35 * X.std()
+
+
+# ---- scikit-learn's conventions ---------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_observed_values_come_back_to_the_last_bit(dtype, scale):
+    holes = (HOLES * scale + scale).astype(dtype)
+    filled = tiny().fit_transform(holes)
+    assert filled.dtype == dtype
+    observed = ~np.isnan(holes)
+    np.testing.assert_array_equal(filled[observed], holes[observed])
+    assert np.isfinite(filled).all()
+
+
+def test_observed_pixels_come_back_to_the_last_bit():
+    filled = tiny_conv().fit_transform(PICTURES)
+    assert filled.shape == PICTURES.shape
+    observed = ~np.isnan(PICTURES)
+    np.testing.assert_array_equal(filled[observed], PICTURES[observed])
+    assert filled.min() >= 0
+    assert filled.max() <= 1
+
+
+@pytest.mark.parametrize("make", [tiny, tiny_conv])
+def test_a_sample_of_which_nothing_is_known_becomes_the_mean(make):
+    X = PICTURES.reshape(len(PICTURES), -1) if make is tiny_conv else HOLES
+    X = X.copy()
+    X[7] = np.nan
+    imputer = make(keep_empty_features=True).fit(X)
+    mean = SimpleImputer(keep_empty_features=True).fit(X).statistics_
+    np.testing.assert_allclose(imputer.statistics_, mean)
+    np.testing.assert_allclose(imputer.transform(X)[7], mean)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_features_never_observed_are_as_in_simple_imputer(keep):
+    X = HOLES.copy()
+    X[:, [2, 5]] = np.nan
+    imputer = tiny(keep_empty_features=keep).fit(X)
+    simple = SimpleImputer(keep_empty_features=keep).fit(X)
+    filled = imputer.transform(X)
+    assert list(imputer.get_feature_names_out()) == list(simple.get_feature_names_out())
+    assert filled.shape == (len(X), 13 if keep else 11)
+    if keep:
+        assert not filled[:, [2, 5]].any()
+        # What is observed later comes back too.
+        np.testing.assert_array_equal(imputer.transform(WINE), WINE)
+
+
+def test_pixels_never_observed_are_black():
+    X = PICTURES.copy()
+    X[:, 3, 3] = np.nan
+    filled = tiny_conv().fit_transform(X)
+    assert filled.shape == X.shape
+    assert not filled[:, 3, 3].any()
+
+
+@pytest.mark.parametrize("make", [tiny, tiny_conv])
+def test_data_with_nothing_missing_come_back_and_teach(make):
+    X = IMAGES[:60].reshape(60, -1)
+    imputer = make().fit(X)
+    np.testing.assert_array_equal(imputer.transform(X), X)
+    holes = with_holes(X)
+    filled = imputer.transform(holes)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[~np.isnan(holes)], X[~np.isnan(holes)])
+
+
+def test_constant_features_are_filled_with_their_constant():
+    X = HOLES.copy()
+    X[:, 4] = np.where(np.isnan(X[:, 4]), np.nan, 7.25)
+    np.testing.assert_array_equal(tiny().fit_transform(X)[:, 4], 7.25)
+
+
+@pytest.mark.parametrize("n_samples", [2, 3, 10])
+@pytest.mark.parametrize("make", [tiny, tiny_conv])
+def test_few_rows_are_enough(n_samples, make):
+    X = np.arange(n_samples * 16, dtype=float).reshape(n_samples, 16)
+    X[0, 3] = np.nan
+    assert np.isfinite(make().fit_transform(X)).all()
+
+
+def test_one_feature_is_filled_near_its_mean():
+    X = np.random.RandomState(0).normal(size=(100, 1))
+    X[::5] = np.nan
+    filled = tiny().fit_transform(X)
+    np.testing.assert_allclose(filled[::5], np.nanmean(X))
+
+
+@pytest.mark.parametrize("missing_values", [-1, -1.0, 0])
+def test_other_marks_of_missing_values(missing_values):
+    marked = np.where(np.isnan(HOLES), missing_values, HOLES)
+    filled = tiny(missing_values=missing_values).fit_transform(marked)
+    np.testing.assert_array_equal(filled, tiny().fit_transform(HOLES))
+
+
+def test_integers_and_nullable_frames():
+    table = pd.DataFrame({"a": [1, 2, None, 4] * 5, "b": [2, None, 6, 8] * 5})
+    filled = tiny(missing_values=pd.NA).fit_transform(table.astype("Int64"))
+    assert np.isfinite(filled).all()
+    table = np.arange(60).reshape(20, 3)
+    assert np.isfinite(tiny(missing_values=4).fit_transform(table)).all()
+
+
+def test_indicator_columns_follow():
+    X = HOLES.copy()
+    X[:, :10] = WINE[:, :10]
+    names = [f"f{i}" for i in range(13)]
+    frame = pd.DataFrame(X, columns=names)
+    imputer = tiny(add_indicator=True).fit(frame)
+    simple = SimpleImputer(add_indicator=True).fit(frame)
+    found = imputer.transform(frame)
+    np.testing.assert_array_equal(found[:, 13:], simple.transform(frame)[:, 13:])
+    np.testing.assert_array_equal(
+        imputer.get_feature_names_out(), simple.get_feature_names_out()
+    )
+    framed = imputer.set_output(transform="pandas").transform(frame)
+    assert list(framed.columns) == [
+        *names,
+        *(f"missingindicator_{n}" for n in names[10:]),
+    ]
+    np.testing.assert_array_equal(framed.to_numpy(), found)
+
+
+def test_new_values_missing_in_transform_have_no_flag():
+    imputer = tiny(add_indicator=True).fit(WINE)
+    assert imputer.transform(HOLES).shape == WINE.shape
+
+
+def test_in_a_pipeline_before_a_classifier():
+    y = load_wine().target
+    pipeline = make_pipeline(tiny(), StandardScaler(), LogisticRegression())
+    assert pipeline.fit(HOLES, y).score(HOLES, y) > 0.9
+    search = GridSearchCV(pipeline, {"autoencoderimputer__code_size": [2, 6]}, cv=2)
+    assert search.fit(HOLES, y).best_score_ > 0.8
+
+
+def test_units_do_not_matter():
+    scale = 10.0 ** np.arange(-6, 7)
+    filled = tiny().fit_transform(HOLES)
+    scaled = tiny().fit_transform(HOLES * scale)
+    np.testing.assert_allclose(scaled / scale, filled, atol=1e-3)
+
+
+def test_guesses_stay_within_what_was_observed():
+    X = HOLES.copy()
+    new = np.full((1, 13), np.nan)
+    new[0, 0] = 1e9
+    filled = tiny().fit(X).transform(new)[0, 1:]
+    assert (filled >= np.nanmin(X[:, 1:], axis=0)).all()
+    assert (filled <= np.nanmax(X[:, 1:], axis=0)).all()
+
+
+# ---- one answer a row, one fit a seed -------------------------------------------
+
+
+@pytest.mark.parametrize(("make", "X"), [(tiny, HOLES), (tiny_conv, PICTURES)])
+def test_a_row_is_filled_as_if_alone(make, X):
+    imputer = make().fit(X)
+    together = imputer.transform(X)
+    alone = np.concatenate([imputer.transform(X[i : i + 1]) for i in range(10)])
+    np.testing.assert_allclose(together[:10], alone, rtol=1e-7, atol=1e-9)
+    order = np.random.RandomState(0).permutation(len(X))
+    np.testing.assert_allclose(imputer.transform(X[order]), together[order], rtol=1e-7)
+
+
+@pytest.mark.parametrize(("make", "X"), [(tiny, HOLES), (tiny_conv, PICTURES)])
+def test_the_same_seed_gives_the_same_bits(make, X):
+    one, other = make().fit(X), make().fit(X)
+    assert_same_weights(one, other)
+    np.testing.assert_array_equal(one.transform(X), other.transform(X))
+    restored = pickle.loads(pickle.dumps(one))
+    np.testing.assert_array_equal(one.transform(X), restored.transform(X))
+    different = make(random_state=1).fit(X)
+    assert not np.array_equal(one.transform(X), different.transform(X))
+
+
+@pytest.mark.parametrize(("make", "X"), [(tiny, HOLES), (tiny_conv, PICTURES)])
+def test_warm_start_continues(make, X):
+    imputer = make(warm_start=True).fit(X)
+    n_epochs, low = imputer.n_iter_, imputer.statistics_
+    imputer.fit(X)
+    assert imputer.n_iter_ == 2 * n_epochs
+    assert imputer.statistics_ is low
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
+def test_losses_for_tables(loss):
+    assert np.isfinite(tiny(loss=loss).fit_transform(HOLES)).all()
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber", "bce"])
+def test_losses_for_images(loss):
+    assert np.isfinite(tiny_conv(loss=loss).fit_transform(PICTURES)).all()
+
+
+@pytest.mark.parametrize(
+    ("X", "params"),
+    [
+        (PICTURES, {}),
+        (PICTURES[:, None], {}),
+        (PICTURES.reshape(-1, 64), {"sample_shape": (8, 8)}),
+        (PICTURES.reshape(-1, 64), {}),
+        (PICTURES.reshape(-1, 4, 4, 4), {}),
+        (10 * PICTURES - 3, {}),
+        (PICTURES, {"architecture": "dense"}),
+        (PICTURES, {"code_size": None}),
+        (PICTURES[:, :5, :7], {}),
+    ],
+)
+def test_shapes_of_images(X, params):
+    filled = tiny_conv(**params).fit_transform(X)
+    assert filled.shape == X.shape
+    assert np.isfinite(filled).all()
+
+
+def test_custom_modules_see_twice_the_channels():
+    from torch import nn
+
+    seen = []
+
+    def encoder(sample_shape, code_size):
+        seen.append(sample_shape)
+        return nn.Sequential(nn.Flatten(), nn.Linear(np.prod(sample_shape), code_size))
+
+    def decoder(sample_shape, code_size):
+        return nn.Linear(code_size, int(np.prod(sample_shape)))
+
+    tiny(architecture=Custom(encoder, decoder)).fit(HOLES)
+    tiny(architecture=Custom(encoder, decoder)).fit(PICTURES)
+    assert seen == [(26,), (2, 8, 8)]
+
+
+def test_early_stopping_keeps_rows_out():
+    imputer = tiny(early_stopping=True, max_epochs=5).fit(HOLES)
+    assert "valid_loss" in imputer.history_[-1]
+
+
+# ---- what is refused ---------------------------------------------------------------
+
+BAD = [
+    (tiny(), np.full((5, 3), np.nan), "no observed value: all of its 15 entries"),
+    (tiny(missing_values=0), np.zeros((5, 3)), "missing_values=0"),
+    (tiny(missing_values=-1), HOLES, "contains NaN"),
+    (tiny(), np.where(HOLES > 2, np.inf, HOLES), "infinity"),
+    (tiny(), HOLES[0], "Expected 2D array"),
+    (tiny(), HOLES[:1], "minimum of 2 is required"),
+    (tiny(), np.full((5, 3), 1e300) * np.arange(5)[:, None], "Scale the data"),
+    (tiny(loss="bce"), HOLES, "loss='bce' is for images in"),
+    (tiny(architecture=Dense(output_activation="sigmoid")), HOLES, "A sigmoid output"),
+    (tiny_conv(loss="bce"), 10 * PICTURES, "needs data in"),
+    (tiny_conv(add_indicator=True), PICTURES, "add_indicator=True is for tables"),
+    (tiny(sample_shape=(4, 4)), HOLES, "sample_shape=\\(4, 4\\) has 16 values"),
+    (tiny(missing_values="?"), HOLES, "'missing_values' parameter"),
+    (tiny(add_indicator="yes"), HOLES, "'add_indicator' parameter"),
+    (tiny(keep_empty_features=3), HOLES, "'keep_empty_features' parameter"),
+    (tiny(loss="cosine"), HOLES, "'loss' parameter"),
+    (tiny(batch_size=5000), HOLES, "batch_size=5000 is larger"),
+    (tiny(lr=1e20), HOLES, "Training diverged"),
+]
+
+
+@pytest.mark.parametrize(("imputer", "X", "message"), BAD, ids=[bad[2] for bad in BAD])
+def test_bad_input_is_refused_and_changes_nothing(imputer, X, message):
+    imputer = clone(imputer)
+    with pytest.raises(ValueError, match=message):
+        imputer.fit(X)
+    assert vars(imputer).keys() == vars(clone(imputer)).keys()
+
+
+def test_a_failed_fit_leaves_the_fitted_imputer():
+    imputer = tiny().fit(HOLES)
+    before = imputer.transform(HOLES)
+    with pytest.raises(ValueError, match="no observed value"):
+        imputer.fit(np.full((5, 13), np.nan))
+    np.testing.assert_array_equal(imputer.transform(HOLES), before)
+
+
+def test_there_is_no_partial_fit():
+    assert not hasattr(tiny(), "partial_fit")
