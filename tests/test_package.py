@@ -38,6 +38,7 @@ def test_public_names() -> None:
     assert set(skautoencoder.__all__) == {
         "AutoencoderTransformer",
         "ConvAutoencoderTransformer",
+        "DenoisingAutoencoder",
         "__version__",
     }
     assert {"Conv", "Custom", "Dense"} <= set(architectures.__all__)
