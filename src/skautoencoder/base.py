@@ -99,6 +99,10 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     n_nonzero_coefs: int | None = None
     contraction_weight: float = 0.0
 
+    # What max_epochs="auto" aims at.
+    _usual_steps = 4000
+    _fewest_epochs = 8
+
     # ---- fitting -------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -370,7 +374,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         # Enough steps to learn, few enough epochs not to learn by heart.
         n_batches = max(n_rows // batch_size, 1)
         most = np.clip(1000 / n_batches, 50, 200)
-        return int(np.clip(4000 / n_batches, 8, most))
+        return int(np.clip(self._usual_steps / n_batches, self._fewest_epochs, most))
 
     def _train(self, rows: Array, targets: Array | None) -> None:
         """Let the net learn from rows in the user's units."""

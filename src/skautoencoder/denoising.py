@@ -116,8 +116,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" is as many as make about 4000 steps, but at
-        least 8; and at most 50, or with fewer than 20 batches an epoch as many as
+        Passes over the data. "auto" is as many as make about 9000 steps, but at
+        least 18; and at most 50, or with fewer than 20 batches an epoch as many as
         make 1000 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
@@ -218,6 +218,10 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
             StrOptions({"auto"}),
         ],
     }
+
+    # Fresh noise makes every pass a new one: more of them go on helping.
+    _usual_steps = 9000
+    _fewest_epochs = 18
 
     def __init__(
         self,

@@ -32,8 +32,6 @@ _SET_SIZE, _N_SETS = 8, 50
 _MOST_REFERENCES = 10_000
 # Share of clean data that is kept out of training to find the threshold with.
 _KEPT_OUT = 0.1
-# Steps that training aims at: a detector wants what rows have in common.
-_N_STEPS = 500
 
 
 class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
@@ -110,8 +108,8 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples.
     max_epochs : int or "auto", default="auto"
-        Passes over the data. "auto" is as many as make about 500 steps, at least
-        2 and at most 100.
+        Passes over the data. "auto" is as many as make about 500 steps, but at
+        least 2 and at most 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -244,6 +242,10 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
         "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "false_alarm_rate": [Interval(Real, 0, 1, closed="neither"), None],
     }
+
+    # A detector wants what rows have in common, and no more.
+    _usual_steps = 500
+    _fewest_epochs = 2
 
     def __init__(
         self,
@@ -412,9 +414,3 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
             return self.code_size
         most = 16 if self._sees_images() else 8
         return max(min(most, math.prod(self.sample_shape_) // 2), 1)
-
-    def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
-        if self.max_epochs != "auto":
-            return int(self.max_epochs)
-        n_batches = max(n_rows // batch_size, 1)
-        return int(np.clip(_N_STEPS / n_batches, 2, 100))

@@ -94,14 +94,12 @@ class AutoencoderNet(NeuralNet):
         if self.validation_fraction is None:
             return X, None
         train, valid = X.split(self.validation_fraction, self.seed)
-        if self.criterion_.corruption is None:
+        corruption = self.get_params_for("criterion").get("corruption")
+        if corruption is None:
             return train, valid
         # Noisy like the rows to learn from, but with the same noise in each epoch.
         # A noise of the user's own is asked for batches, as in training.
-        noisy = [
-            self.criterion_.corruption(rows)
-            for rows in valid.rows.split(self.batch_size)
-        ]
+        noisy = [corruption(rows) for rows in valid.rows.split(self.batch_size)]
         return train, Rows(torch.cat(noisy), valid[:][1])
 
     def partial_fit(
