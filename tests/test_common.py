@@ -63,7 +63,7 @@ class OnImages:
         return super().score_samples(self._as_images(X))
 
 
-class TransformerOnImages(OnImages, AutoencoderTransformer):
+class CodesOnImages(OnImages):
     def partial_fit(self, X: Any, y: Any = None) -> Any:
         return super().partial_fit(self._as_images(X), y)
 
@@ -74,7 +74,11 @@ class TransformerOnImages(OnImages, AutoencoderTransformer):
         return super().score(self._as_images(X), y)
 
 
-class DenoisingOnImages(TransformerOnImages, DenoisingAutoencoder):
+class TransformerOnImages(CodesOnImages, AutoencoderTransformer):
+    pass
+
+
+class DenoisingOnImages(CodesOnImages, DenoisingAutoencoder):
     pass
 
 
@@ -85,11 +89,13 @@ class OutlierDetectorOnImages(OnImages, AutoencoderOutlierDetector):
 class ImputerOnImages(AutoencoderImputer):
     """The same for the imputer, which has no `predict`."""
 
+    _as_images = OnImages._as_images
+
     def fit(self, X: Any, y: Any = None) -> Any:
-        return super().fit(OnImages._as_images(self, X), y)
+        return super().fit(self._as_images(X), y)
 
     def transform(self, X: Any) -> Any:
-        filled = super().transform(OnImages._as_images(self, X))
+        filled = super().transform(self._as_images(X))
         return filled.reshape(len(filled), -1)
 
 

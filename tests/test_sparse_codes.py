@@ -38,7 +38,7 @@ def test_codes_have_exactly_k_nonzeros(make: Any, n_kept: int) -> None:
         Conv((3, 4)),
         Custom(lambda: nn.Linear(64, 30), lambda: nn.Linear(30, 64)),
     ],
-    ids=str,
+    ids=lambda x: type(x).__name__,
 )
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, DenoisingAutoencoder])
 def test_with_every_architecture(kind: Any, architecture: Any) -> None:
