@@ -29,6 +29,7 @@ OTHER_ENTRY: dict[tuple[str, str], str] = {
     ("AutoencoderOutlierDetector", "code_size"): "it suits the number of features",
     ("AutoencoderOutlierDetector", "max_epochs"): "it trains for fewer steps",
     ("DenoisingAutoencoder", "code_size"): "a code that is short loses the sample",
+    ("DenoisingAutoencoder", "max_epochs"): "fresh noise keeps every pass new",
     ("ConvAutoencoderTransformer", "nested"): "it has no architecture__*",
 }
 
