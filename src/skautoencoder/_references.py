@@ -14,8 +14,8 @@ from skautoencoder._placements import Placement
 from skautoencoder._samples import Array
 from skautoencoder._trained import TrainedNetwork
 
-# Squared distances below this share of the squared lengths are rounding.
-_ROUNDING = 1e-13
+# Squared distances below this share of a row's squared length are rounding.
+_ROUNDING = 4e-13
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,12 @@ class References:
         distances = np.empty(len(rows))
 
         def distance(points: Tensor) -> Tensor:
-            return self._nearest(points)[0].mean(dim=(1, 2))
+            squared = self._squared_distances(points)
+            if self.n_neighbors == 1:  # the quickest way to the smallest
+                nearest = squared.amin(dim=2, keepdim=True)
+            else:
+                nearest = self._smallest(squared)[0]
+            return _to_distance(nearest, points).mean(dim=(1, 2))
 
         def write(part: slice, result: Tensor) -> None:
             distances[part] = result.numpy()
@@ -97,7 +102,8 @@ class References:
         references = self.points.flatten(0, 1)
 
         def contribution(points: Tensor) -> Tensor:
-            distances, index = self._nearest(points)
+            nearest, index = self._smallest(self._squared_distances(points))
+            distances = _to_distance(nearest, points)
             offset = torch.arange(len(self.points)) * self.points.shape[1]
             index = (index + offset[:, None]).flatten(1)
             total = torch.zeros(len(points), rows.shape[1], dtype=torch.float64)
@@ -114,21 +120,21 @@ class References:
         self._apply(trained, contribution, rows, write)
         return contributions
 
-    def _nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return distances and positions, of shape (n_samples, n_sets, n_neighbors)."""
+    def _squared_distances(self, points: Tensor) -> Tensor:
+        """Return squared distances of shape (n_samples, n_sets, set_size)."""
         n_sets, size, width = self.points.shape
         references = self.points.reshape(-1, width)
         lengths = points.square().sum(dim=1, keepdim=True)
         lengths = lengths + references.square().sum(dim=1)
         squared = torch.addmm(lengths, points, references.T, alpha=-2)
-        squared[squared < _ROUNDING * lengths] = 0.0
-        squared = squared.reshape(len(points), n_sets, size)
+        return squared.reshape(len(points), n_sets, size)
+
+    def _smallest(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the smallest in each set and their places."""
         # A set may be smaller than the neighbours that are asked for.
-        n_neighbors = min(self.n_neighbors, size)
+        n_neighbors = min(self.n_neighbors, squared.shape[2])
         nearest, index = squared.topk(n_neighbors, dim=2, largest=False)
-        # Products in double precision differ in their last digits by a row's place
-        # in the batch; the digits of float32 do not.
-        return nearest.sqrt().float().double(), index
+        return nearest, index
 
     def _apply(
         self,
@@ -146,3 +152,13 @@ class References:
             extra_work=2.0 * n_sets * size * width,
             n_numbers=n_sets * size,
         )
+
+
+def _to_distance(squared: Tensor, points: Tensor) -> Tensor:
+    """Return roots of squared distances of shape (n_samples, n_sets, n_neighbors)."""
+    # What is next to nothing beside the lengths is the rounding of their squares.
+    smallest = _ROUNDING * points.square().sum(dim=1)[:, None, None]
+    # Products in double precision differ in their last digits by a row's place in the
+    # batch; the digits of float32 do not.
+    distances = torch.where(squared < smallest, 0.0, squared).sqrt_()
+    return distances.float().double()
