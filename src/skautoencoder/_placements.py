@@ -29,7 +29,7 @@ _LARGEST = 1e30
 
 def finite(values: Tensor) -> Tensor:
     """Return values with what has overflowed put at a very large number."""
-    return values.nan_to_num(_LARGEST, _LARGEST, -_LARGEST).clamp(-_LARGEST, _LARGEST)
+    return values.nan_to_num(_LARGEST, _LARGEST, -_LARGEST)
 
 
 class Placement(ABC):

@@ -65,11 +65,11 @@ class References:
         distances = np.empty(len(rows))
 
         def distance(points: Tensor) -> Tensor:
-            squared = self._squared_distances(points)
+            closeness = self._closeness(points)
             if self.n_neighbors == 1:  # the quickest way to the smallest
-                nearest = squared.amin(dim=2, keepdim=True)
+                nearest = closeness.amin(dim=2, keepdim=True)
             else:
-                nearest = self._smallest(squared)[0]
+                nearest = self._smallest(closeness)[0]
             return _to_distance(nearest, points).mean(dim=(1, 2))
 
         def write(part: slice, result: Tensor) -> None:
@@ -102,7 +102,7 @@ class References:
         references = self.points.flatten(0, 1)
 
         def contribution(points: Tensor) -> Tensor:
-            nearest, index = self._smallest(self._squared_distances(points))
+            nearest, index = self._smallest(self._closeness(points))
             distances = _to_distance(nearest, points)
             offset = torch.arange(len(self.points)) * self.points.shape[1]
             index = (index + offset[:, None]).flatten(1)
@@ -120,20 +120,23 @@ class References:
         self._apply(trained, contribution, rows, write)
         return contributions
 
-    def _squared_distances(self, points: Tensor) -> Tensor:
-        """Return squared distances of shape (n_samples, n_sets, set_size)."""
+    def _closeness(self, points: Tensor) -> Tensor:
+        """Return squared distances less the points' own squared lengths.
+
+        Of shape (n_samples, n_sets, set_size). What is left out is the same for all
+        references, so it is added to the few that are chosen.
+        """
         n_sets, size, width = self.points.shape
         references = self.points.reshape(-1, width)
-        lengths = points.square().sum(dim=1, keepdim=True)
-        lengths = lengths + references.square().sum(dim=1)
-        squared = torch.addmm(lengths, points, references.T, alpha=-2)
-        return squared.reshape(len(points), n_sets, size)
+        lengths = references.square().sum(dim=1)
+        closeness = torch.addmm(lengths, points, references.T, alpha=-2)
+        return closeness.reshape(len(points), n_sets, size)
 
-    def _smallest(self, squared: Tensor) -> tuple[Tensor, Tensor]:
+    def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest in each set and their places."""
         # A set may be smaller than the neighbours that are asked for.
-        n_neighbors = min(self.n_neighbors, squared.shape[2])
-        nearest, index = squared.topk(n_neighbors, dim=2, largest=False)
+        n_neighbors = min(self.n_neighbors, closeness.shape[2])
+        nearest, index = closeness.topk(n_neighbors, dim=2, largest=False)
         return nearest, index
 
     def _apply(
@@ -154,11 +157,12 @@ class References:
         )
 
 
-def _to_distance(squared: Tensor, points: Tensor) -> Tensor:
-    """Return roots of squared distances of shape (n_samples, n_sets, n_neighbors)."""
+def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:
+    """Return distances from what `References._closeness` says."""
+    lengths = points.square().sum(dim=1)[:, None, None]
+    squared = closeness + lengths
     # What is next to nothing beside the lengths is the rounding of their squares.
-    smallest = _ROUNDING * points.square().sum(dim=1)[:, None, None]
+    distances = torch.where(squared < _ROUNDING * lengths, 0.0, squared).sqrt_()
     # Products in double precision differ in their last digits by a row's place in the
     # batch; the digits of float32 do not.
-    distances = torch.where(squared < smallest, 0.0, squared).sqrt_()
     return distances.float().double()
