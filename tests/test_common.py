@@ -59,8 +59,8 @@ class OnImages:
     def predict(self, X: Any) -> Any:
         return super().predict(self._as_images(X))
 
-    def score_samples(self, X: Any) -> Any:
-        return super().score_samples(self._as_images(X))
+    def score_samples(self, X: Any, *y: Any) -> Any:
+        return super().score_samples(self._as_images(X), *y)
 
 
 class CodesOnImages(OnImages):

@@ -5,6 +5,7 @@ from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.transformers import AutoencoderTransformer
+from skautoencoder.variational import VAESampler
 
 __version__ = "0.1.0.dev0"
 
@@ -14,5 +15,6 @@ __all__ = [
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",
     "DenoisingAutoencoder",
+    "VAESampler",
     "__version__",
 ]

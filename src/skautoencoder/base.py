@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, Self
@@ -98,6 +98,9 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     sparsity_target: float = 0.05
     n_nonzero_coefs: int | None = None
     contraction_weight: float = 0.0
+
+    # What max_epochs="auto" aims at.
+    loss: str = "mse"
 
     # What max_epochs="auto" aims at.
     _usual_steps = 4000
@@ -291,22 +294,12 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             callbacks.append(("early_stopping", stopping))
+        build, network = self._make_network()
         objective, criterion = self._make_objective()
         net = AutoencoderNet(
-            build_network,
+            build,
             objective,
-            module__architecture=self._architecture,
-            module__sample_shape=self._shown_shape,
-            module__code_size=self._resolve_code_size(),
-            module__output_activation=self._output_activation,
-            module__code_activation="sigmoid" if self.sparsity == "kl" else "identity",
-            module__code_activity=(
-                self.sparsity_target if self.sparsity == "kl" else None
-            ),
-            module__top_k=self.sparsity == "top_k",
-            module__n_nonzero_coefs=self.n_nonzero_coefs,
-            module__center=self._center,
-            module__spread=self._spread,
+            **{f"module__{name}": value for name, value in network.items()},
             **{f"criterion__{name}": value for name, value in criterion.items()},
             optimizer=kind,
             **{f"optimizer__{name}": value for name, value in optimizer.items()},
@@ -341,6 +334,21 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     def _shown_shape(self) -> Shape:
         """Shape of what the network is shown of a sample."""
         return self.sample_shape_
+
+    def _make_network(self) -> tuple[Callable[..., Network], dict[str, Any]]:
+        """Return what makes the network, and its arguments."""
+        return build_network, {
+            "architecture": self._architecture,
+            "sample_shape": self._shown_shape,
+            "code_size": self._resolve_code_size(),
+            "output_activation": self._output_activation,
+            "code_activation": "sigmoid" if self.sparsity == "kl" else "identity",
+            "code_activity": self.sparsity_target if self.sparsity == "kl" else None,
+            "top_k": self.sparsity == "top_k",
+            "n_nonzero_coefs": self.n_nonzero_coefs,
+            "center": self._center,
+            "spread": self._spread,
+        }
 
     def _make_objective(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
         """Return what training makes small, and its parameters."""

@@ -5,5 +5,13 @@ from skautoencoder.architectures.conv import Conv
 from skautoencoder.architectures.custom import Custom
 from skautoencoder.architectures.dense import Dense
 from skautoencoder.architectures.network import Network
+from skautoencoder.architectures.variational import VariationalNetwork
 
-__all__ = ["Architecture", "Conv", "Custom", "Dense", "Network"]
+__all__ = [
+    "Architecture",
+    "Conv",
+    "Custom",
+    "Dense",
+    "Network",
+    "VariationalNetwork",
+]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures.network import Network
+from skautoencoder.architectures.variational import Bound, VariationalNetwork
 
 
 class Architecture(BaseEstimator, metaclass=ABCMeta):
@@ -99,6 +100,73 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             center=center if output_activation == "sigmoid" else None,
             spread=spread,
         )
+
+    def build_variational(
+        self,
+        sample_shape: tuple[int, ...],
+        code_size: int,
+        likelihood: nn.Module,
+        bound: Bound,
+        *,
+        n_classes: int = 0,
+        center: Tensor | None = None,
+        spread: float = 1.0,
+    ) -> VariationalNetwork:
+        """Make a network whose encoder answers with a distribution of codes.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape of one sample.
+        code_size : int
+            How many numbers the code has. The encoder answers with twice as many.
+        likelihood : torch.nn.Module
+            What the decoder's answers mean.
+        bound : callable
+            See :class:`VariationalNetwork`.
+        n_classes : int, default=0
+            See :class:`VariationalNetwork`.
+        center : Tensor of shape (n_features,), default=None
+            See :class:`Network`.
+        spread : float, default=1.0
+            See :class:`Network`.
+
+        Returns
+        -------
+        network : VariationalNetwork
+            The network, on the CPU, in training mode.
+        """
+        self.check()
+        for name in ("code_activation", "code_batch_norm", "tied_weights"):
+            value = getattr(self, name, False)
+            if value not in (False, "auto", "identity"):
+                raise ValueError(
+                    f"{name}={value!r} of {type(self).__name__} is for codes that are "
+                    "numbers; here a code is a distribution. Leave it at its default."
+                )
+        encoder, decoder = self._build_variational(sample_shape, code_size, n_classes)
+        return VariationalNetwork(
+            encoder,
+            decoder,
+            likelihood,
+            bound,
+            n_classes=n_classes,
+            center=center,
+            spread=spread,
+        )
+
+    def _build_variational(
+        self, sample_shape: tuple[int, ...], code_size: int, n_classes: int
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return an encoder to twice the code and a decoder of codes and classes."""
+        # Halves of two networks: what one half looks like is the architecture's.
+        encoder, _ = self._build_encoder_decoder(
+            sample_shape, 2 * code_size, "identity"
+        )
+        _, decoder = self._build_encoder_decoder(
+            sample_shape, code_size + n_classes, "identity"
+        )
+        return encoder, decoder
 
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         """Let the units of a sigmoid code start near the mean that is wanted.

@@ -97,6 +97,25 @@ class Custom(Architecture):
         _check_output_shape(decoder, code_shape, sample_shape)
         return _Reshaped(encoder, sample_shape), _Reshaped(decoder, code_shape)
 
+    def _build_variational(
+        self, sample_shape: tuple[int, ...], code_size: int, n_classes: int
+    ) -> tuple[nn.Module, nn.Module]:
+        known = {"code_size": 2 * code_size, "sample_shape": sample_shape}
+        encoder = _make_module(self.encoder, "encoder", known)
+        n_first, *others = _code_shape(encoder, sample_shape)
+        if n_first % 2 or (others and n_classes):
+            raise ValueError(
+                "The encoder of Custom has to return two numbers for each unit of the "
+                "code here, its mean and its log-variance, along the first axis after "
+                "the samples' (and no other axis where classes are learnt too); it "
+                f"returned codes of shape {(n_first, *others)}."
+            )
+        code_shape = (n_first // 2 + n_classes, *others)
+        known["code_size"] = code_size + n_classes
+        decoder = _make_module(self.decoder, "decoder", known)
+        _check_output_shape(decoder, code_shape, sample_shape)
+        return _Reshaped(encoder, sample_shape), _Reshaped(decoder, code_shape)
+
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         """Leave the user's weights alone."""
 

@@ -1,20 +1,37 @@
 """What a network minimises: losses, penalties, and their sum."""
 
+from skautoencoder.objectives.columns import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
+from skautoencoder.objectives.likelihoods import (
+    BernoulliLikelihood,
+    GaussianLikelihood,
+)
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked import MaskedObjective, draw_holes
 from skautoencoder.objectives.objective import Objective
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
+from skautoencoder.objectives.variational import (
+    VariationalObjective,
+    bounded_log_variance,
+    kl_divergence,
+)
 
 __all__ = [
     "LOSSES",
     "NOISES",
+    "BernoulliLikelihood",
+    "ColumnBlock",
+    "ColumnsLikelihood",
     "Corruption",
+    "GaussianLikelihood",
     "MaskedObjective",
     "Objective",
+    "VariationalObjective",
+    "bounded_log_variance",
     "contraction",
     "draw_holes",
+    "kl_divergence",
     "kl_sparsity",
     "l1_sparsity",
     "reconstruction_loss",

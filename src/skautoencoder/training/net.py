@@ -160,12 +160,15 @@ class AutoencoderNet(NeuralNet):
 
     def train_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Take one step of the optimizer; return its loss, still on the device."""
+        progress = self._step / self._n_steps
+        self._step += 1
+        if hasattr(self.criterion_, "progress"):
+            self.criterion_.progress = progress
         # A constant rate is left alone: callbacks may be changing it.
         if self.lr_schedule != "constant":
-            factor = learning_rate_factor(self.lr_schedule, self._step / self._n_steps)
+            factor = learning_rate_factor(self.lr_schedule, progress)
             for group in self.optimizer_.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            self._step += 1
 
         def closure() -> Tensor:
             self.optimizer_.zero_grad()

@@ -1,0 +1,148 @@
+"""What codes are drawn from, before anything is known of a row."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+from torch.nn import functional as F
+
+_LOG_TWO_PI = math.log(2 * math.pi)
+# A mixture is chosen among these, on as many codes at most.
+_NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16)
+_CODES_TO_FIT = 10_000
+
+
+class Prior(Protocol):
+    """A distribution of codes."""
+
+    def log_density(self, codes: Tensor) -> Tensor:
+        """Return the log-density of codes of shape (n_samples, code_size), in nats."""
+
+    def sample(
+        self, n_samples: int, random: np.random.RandomState
+    ) -> NDArray[np.float64]:
+        """Draw codes of shape (n_samples, code_size)."""
+
+
+@dataclass(frozen=True)
+class NormalPrior:
+    """The standard normal distribution.
+
+    Parameters
+    ----------
+    code_size : int
+        Numbers in a code.
+    """
+
+    code_size: int
+
+    def log_density(self, codes: Tensor) -> Tensor:
+        """Return the log-density of codes of shape (n_samples, code_size), in nats."""
+        squares = codes.double().square().sum(dim=1)
+        return -0.5 * (squares + self.code_size * _LOG_TWO_PI)
+
+    def sample(
+        self, n_samples: int, random: np.random.RandomState
+    ) -> NDArray[np.float64]:
+        """Draw codes of shape (n_samples, code_size)."""
+        return random.normal(size=(n_samples, self.code_size))
+
+
+@dataclass(frozen=True)
+class MixturePrior:
+    """A mixture of normal distributions.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_components,)
+        Shares of the components.
+    means : ndarray of shape (n_components, code_size)
+        Their means.
+    factors : ndarray of shape (n_components, code_size, code_size)
+        Lower triangular matrices, whose products with their transposes are the
+        covariances.
+    """
+
+    weights: NDArray[np.float64]
+    means: NDArray[np.float64]
+    factors: NDArray[np.float64]
+
+    def log_density(self, codes: Tensor) -> Tensor:
+        """Return the log-density of codes of shape (n_samples, code_size), in nats."""
+        code_size = codes.shape[1]
+        terms = []
+        for weight, mean, factor in zip(
+            self.weights, self.means, self.factors, strict=True
+        ):
+            inverse = torch.from_numpy(np.linalg.inv(factor)).to(codes)
+            # A linear layer, so that it rounds as the network does.
+            standard = F.linear(codes - torch.from_numpy(mean).to(codes), inverse)
+            constant = (
+                math.log(weight)
+                - np.log(np.diagonal(factor)).sum()
+                - 0.5 * code_size * _LOG_TWO_PI
+            )
+            terms.append(constant - 0.5 * standard.double().square().sum(dim=1))
+        return torch.logsumexp(torch.stack(terms), dim=0)
+
+    def sample(
+        self, n_samples: int, random: np.random.RandomState
+    ) -> NDArray[np.float64]:
+        """Draw codes of shape (n_samples, code_size)."""
+        components = random.choice(len(self.weights), size=n_samples, p=self.weights)
+        noise = random.normal(size=(n_samples, self.means.shape[1]))
+        turned = np.einsum("nij,nj->ni", self.factors[components], noise)
+        codes: NDArray[np.float64] = self.means[components] + turned
+        return codes
+
+
+def fit_mixture(codes: NDArray[np.floating], seed: int) -> MixturePrior:
+    """Fit a mixture of normal distributions to codes.
+
+    The number of components is the one with the lowest Bayesian information
+    criterion (BIC).
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, code_size)
+        Draws from the posteriors of rows.
+    seed : int
+        Seed of the choice of rows and of the first components.
+
+    Returns
+    -------
+    prior : MixturePrior
+        The mixture.
+    """
+    random = np.random.RandomState(seed)
+    if len(codes) > _CODES_TO_FIT:
+        codes = codes[random.permutation(len(codes))[:_CODES_TO_FIT]]
+    codes = codes.astype(np.float64)
+    n_samples, code_size = codes.shape
+    best, lowest = None, np.inf
+    for n_components in _NUMBERS_OF_COMPONENTS:
+        # A component wants a few rows for each number that it is described by.
+        if n_components > 1 and n_samples < 5 * code_size * n_components:
+            break
+        mixture = GaussianMixture(
+            n_components, reg_covar=1e-4, max_iter=200, random_state=seed
+        )
+        # Its first components are found by k-means, which knows NumPy alone.
+        with config_context(array_api_dispatch=False):
+            criterion = mixture.fit(codes).bic(codes)
+        if criterion < lowest:
+            best, lowest = mixture, criterion
+    assert best is not None
+    return MixturePrior(
+        best.weights_ / best.weights_.sum(),
+        best.means_,
+        np.linalg.cholesky(best.covariances_),
+    )

@@ -1,0 +1,143 @@
+"""The objective of a variational autoencoder."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.objectives.likelihoods import bounded_below
+
+# A posterior this narrow says a unit of the code to three digits; one this wide is
+# wider than the prior by far.
+_LOWEST_LOG_VARIANCE = -14.0
+_HIGHEST_LOG_VARIANCE = 4.0
+
+
+class Likelihood(Protocol):
+    """How likely rows are, given what the decoder answers."""
+
+    def log_likelihood(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """Return the log-likelihood of each row, in nats."""
+
+
+class VariationalEncoderDecoder(Protocol):
+    """What the variational objective needs of a network."""
+
+    n_classes: int
+    training: bool
+    likelihood: Likelihood
+
+    def posterior(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and log-variances of the codes of rows."""
+
+    def answer(self, codes: Tensor, labels: Tensor | None) -> Tensor:
+        """Return what the decoder says to codes."""
+
+
+class VariationalObjective(nn.Module):
+    """Minus the evidence lower bound (ELBO) of the log-likelihood.
+
+    The bound is the expected log-likelihood of a row under its posterior minus the
+    Kullback-Leibler divergence of the posterior from the standard normal prior.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        What the divergence is multiplied by.
+    warm_up : float, default=0.0
+        Share of the fit over which `beta` rises from 0.
+    binarizes : bool, default=False
+        Whether rows are taken for probabilities, of which ones and zeros are drawn
+        anew for each batch.
+
+    References
+    ----------
+    Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
+    Rezende, Mohamed and Wierstra, "Stochastic backpropagation and approximate
+    inference in deep generative models", ICML 2014.
+    Higgins et al., "beta-VAE: learning basic visual concepts with a constrained
+    variational framework", ICLR 2017.
+    Sønderby, Raiko, Maaløe, Sønderby and Winther, "Ladder variational
+    autoencoders", NeurIPS 2016 (warm-up).
+    """
+
+    #: Share of the fit that is done; the net tells before each step.
+    progress: float = 0.0
+
+    def __init__(
+        self, *, beta: float = 1.0, warm_up: float = 0.0, binarizes: bool = False
+    ) -> None:
+        super().__init__()
+        self.beta = beta
+        self.warm_up = warm_up
+        self.binarizes = binarizes
+
+    def forward(
+        self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the objective on a batch.
+
+        Parameters
+        ----------
+        network : VariationalEncoderDecoder
+            The network that is learning.
+        rows : Tensor of shape (n_samples, n_features)
+            What the network is shown and what it should answer.
+        target : Tensor of shape (n_samples, n_classes)
+            The rows' classes as ones and zeros; unused if the network knows none.
+
+        Returns
+        -------
+        objective : Tensor of shape ()
+            Minus the bound in nats, the mean over the rows.
+        """
+        if self.binarizes:
+            rows = torch.bernoulli(rows)
+        mean, log_variance = network.posterior(rows)
+        codes = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        outputs = network.answer(codes, target if network.n_classes else None)
+        log_likelihood = network.likelihood.log_likelihood(outputs, rows)
+        divergence = kl_divergence(mean, log_variance).sum(dim=1)
+        return (self._weight(network.training) * divergence - log_likelihood).mean()
+
+    def _weight(self, training: bool) -> float:
+        # A loss to stop early by has to mean the same in every epoch.
+        if not training or self.progress >= self.warm_up:
+            return self.beta
+        return self.beta * self.progress / self.warm_up
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the divergence of normal distributions from the standard normal.
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor
+        Their means and the logarithms of their variances.
+
+    Returns
+    -------
+    divergence : Tensor of the same shape
+        In nats, never below 0.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+
+
+def bounded_log_variance(raw: Tensor) -> Tensor:
+    """Return the log-variance of a posterior for any number of a network.
+
+    Parameters
+    ----------
+    raw : Tensor
+        Any numbers.
+
+    Returns
+    -------
+    log_variance : Tensor of the same shape
+        Smoothly held between -14 and 4; near `raw` where that lies well between.
+    """
+    bounded = bounded_below(raw, _LOWEST_LOG_VARIANCE)
+    return _HIGHEST_LOG_VARIANCE - F.softplus(_HIGHEST_LOG_VARIANCE - bounded)

@@ -1,0 +1,798 @@
+"""A variational autoencoder: new rows that look like the data, and likelihoods."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_array, check_consistent_length, check_scalar
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+from torch.optim import Optimizer
+
+from skautoencoder._classes import Classes
+from skautoencoder._columns import TableColumns
+from skautoencoder._containers import Container
+from skautoencoder._generative import GenerativeModel
+from skautoencoder._priors import NormalPrior, Prior, fit_mixture
+from skautoencoder._samples import (
+    Array,
+    Range,
+    Scaling,
+    Shape,
+    check_samples,
+    feature_spread,
+    fills_unit_range,
+    is_in_unit_range,
+    mean_and_spread,
+)
+from skautoencoder.architectures import (
+    Architecture,
+    Dense,
+    Network,
+    VariationalNetwork,
+)
+from skautoencoder.base import BaseAutoencoder
+from skautoencoder.objectives import (
+    BernoulliLikelihood,
+    ColumnsLikelihood,
+    GaussianLikelihood,
+    VariationalObjective,
+    bounded_log_variance,
+)
+from skautoencoder.training import Rows, draw_seed
+
+# Wider data are taken for what a picture or a spectrum is: values of one kind.
+_MOST_COLUMNS = 200
+# A unit whose posterior mean varies less over the data says nothing of them.
+_ACTIVE_VARIANCE = 0.01
+# What code_size="auto" stands for where rows are no tables.
+_CODE_SIZE = 32
+
+
+def build_network(
+    architecture: Architecture, likelihood: torch.nn.Module, **kwargs: Any
+) -> VariationalNetwork:
+    """Build a network; a function of this module so that a net can be pickled."""
+    return architecture.build_variational(
+        likelihood=copy.deepcopy(likelihood), bound=bounded_log_variance, **kwargs
+    )
+
+
+class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoencoder):
+    """Draw new rows that look like the data, and say how likely a row is.
+
+    A variational autoencoder: an encoder network turns each row into a normal
+    distribution of codes, its posterior; a decoder network turns codes into
+    distributions of rows; and both are trained to make the data likely while the
+    posteriors stay near a prior, from which new codes are drawn. Like
+    :class:`~sklearn.neighbors.KernelDensity` and
+    :class:`~sklearn.mixture.GaussianMixture` it has `sample` and `score_samples`.
+
+    The rows may be images, arrays of numbers, or tables with categorical, boolean,
+    integer and float columns: a DataFrame comes back as a DataFrame with the same
+    columns, types and levels.
+
+    Read more in the :ref:`User Guide <sampling>`.
+
+    Parameters
+    ----------
+    code_size : int or "auto", default="auto"
+        How many numbers the code has. "auto" is 32 for arrays and images, of which
+        those that are not needed fall silent, see `n_active_units_`; and for
+        tables the number of columns, from 2 to 64.
+    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
+        What the network looks like. "auto" is "conv" for samples with an image
+        shape (two lengths of at least 4, or three) and "dense" for others. An
+        object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can
+        be set and searched as ``architecture__hidden_layer_sizes``; beside a
+        name they can be given in the same way.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
+        What the decoder's answers stand for. "bernoulli": the probability that a
+        value is 1; values between 0 and 1 are taken for probabilities, of which
+        training draws ones and zeros anew for each batch. "gaussian": the mean of a
+        normal distribution, whose variance is learnt. "auto": for tables, each
+        column is what it is, see Notes; for images and rows of more than 200 values
+        "bernoulli" if they lie in [0, 1] and span at least half of it, and
+        "gaussian" otherwise. Tables are 2-D data for a dense architecture without
+        `sample_shape`.
+    variance : {"per_feature", "shared"}, default="per_feature"
+        Whether each feature of the "gaussian" likelihood has a variance of its own.
+        "shared" is the model of probabilistic PCA.
+    beta : float, default=1.0
+        What the divergence of the posteriors from the prior is multiplied by in
+        training. 1 is the bound of the likelihood; less lets the code say more.
+    kl_warm_up : float in [0, 1], default=0.1
+        Share of the fit over which `beta` rises from 0, which keeps units of the
+        code from falling silent before they have said anything.
+    prior : {"normal", "mixture"}, default="normal"
+        What codes are drawn from in `sample`, and expected to come from in
+        `score_samples`: the standard normal distribution of training, or a mixture
+        of normal distributions that is fitted to the codes of the training rows
+        afterwards.
+    n_importance_samples : int, default=100
+        Codes that `score_samples` draws for each row. More are closer to the
+        log-likelihood, from below on average.
+    conditional : bool, default=False
+        Whether the decoder is told the class of a row: ``fit(X, y)``, then
+        ``sample(n_samples, y=...)``.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Columns of a table whose numbers are names of categories: a boolean mask,
+        indices, or column names. "from_dtype" and None: none but those whose dtype
+        says so, which are the columns of a DataFrame with categories, strings,
+        objects or booleans.
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
+        "rmsprop", "sgd", or a class. Its own parameters are given as
+        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
+        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
+    lr : float, default=3e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
+        number of samples.
+    max_epochs : int or "auto", default="auto"
+        Passes over the training data. "auto" is as many as make about 4000
+        steps; but at least 8, and at most 50, or up to 200 where fewer make
+        less than 1000 steps.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the fit before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are computed in
+        float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, the validation part, and
+        the codes that `score_samples` draws, which are the same at every call.
+        Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+
+    Attributes
+    ----------
+    n_active_units_ : int
+        Numbers of the code that say something: those whose posterior mean has a
+        variance above 0.01 over the training rows. 0 is a collapsed posterior.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        What ``likelihood="auto"`` stood for.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, with ``conditional=True``.
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). Losses are minus the evidence
+        lower bound (ELBO) of a row in the network's units, in nats.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    VAEOverSampler : Balances classes with rows drawn like this.
+    AutoencoderTransformer : Codes, without a distribution.
+    sklearn.neighbors.KernelDensity : A normal distribution around each row.
+    sklearn.mixture.GaussianMixture : A few normal distributions.
+    sklearn.decomposition.PCA : The same with linear networks: probabilistic PCA.
+
+    Notes
+    -----
+    In tables each column is modelled as what it is. Categories, booleans, strings,
+    and numbers that take few values have a probability for each level that was
+    seen, and no others are drawn. Other numbers are brought to a normal distribution
+    by a smooth curve that follows their own, so that several modes and heavy tails
+    are no matter, and are drawn with noise, so that no row is a copy; integers are
+    rounded. Log-likelihoods are then log-densities where columns are continuous and
+    log-probabilities where they are not.
+
+    With one linear layer each way, ``Dense(())``, and ``likelihood="gaussian",
+    variance="shared"`` the optimum is probabilistic PCA, and `score` that of
+    :class:`~sklearn.decomposition.PCA` [5]_.
+
+    References
+    ----------
+    .. [1] Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014.
+    .. [2] Rezende, Mohamed and Wierstra, "Stochastic backpropagation and
+       approximate inference in deep generative models", ICML 2014.
+    .. [3] Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
+       ICLR 2016.
+    .. [4] Sohn, Lee and Yan, "Learning structured output representation using deep
+       conditional generative models", NeurIPS 2015.
+    .. [5] Lucas, Tucker, Grosse and Norouzi, "Don't blame the ELBO! A linear VAE
+       perspective on posterior collapse", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skautoencoder import VAESampler
+    >>> X = load_iris(as_frame=True).data
+    >>> sampler = VAESampler(max_epochs=20, random_state=0).fit(X)
+    >>> sampler.sample(2, random_state=0).columns.equals(X.columns)
+    True
+    >>> sampler.score_samples(X).shape
+    (150,)
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "code_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
+        "variance": [StrOptions({"per_feature", "shared"})],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
+        "prior": [StrOptions({"normal", "mixture"})],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "conditional": ["boolean"],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    }
+    # The likelihood says what a reconstruction is compared by.
+    del _parameter_constraints["loss"]
+
+    def __init__(
+        self,
+        code_size: int | str = "auto",
+        *,
+        architecture: str | Architecture = "auto",
+        sample_shape: tuple[int, ...] | None = None,
+        likelihood: str = "auto",
+        variance: str = "per_feature",
+        beta: float = 1.0,
+        kl_warm_up: float = 0.1,
+        prior: str = "normal",
+        n_importance_samples: int = 100,
+        conditional: bool = False,
+        categorical_features: str | ArrayLike | None = "from_dtype",
+        optimizer: str | type[Optimizer] = "adam",
+        lr: float = 3e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        **nested: Any,
+    ) -> None:
+        self.code_size = code_size
+        self.architecture = architecture
+        self.sample_shape = sample_shape
+        self.likelihood = likelihood
+        self.variance = variance
+        self.beta = beta
+        self.kl_warm_up = kl_warm_up
+        self.prior = prior
+        self.n_importance_samples = n_importance_samples
+        self.conditional = conditional
+        self.categorical_features = categorical_features
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+        self._set_nested_params(nested)
+
+    _columns: TableColumns | None
+    _classes: Classes
+
+    # ---- fitting -------------------------------------------------------------
+
+    def _fit(self, X: Any, y: object) -> None:
+        previous = getattr(self, "net_", None) if self.warm_start else None
+        given, data_shape = self._check(X, reset=previous is None)
+        if previous is None:
+            self._learn_columns(X, given, data_shape)
+        rows = self._shown(given)
+        labels = None
+        if self.conditional:
+            classes = Classes(y, type(self).__name__)
+            check_consistent_length(rows, classes.numbers)
+            if previous is not None:
+                classes.require(self._classes)
+            self._classes, self.classes_ = classes, classes.names
+            labels = torch.from_numpy(classes.one_hot(classes.numbers))
+        self._check_batch_size(len(rows))
+        self._set_architecture(data_shape)
+        if previous is None:
+            self._set_units(rows, (float(rows.min()), float(rows.max())))
+        self._check_range((float(rows.min()), float(rows.max())))
+        self._start_net(
+            len(rows), self.validation_fraction if self.early_stopping else None
+        )
+        if previous is not None:
+            self.net_.continue_from(previous)
+        self._train_net(Rows(self._scaling.to_network_in_parts(rows), labels))
+        self._set_prior(rows)
+
+    def _check(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape]:
+        """Return samples as flat rows, and their shape; a table's frame as it is."""
+        keeps = self._takes_tables if reset else self._columns is not None
+        if keeps and isinstance(X, pd.DataFrame):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            _check_enough(X, 2 if reset else 1)
+            return X, X.shape[1:]
+        return check_samples(
+            self,
+            X,
+            reset=reset,
+            ensure_min_samples=2 if reset else 1,
+            ensure_all_finite=reset or keeps,
+        )
+
+    @property
+    def _takes_tables(self) -> bool:
+        """Whether columns of a table are learnt as what each of them is."""
+        dense = isinstance(self.architecture, Dense)
+        dense = dense or self.architecture in ("auto", "dense")
+        return dense and self.likelihood == "auto" and self.sample_shape is None
+
+    def _learn_columns(self, X: Any, rows: Any, shape: Shape) -> None:
+        """Learn what the rows are given in, and of a table what its columns are."""
+        few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
+        if self._takes_tables and (few or isinstance(X, pd.DataFrame)):
+            self._columns = TableColumns.fit(rows, self.categorical_features)
+        else:
+            self._columns = None
+            self._container = Container.of(X, rows, shape)
+
+    def _shown(self, rows: Any) -> Array:
+        """Return rows that the network can be shown, but for the scale."""
+        return rows if self._columns is None else self._columns.to_network(rows)
+
+    def _is_table(self, X: Any) -> bool:
+        """Return whether each column is to be learnt as what it is."""
+        if self.likelihood != "auto" or self.sample_shape is not None:
+            return False
+        dense = isinstance(self.architecture, Dense)
+        if not dense and self.architecture not in ("auto", "dense"):
+            return False
+        return isinstance(X, pd.DataFrame) or (
+            np.ndim(X) == 2 and np.shape(X)[1] <= _MOST_COLUMNS
+        )
+
+    def _set_units(self, rows: Array, value_range: Range) -> None:
+        """Decide on the likelihood, and in which units the network sees rows."""
+        self.likelihood_ = self.likelihood
+        if self._columns is not None:
+            self.likelihood_ = "columns"
+        elif self.likelihood == "auto":
+            bounded = fills_unit_range(value_range)
+            self.likelihood_ = "bernoulli" if bounded else "gaussian"
+        self._center, self._spread, self._scaling = None, 1.0, Scaling()
+        self._has_probabilities = False
+        if self.likelihood_ == "bernoulli":
+            self._has_probabilities = not np.isin(rows, (0, 1)).all()
+        if self._columns is not None or not self._architecture._standardizes:
+            return
+        mean, spread = mean_and_spread(rows)
+        if self.likelihood_ == "bernoulli":
+            self._center, self._spread = torch.from_numpy(mean).float(), spread
+        elif self.variance == "shared":
+            self._scaling = Scaling(mean, spread)
+        else:
+            self._scaling = Scaling(mean, feature_spread(rows))
+
+    def _check_range(self, value_range: Range) -> None:
+        """Raise if the likelihood is not one of such values."""
+        if self.likelihood_ == "bernoulli" and not is_in_unit_range(value_range):
+            low, high = value_range
+            raise ValueError(
+                f"likelihood='bernoulli' needs data in [0, 1], but X goes from "
+                f"{low:.6g} to {high:.6g}. Put a MinMaxScaler(clip=True) in front (or "
+                "divide pixels by 255), or use likelihood='gaussian'."
+            )
+
+    def _check_network(self, rows: Tensor) -> None:
+        """Raise if the network answers with what the objective cannot use."""
+        if self._architecture.output_activation == "sigmoid" and (
+            self.likelihood_ != "bernoulli"
+        ):
+            raise ValueError(
+                "output_activation='sigmoid' is for likelihood='bernoulli', but here "
+                f"it is {self.likelihood_!r}. Leave output_activation at its default."
+            )
+
+    def _resolve_code_size(self) -> int:
+        if self.code_size != "auto":
+            return int(self.code_size)
+        if self._columns is None:
+            return _CODE_SIZE
+        return int(np.clip(self.n_features_in_, 2, 64))
+
+    @property
+    def _shown_shape(self) -> Shape:
+        if self._columns is None:
+            return self.sample_shape_
+        return (self._columns.n_shown,)
+
+    def _make_network(self) -> tuple[Callable[..., Network], dict[str, Any]]:
+        likelihood: torch.nn.Module = BernoulliLikelihood()
+        if self._columns is not None:
+            likelihood = ColumnsLikelihood(self._columns.blocks)
+        elif self.likelihood_ == "gaussian":
+            likelihood = GaussianLikelihood(
+                math.prod(self.sample_shape_), shared=self.variance == "shared"
+            )
+        return build_network, {
+            "architecture": self._architecture,
+            "likelihood": likelihood,
+            "sample_shape": self._shown_shape,
+            "code_size": self._resolve_code_size(),
+            "n_classes": self._n_classes,
+            "center": self._center,
+            "spread": self._spread,
+        }
+
+    @property
+    def _n_classes(self) -> int:
+        return len(self.classes_) if self.conditional else 0
+
+    def _make_objective(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
+        return VariationalObjective, {
+            "beta": self.beta,
+            "warm_up": self.kl_warm_up,
+            "binarizes": self._has_probabilities,
+        }
+
+    def _set_prior(self, rows: Array) -> None:
+        """Look at the codes of the training rows, and decide on a prior."""
+        means, deviations = self._model.posterior(rows)
+        self.n_active_units_ = int((means.var(axis=0) > _ACTIVE_VARIANCE).sum())
+        self._priors: list[Prior] = [NormalPrior(self.code_size_)]
+        if self.prior == "normal":
+            return
+        seed = self.net_.seed
+        codes = means + deviations * np.random.RandomState(seed).normal(
+            size=means.shape
+        )
+        parts = [codes]
+        if self.conditional:
+            numbers = self._classes.numbers
+            parts = [codes[numbers == number] for number in range(self._n_classes)]
+        self._priors = [fit_mixture(part, seed) for part in parts]
+
+    # ---- codes ---------------------------------------------------------------
+
+    @property
+    def _model(self) -> GenerativeModel:
+        return GenerativeModel(
+            self._trained, math.prod(self._shown_shape), self._n_classes
+        )
+
+    def transform(
+        self, X: Any, *, return_std: bool = False
+    ) -> Array | tuple[Array, Array]:
+        """Return the posterior means of samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        return_std : bool, default=False
+            Whether to return the posteriors' standard deviations, too.
+
+        Returns
+        -------
+        means : ndarray of shape (n_samples, code_size)
+            The means.
+        deviations : ndarray of shape (n_samples, code_size)
+            The standard deviations; with ``return_std=True`` only.
+        """
+        check_is_fitted(self)
+        given, _ = self._check(X)
+        dtype = getattr(given, "dtype", np.float64)  # a DataFrame has many
+        means, deviations = (
+            part.astype(dtype) for part in self._model.posterior(self._shown(given))
+        )
+        return (means, deviations) if return_std else means
+
+    def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
+        """Return the mean rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, code_size)
+            Codes.
+        y : array-like of shape (n_samples,) or a class, default=None
+            Their classes, or the class of all, with ``conditional=True``. None: a
+            blend of the classes, as frequent as in `fit`.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...), or \
+                DataFrame
+            The rows, as `fit` saw them: without the noise that `sample` adds, and of
+            categories the most probable.
+        """
+        check_is_fitted(self)
+        codes = check_array(
+            X, dtype=[np.float64, np.float32], estimator=self, input_name="X"
+        )
+        if codes.shape[1] != self.code_size_:
+            raise ValueError(
+                f"X has codes of {codes.shape[1]} numbers, but "
+                f"{type(self).__name__} has code_size_={self.code_size_}. Pass what "
+                "transform returned."
+            )
+        labels = self._labels(self._numbers(y, len(codes)))
+        if self.conditional and y is None:
+            labels[:] = self._classes.shares
+        return self._rows(self._model.decode(codes, labels))
+
+    def predict(self, X: Any, y: ArrayLike | None = None) -> Any:
+        """Reconstruct samples from the means of their posteriors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,) or a class, default=None
+            Their classes, with ``conditional=True``. None: the most likely class of
+            each.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features) or \
+                (n_samples, ...), or DataFrame
+            What the network makes of them, as `fit` saw them.
+        """
+        check_is_fitted(self)
+        rows = self._shown(self._check(X)[0])
+        numbers = self._numbers(y, len(rows))
+        if self.conditional and y is None:
+            joint = self._log_likelihoods(rows) + np.log(self._classes.shares)
+            numbers = joint.argmax(axis=1)
+        means, _ = self._model.posterior(rows)
+        return self._rows(self._model.decode(means, self._labels(numbers)))
+
+    def interpolate(
+        self, start: Any, stop: Any, n_steps: int = 10, *, y: Any = None
+    ) -> Any:
+        """Walk from one sample to another through their codes.
+
+        Parameters
+        ----------
+        start, stop : array-like of shape (n_features,) or (1, n_features) or of \
+                one sample's shape, or DataFrame of one row
+            The two samples.
+        n_steps : int, default=10
+            Number of samples on the way, both ends included.
+        y : object, default=None
+            The class of all samples on the way, with ``conditional=True``.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_steps, n_features) or (n_steps, ...), or \
+                DataFrame
+            The reconstructions of `start` and `stop` and, between them, the rows of
+            codes on the straight line between theirs.
+        """
+        check_is_fitted(self)
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
+        ends = [self.transform(self._one(end)) for end in (start, stop)]
+        share = np.linspace(0, 1, n_steps)[:, np.newaxis]
+        return self.inverse_transform((1 - share) * ends[0] + share * ends[1], y)
+
+    def _one(self, sample: Any) -> Any:
+        """Return one sample as data of one row."""
+        if hasattr(sample, "columns"):
+            return sample
+        array = np.asarray(sample)
+        alone = array.shape in (self._data_shape, self.sample_shape_)
+        return array[np.newaxis] if alone else array
+
+    # ---- rows ----------------------------------------------------------------
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        y: ArrayLike | None = None,
+    ) -> Any:
+        """Draw new rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None: other rows at every call. Global generators are
+            neither read nor changed.
+        y : array-like of shape (n_samples,) or a class, default=None
+            The classes of the rows, or the class of all, with ``conditional=True``.
+            None: classes drawn as frequently as they were in `fit`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...), or DataFrame
+            Rows as `fit` saw them. Where the "bernoulli" likelihood was fitted to
+            values between 0 and 1, these are probabilities and not draws of ones and
+            zeros.
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        random = np.random.RandomState(draw_seed(random_state))
+        numbers = self._numbers(y, n_samples)
+        if self.conditional and y is None:
+            numbers = self._classes.draw(n_samples, random)
+        codes = np.empty((n_samples, self.code_size_))
+        for place, prior in enumerate(self._priors):
+            mine = slice(None) if len(self._priors) == 1 else numbers == place
+            codes[mine] = prior.sample(len(codes[mine]), random)
+        labels = self._labels(numbers)
+        if self._has_probabilities:
+            return self._rows(self._model.decode(codes, labels))
+        seed = random.randint(2**31 - 1)
+        return self._rows(self._model.draw(codes, labels, seed))
+
+    def _rows(self, shown: Array) -> Any:
+        """Return rows in the network's units as the user gave them to `fit`."""
+        if self._columns is not None:
+            return self._columns.to_data(shown)
+        dtype = self._container.dtype
+        return self._container.wrap(
+            self._scaling.to_data(torch.from_numpy(shown), dtype)
+        )
+
+    def _labels(self, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return classes as ones and zeros, of which there are none without classes."""
+        if not self.conditional:
+            return np.empty((len(numbers), 0), dtype=np.float32)
+        return self._classes.one_hot(numbers)
+
+    def _numbers(self, y: Any, n_samples: int) -> NDArray[np.intp]:
+        """Return the places of classes among those of `fit`."""
+        if y is None:
+            return np.zeros(n_samples, dtype=np.intp)
+        if not self.conditional:
+            raise ValueError(
+                "y was given, but the sampler does not know classes. Fit it with "
+                "conditional=True."
+            )
+        return self._classes.number(y, n_samples)
+
+    # ---- likelihood ----------------------------------------------------------
+
+    def score_samples(self, X: Any, y: ArrayLike | None = None) -> Array:
+        """Estimate the log-likelihood of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,) or a class, default=None
+            Their classes, with ``conditional=True``. None: the log-likelihood
+            whatever the class.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            In nats, in the units of `X`. The estimate is importance-weighted [3]_,
+            from `n_importance_samples` codes. They are made of the same noise
+            for all rows and at every call, so a row's score does not depend on the
+            rows around it.
+        """
+        check_is_fitted(self)
+        given, _ = self._check(X)
+        rows = self._shown(given)
+        self._check_range((float(rows.min()), float(rows.max())))
+        if not self.conditional:
+            scores = self._log_likelihoods(rows)[:, 0]
+        elif y is None:
+            scores = logsumexp(
+                self._log_likelihoods(rows) + np.log(self._classes.shares), axis=1
+            )
+        else:
+            numbers = self._numbers(y, len(rows))
+            scores = self._log_likelihoods(rows)[np.arange(len(rows)), numbers]
+        if self._columns is not None:
+            return scores + self._columns.log_jacobian(given)
+        scale = np.broadcast_to(self._scaling.scale, rows.shape[1])
+        return scores - np.log(scale).sum()
+
+    def _log_likelihoods(self, rows: Array) -> NDArray[np.float64]:
+        """Return log-likelihoods in the network's units, for each class if any."""
+        # Known from the fit alone: the same for all rows, at every call.
+        generator = torch.Generator().manual_seed(self.net_.seed)
+        noise = torch.randn(
+            self.n_importance_samples, self.code_size_, generator=generator
+        )
+        return self._model.log_likelihoods(rows, self._priors, noise)
+
+    def score(self, X: Any, y: ArrayLike | None = None) -> float:
+        """Return the mean log-likelihood of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,), default=None
+            Their classes; unused unless ``conditional=True``.
+
+        Returns
+        -------
+        score : float
+            The mean of `score_samples`, in nats a row.
+        """
+        return float(np.mean(self.score_samples(X, y if self.conditional else None)))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.code_size_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.target_tags.required = self.conditional
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _check_enough(X: pd.DataFrame, least: int) -> None:
+    if len(X) < least or not X.shape[1]:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
+            f"(shape={X.shape}) while a minimum of {least} sample(s) and 1 feature(s) "
+            "is required."
+        )
