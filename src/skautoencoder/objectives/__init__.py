@@ -1,5 +1,6 @@
 """What a network minimises: losses, penalties, and their sum."""
 
+from skautoencoder.objectives.columns import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
@@ -10,6 +11,8 @@ from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 __all__ = [
     "LOSSES",
     "NOISES",
+    "ColumnBlock",
+    "ColumnsLikelihood",
     "Corruption",
     "MaskedObjective",
     "Objective",
