@@ -1,0 +1,283 @@
+"""Kinds of columns: levels, and numbers brought to a normal distribution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+Float64 = NDArray[np.float64]
+
+# Numbers are rounded to as many decimals as all of fit had, up to these.
+_MOST_DECIMALS = 6
+# A value is an atom if this share of the rows has it, and this many rows.
+_ATOM_SHARE = 0.02
+_ATOM_ROWS = 5
+# If at least this share of the other rows has a value that another row has too, or
+# if there are no more other values than atoms, the column takes the values of fit
+# only: all are atoms.
+_SHARED = 0.5
+# Knots of the way to a normal distribution: this many times the cube root of the
+# number of rows, but not fewer than a line and its tails need.
+_KNOTS = 4.0
+_FEWEST_KNOTS = 5
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column that has one of several levels.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_levels,)
+        The levels, in order.
+    nearest : bool, default=False
+        Whether the levels are numbers, and one that is none of them stands for the
+        nearest.
+    """
+
+    values: NDArray[Any]
+    nearest: bool = False
+
+    shown_as: ClassVar[str] = "levels"
+
+    @property
+    def width(self) -> int:
+        """How many numbers a network is shown."""
+        return len(self.values)
+
+    @classmethod
+    def learn(cls, column: NDArray[Any]) -> Self:
+        """Take the levels of a column."""
+        found = list(dict.fromkeys(column.tolist()))
+        try:
+            found.sort()
+        except TypeError:  # levels of several types have no order
+            found.sort(key=lambda level: (type(level).__name__, str(level)))
+        values = np.empty(len(found), dtype=object)
+        values[:] = found
+        return cls(values)
+
+    def index(self, column: NDArray[Any], name: Any) -> NDArray[np.intp]:
+        """Return the index of each row's level."""
+        if self.nearest:
+            numbers = column.astype(np.float64)
+            middles = (self.values[1:] + self.values[:-1]) / 2
+            return np.searchsorted(middles, numbers)
+        index_of = {level: i for i, level in enumerate(self.values.tolist())}
+        try:
+            return np.array([index_of[level] for level in column.tolist()], np.intp)
+        except KeyError as error:
+            seen = ", ".join(repr(level) for level in self.values[:10].tolist())
+            more = (
+                "" if len(self.values) <= 10 else f" and {len(self.values) - 10} more"
+            )
+            raise ValueError(
+                f"Column {name!r} has the level {error.args[0]!r}, which was not there "
+                f"in fit. Seen were {seen}{more}. Remove these rows, or fit on rows "
+                "that have the level."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of numbers, shown to a network as normal ones.
+
+    Between knots the way there is straight, and so it is beyond the outermost ones.
+    An atom, a value that many rows have, is two knots of the same number: an interval
+    of the normal distribution stands for it.
+
+    Parameters
+    ----------
+    number, shown : ndarray of shape (n_knots,)
+        The knots, in the table's and in the network's units. Both rise; `number` is
+        the same where an atom begins and ends.
+    atom_values : ndarray of shape (n_atoms,)
+        The atoms, in order.
+    atoms : tuple of (float, float, float)
+        Beginning, end and middle of each, in the network's units.
+    decimals : int or None
+        How many decimals the numbers have. None: any number.
+    only_atoms : bool
+        Whether the column has no other numbers than its atoms.
+    """
+
+    number: Float64
+    shown: Float64
+    atom_values: Float64
+    atoms: tuple[tuple[float, float, float], ...]
+    decimals: int | None
+    only_atoms: bool
+
+    shown_as: ClassVar[str] = "number"
+    width: ClassVar[int] = 1
+
+    def to_network(self, column: Float64) -> Float64:
+        """Return numbers in the network's units."""
+        if self.only_atoms:
+            shown = np.zeros(len(column))
+        else:
+            part, slope = self._part(column)
+            shown = self.shown[part] + (column - self.number[part]) * slope
+        index, is_atom = self._atom(column)
+        if len(self.atoms):
+            middles = np.array([atom[2] for atom in self.atoms])
+            shown = np.where(is_atom, middles[index], shown)
+        return shown
+
+    def log_slope(self, column: Float64) -> Float64:
+        """Return the logarithm of the slope of `to_network`; 0 at atoms."""
+        if self.only_atoms:
+            return np.zeros(len(column))
+        _, slope = self._part(column)
+        return np.where(self._atom(column)[1], 0.0, np.log(slope))
+
+    def to_data(self, shown: Float64) -> Float64:
+        """Return the numbers that those of the network stand for."""
+        if not self.only_atoms:
+            part = np.searchsorted(self.shown, shown, side="right") - 1
+            part = np.clip(part, 0, len(self.shown) - 2)
+            run = self.shown[part + 1] - self.shown[part]
+            slope = (self.number[part + 1] - self.number[part]) / run
+            numbers = self.number[part] + (shown - self.shown[part]) * slope
+            if self.decimals is not None:
+                numbers = np.round(numbers, self.decimals)
+        else:
+            numbers = np.zeros(len(shown))
+        if len(self.atoms):
+            ends = np.array([atom[1] for atom in self.atoms])
+            index = np.minimum(np.searchsorted(ends, shown), len(ends) - 1)
+            starts = np.array([atom[0] for atom in self.atoms])
+            inside = (starts[index] <= shown) & (shown <= ends[index])
+            numbers = np.where(inside, self.atom_values[index], numbers)
+        return numbers
+
+    def _part(self, column: Float64) -> tuple[NDArray[np.intp], Float64]:
+        """Return which knot each number comes after, and the slope from there."""
+        part = np.searchsorted(self.number, column, side="right") - 1
+        part = np.clip(part, 0, len(self.number) - 2)
+        rise = self.shown[part + 1] - self.shown[part]
+        run = self.number[part + 1] - self.number[part]
+        return part, np.where(run > 0, rise / np.where(run > 0, run, 1.0), 1.0)
+
+    def _atom(self, column: Float64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the nearest atom of each number, and whether it stands for it."""
+        if not len(self.atoms):
+            return np.zeros(len(column), np.intp), np.zeros(len(column), bool)
+        if self.only_atoms:
+            middles = (self.atom_values[1:] + self.atom_values[:-1]) / 2
+            return np.searchsorted(middles, column), np.ones(len(column), bool)
+        index = np.minimum(
+            np.searchsorted(self.atom_values, column), len(self.atom_values) - 1
+        )
+        # Beyond an atom at the end there was nothing: what lies there stands for it.
+        below = math.isinf(self.atoms[0][0]) & (column < self.atom_values[0])
+        above = math.isinf(self.atoms[-1][1]) & (column > self.atom_values[-1])
+        return index, (self.atom_values[index] == column) | below | above
+
+
+def learn_numbers(column: Float64) -> Levels | Numbers:
+    """Learn what a column of numbers is.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_samples,)
+        The column, without missing values.
+
+    Returns
+    -------
+    kind : Levels or Numbers
+        One or two values are levels.
+    """
+    values, counts = np.unique(column, return_counts=True)
+    if len(values) <= 2:
+        return Levels(values, nearest=True)
+    is_atom = counts >= max(_ATOM_SHARE * len(column), _ATOM_ROWS)
+    rest = counts[~is_atom]
+    if rest[rest > 1].sum() >= _SHARED * rest.sum() or len(rest) <= is_atom.sum():
+        is_atom[:] = True
+    below = np.cumsum(counts) - counts
+    return _numbers_with(values, counts, below, is_atom, _decimals(values))
+
+
+def _decimals(values: Float64) -> int | None:
+    for decimals in range(_MOST_DECIMALS + 1):
+        if np.array_equal(np.round(values, decimals), values):
+            return decimals
+    return None
+
+
+def _numbers_with(
+    values: Float64,
+    counts: NDArray[np.intp],
+    below: NDArray[np.intp],
+    is_atom: NDArray[np.bool_],
+    decimals: int | None,
+) -> Numbers:
+    """Place knots where the data's distribution function says.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        The numbers that there are, in order.
+    counts, below : ndarray of shape (n_values,)
+        How many rows have each, and how many have less.
+    is_atom : ndarray of shape (n_values,)
+        Which of them are atoms.
+    decimals : int or None
+        How many decimals the numbers have.
+    """
+    n = int(counts.sum())
+    begin, end = ndtri(below / n), ndtri(np.minimum((below + counts) / n, 1.0))
+    # The mean of a normal number that is known to be between the two.
+    share = counts / n
+    middle = (_density(begin) - _density(end)) / share
+    atoms = tuple(
+        (float(begin[i]), float(end[i]), float(middle[i]))
+        for i in np.flatnonzero(is_atom)
+    )
+    only_atoms = bool(is_atom.all())
+    number = shown = np.empty(0)
+    if not only_atoms:
+        number, shown = _knots(values, counts, below, is_atom, begin, end)
+    return Numbers(number, shown, values[is_atom], atoms, decimals, only_atoms)
+
+
+def _knots(
+    values: Float64,
+    counts: NDArray[np.intp],
+    below: NDArray[np.intp],
+    is_atom: NDArray[np.bool_],
+    begin: Float64,
+    end: Float64,
+) -> tuple[Float64, Float64]:
+    """Return knots at the ends of atoms, and evenly between them."""
+    n = int(counts.sum())
+    # The data's quantiles, with each atom twice.
+    usual = ndtri((below + counts / 2) / n)
+    points = np.concatenate([values[~is_atom], values[is_atom], values[is_atom]])
+    scores = np.concatenate([usual[~is_atom], begin[is_atom], end[is_atom]])
+    order = np.lexsort((scores, points))
+    points, scores = points[order], scores[order]
+    finite = np.isfinite(scores)
+    points, scores = points[finite], scores[finite]
+    n_knots = min(len(points), max(_FEWEST_KNOTS, round(_KNOTS * n ** (1 / 3))))
+    grid, step = np.linspace(scores[0], scores[-1], n_knots, retstep=True)
+    for low, high in zip(begin[is_atom], end[is_atom], strict=True):
+        margin = step / 4
+        grid = grid[(grid < low - margin) | (grid > high + margin)]
+    at_grid = np.interp(grid, scores, points)
+    number = np.concatenate([at_grid, values[is_atom], values[is_atom]])
+    shown = np.concatenate([grid, begin[is_atom], end[is_atom]])
+    order = np.lexsort((shown, number))
+    number, shown = number[order], shown[order]
+    finite = np.isfinite(shown)
+    return number[finite], shown[finite]
+
+
+def _density(scores: Float64) -> Float64:
+    return np.exp(-0.5 * scores**2) / math.sqrt(2 * math.pi)

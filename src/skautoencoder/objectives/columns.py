@@ -1,0 +1,339 @@
+"""How likely the columns of a table are: levels, numbers, and numbers with atoms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# The smallest standard deviation of a number given the code, in the network's units,
+# in which numbers have a standard deviation of 1. Columns that say the same would
+# take it to zero and the likelihood to infinity.
+_LEAST_DEVIATION = 0.01
+_FIRST_DEVIATION = 0.5
+# Outputs beyond are taken for this: no table has such numbers, and their squares
+# are still finite.
+_LARGEST_OUTPUT = 1e6
+# What stands for infinity, whose derivatives would be NaN.
+_FAR = 1e7
+_SERIES_BELOW = -10.0
+_HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class ColumnBlock:
+    """Where a column of a table stands in the rows that a network is shown.
+
+    Parameters
+    ----------
+    kind : {"levels", "number"}
+        Whether the block has a 1 for one of several levels and zeros for the
+        others, or is a single number.
+    start, stop : int
+        The block's first place and the one after its last.
+    atoms : tuple of (float, float, float), default=()
+        Values that a number takes again and again: the lowest and the highest
+        number that stand for the value, and the one with which it is shown, in
+        rising order. The lowest of all may be minus infinity, the highest infinity.
+    """
+
+    kind: str
+    start: int
+    stop: int
+    atoms: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def place(self) -> slice:
+        """The block's place in a row."""
+        return slice(self.start, self.stop)
+
+
+class ColumnsLikelihood(nn.Module):
+    """Probability of rows of a table, given what a decoder says about each column.
+
+    Columns are independent given the code. A column of levels has a softmax of the
+    decoder's outputs. A number is normal, with the output as its mean and a standard
+    deviation that is learnt, one for each column. An atom of a number has the
+    probability of the interval that stands for it; a column of atoms alone is an
+    ordered probit model.
+
+    Parameters
+    ----------
+    blocks : sequence of ColumnBlock
+        What the columns are, in order.
+    least_deviation : float, default=0.01
+        What standard deviations stay above.
+
+    Attributes
+    ----------
+    n_outputs : int
+        How many numbers the decoder gives for a row; as many as it is shown.
+
+    References
+    ----------
+    Rybkin, Daniilidis and Levine, "Simple and effective VAE training with calibrated
+    decoders", ICML 2021.
+    McCullagh, "Regression models for ordinal data", Journal of the Royal Statistical
+    Society B 42, 1980.
+    """
+
+    numbers: Tensor
+    levels: Tensor
+    level_places: Tensor
+    level_exists: Tensor
+    bounds: Tensor
+    low: Tensor
+    high: Tensor
+    shown: Tensor
+    is_atom: Tensor
+
+    def __init__(
+        self,
+        blocks: Sequence[ColumnBlock],
+        *,
+        least_deviation: float = _LEAST_DEVIATION,
+    ) -> None:
+        super().__init__()
+        self.blocks = tuple(blocks)
+        self.least_deviation = least_deviation
+        self.n_outputs = max((block.stop for block in self.blocks), default=0)
+        numbers = [block for block in self.blocks if block.kind == "number"]
+        levels = [block for block in self.blocks if block.kind == "levels"]
+        self._set_buffers(
+            numbers=torch.tensor([b.start for b in numbers], dtype=torch.long),
+            levels=torch.tensor(
+                [place for b in levels for place in range(b.start, b.stop)],
+                dtype=torch.long,
+            ),
+        )
+        self._set_level_places(levels)
+        self._set_intervals(numbers)
+        start = math.log(math.expm1(_FIRST_DEVIATION - least_deviation))
+        self.raw_deviation = nn.Parameter(torch.full((len(numbers),), start))
+
+    def _set_buffers(self, **tensors: Tensor) -> None:
+        # They say what the columns are, which is no part of what is learnt.
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor, persistent=False)
+
+    def _set_level_places(self, levels: list[ColumnBlock]) -> None:
+        """Lay the blocks of levels below each other, filled up to the same width."""
+        width = max((b.stop - b.start for b in levels), default=0)
+        rank = torch.arange(width)
+        starts = torch.tensor([b.start for b in levels], dtype=torch.long)[:, None]
+        counts = torch.tensor([b.stop - b.start for b in levels])[:, None]
+        exists = rank < counts
+        self._set_buffers(
+            level_places=torch.where(exists, starts + rank, starts),
+            level_exists=exists,
+        )
+
+    def _set_intervals(self, numbers: list[ColumnBlock]) -> None:
+        """Cut the line of each number into intervals, of which some are atoms."""
+        tables = []
+        for block in numbers:
+            intervals: list[tuple[float, float, float, bool]] = []
+            end = -math.inf
+            for first, last, middle in block.atoms:
+                if first > end:
+                    intervals.append((end, first, 0.0, False))
+                intervals.append((first, last, middle, True))
+                end = last
+            if end < math.inf:
+                intervals.append((end, math.inf, 0.0, False))
+            tables.append(intervals)
+        n_most = max(map(len, tables), default=0)
+        filler = (math.inf, math.inf, 0.0, False)
+        padded = torch.tensor(
+            [table + [filler] * (n_most - len(table)) for table in tables]
+        ).reshape(len(tables), n_most, 4)
+        low, high, shown, is_atom = padded.unbind(dim=2)
+        self._set_buffers(
+            bounds=low[:, 1:].contiguous(),
+            low=low.clamp_min(-_FAR).contiguous(),
+            high=high.clamp_max(_FAR).contiguous(),
+            shown=shown.contiguous(),
+            is_atom=is_atom.bool(),
+        )
+        self._has_atoms = bool(is_atom.any())
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviations of the numbers, of shape (n_numbers,)."""
+        return self.least_deviation + F.softplus(self.raw_deviation)
+
+    def log_likelihood(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """Return the log-likelihood of each row.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_samples, n_outputs)
+            What the decoder says.
+        rows : Tensor of shape (n_samples, n_outputs)
+            The rows, as the network is shown them.
+
+        Returns
+        -------
+        log_likelihood : Tensor of shape (n_samples,)
+            The sum over the columns, in nats: of log-probabilities for levels and
+            atoms, of log-densities in the network's units for other numbers.
+        """
+        outputs = bounded(outputs)
+        total = outputs.new_zeros(len(outputs))
+        if len(self.levels):
+            logits = outputs[:, self.levels]
+            total = total + (logits * rows[:, self.levels]).sum(dim=1)
+            total = total - self._level_logits(outputs).logsumexp(dim=2).sum(dim=1)
+        if len(self.numbers):
+            total = total + self._of_numbers(
+                outputs[:, self.numbers], rows[:, self.numbers]
+            ).sum(dim=1)
+        return total
+
+    def _level_logits(self, outputs: Tensor) -> Tensor:
+        """Return logits of shape (n_samples, n_columns, n_levels), filled up."""
+        logits = outputs[:, self.level_places]
+        return logits.masked_fill(~self.level_exists, -math.inf)
+
+    def _of_numbers(self, means: Tensor, values: Tensor) -> Tensor:
+        deviation = self.deviation.to(means.dtype)
+        standard = (values - means) / deviation
+        density = -0.5 * standard.square() - deviation.log() - _HALF_LOG_TWO_PI
+        if not self._has_atoms:
+            return density
+        index = self._interval_of(values)
+        low, high = self._look_up(self.low, index), self._look_up(self.high, index)
+        is_atom = self._look_up(self.is_atom, index)
+        # Where there is no atom, any interval will do.
+        low = torch.where(is_atom, low.to(means.dtype), -1.0)
+        high = torch.where(is_atom, high.to(means.dtype), 1.0)
+        mass = log_interval_probability(
+            (low - means) / deviation, (high - means) / deviation
+        )
+        return torch.where(is_atom, mass, density)
+
+    def _interval_of(self, values: Tensor) -> Tensor:
+        """Return which interval of its column each number lies in, column by column."""
+        columns = values.detach().T.contiguous()
+        return torch.searchsorted(self.bounds.to(values.dtype), columns, right=True)
+
+    @staticmethod
+    def _look_up(table: Tensor, index: Tensor) -> Tensor:
+        return table.gather(1, index).T
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the rows that a decoder stands for.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_samples, n_outputs)
+            What the decoder says.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_samples, n_outputs)
+            A 1 at the most probable level of each column, and the means of numbers;
+            where the mean stands for an atom, the number with which that is shown.
+        """
+        rows = torch.zeros_like(outputs)
+        if len(self.levels):
+            self._choose(rows, self._level_logits(bounded(outputs)))
+        if len(self.numbers):
+            rows[:, self.numbers] = self._to_atoms(bounded(outputs)[:, self.numbers])
+        return rows
+
+    @torch.no_grad()
+    def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw rows.
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (n_samples, n_outputs)
+            What the decoder says.
+        generator : torch.Generator
+            Where the noise comes from; on the CPU.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_samples, n_outputs)
+            A row for each of the decoder's, as the network would be shown it.
+        """
+        outputs = bounded(outputs)
+        rows = torch.zeros_like(outputs)
+        if len(self.levels):
+            logits = self._level_logits(outputs)
+            chance = torch.rand(logits.shape, generator=generator).to(logits)
+            # The largest of logits with Gumbel noise is a draw from the softmax.
+            tiny = torch.finfo(logits.dtype).tiny
+            noise = -(-chance.clamp_min(tiny).log()).clamp_min(tiny).log()
+            self._choose(rows, logits + noise)
+        if len(self.numbers):
+            means = outputs[:, self.numbers]
+            noise = torch.randn(means.shape, generator=generator).to(means)
+            rows[:, self.numbers] = self._to_atoms(means + self.deviation * noise)
+        return rows
+
+    def _choose(self, rows: Tensor, logits: Tensor) -> None:
+        """Write a 1 at the largest logit of each column."""
+        chosen = logits.argmax(dim=2)
+        places = self.level_places.T.gather(0, chosen)
+        rows.scatter_(1, places, 1.0)
+
+    def _to_atoms(self, values: Tensor) -> Tensor:
+        """Return numbers in which an interval that is an atom is one number."""
+        if not self._has_atoms:
+            return values
+        index = self._interval_of(values)
+        shown = self._look_up(self.shown, index).to(values.dtype)
+        return torch.where(self._look_up(self.is_atom, index), shown, values)
+
+
+def bounded(outputs: Tensor) -> Tensor:
+    """Return outputs whose squares do not overflow."""
+    return outputs.clamp(-_LARGEST_OUTPUT, _LARGEST_OUTPUT)
+
+
+def log_interval_probability(low: Tensor, high: Tensor) -> Tensor:
+    """Return the logarithm of a standard normal distribution's share of intervals.
+
+    The difference of two distribution functions would lose its digits far from
+    the middle, where it is computed on the side on which the functions are small,
+    and from their logarithms.
+
+    Parameters
+    ----------
+    low, high : Tensor
+        The ends, low < high, finite.
+
+    Returns
+    -------
+    log_probability : Tensor
+        In nats.
+    """
+    flip = low + high > 0
+    low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
+    log_high = _log_normal_cdf(high)
+    drop = log_high - _log_normal_cdf(low)
+    # The logarithm falls at least this fast below `high`; rounding may say otherwise.
+    least = (high - low) * (-high).clamp_min(0.5)
+    least = torch.where(high > 0, 0.0, least)
+    drop = drop.maximum(least).clamp_min(1e-30)
+    return log_high + (-torch.expm1(-drop)).log()
+
+
+def _log_normal_cdf(values: Tensor) -> Tensor:
+    """Return the logarithm of the standard normal distribution function.
+
+    torch's own has wrong derivatives in single precision far below zero, where this
+    is the asymptotic series.
+    """
+    near = torch.special.log_ndtr(values.clamp_min(_SERIES_BELOW))
+    far = values.clamp_max(_SERIES_BELOW)
+    square = far.square()
+    series = 1 - (1 - (3 - 15 / square) / square) / square
+    far = -0.5 * square - (-far).log() - _HALF_LOG_TWO_PI + series.log()
+    return torch.where(values < _SERIES_BELOW, far, near)
