@@ -4,6 +4,7 @@ from skautoencoder.conv_transformer import ConvAutoencoderTransformer
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.outliers import AutoencoderOutlierDetector
+from skautoencoder.over_sampling import VAEOverSampler
 from skautoencoder.transformers import AutoencoderTransformer
 from skautoencoder.variational import VAESampler
 
@@ -15,6 +16,7 @@ __all__ = [
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",
     "DenoisingAutoencoder",
+    "VAEOverSampler",
     "VAESampler",
     "__version__",
 ]
