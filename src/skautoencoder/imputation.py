@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import TransformerMixin, _fit_context
+from sklearn.base import TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import MissingValues
@@ -264,7 +264,6 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
 
     # ---- fitting -------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn to fill holes from what is observed.
 
@@ -288,28 +287,29 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
             should be, or if the loss stops being a finite number. The imputer
             then is as it was before.
         """
-        with self._unchanged_on_error():
-            previous = getattr(self, "net_", None) if self.warm_start else None
-            rows, data_shape = self._check_rows(X, reset=previous is None)
-            self._check_batch_size(len(rows))
-            observed = ~self._is_missing(rows)
-            self._set_architecture(data_shape)
-            self._set_image_shape()
-            if previous is None:
-                self._set_statistics(rows, observed)
-            known = observed & ~self._is_empty
-            if not known.any():
-                raise ValueError(
-                    f"X has no observed value: all of its {rows.size} entries equal "
-                    f"missing_values={self.missing_values!r}. Pass data of which at "
-                    "least one entry is known, or check missing_values."
-                )
-            self._set_indicator(rows)
-            if self._image_shape is None:
-                self._fit_table(rows, known, previous)
-            else:
-                self._fit_images(rows, known, previous)
-        return self
+        return super().fit(X, y)
+
+    def _fit(self, X: ArrayLike, y: object) -> None:
+        previous = self._previous_net
+        rows, data_shape = self._check_rows(X, reset=previous is None)
+        self._check_batch_size(len(rows))
+        observed = ~self._is_missing(rows)
+        self._set_architecture(data_shape)
+        self._set_image_shape()
+        if previous is None:
+            self._set_statistics(rows, observed)
+        known = observed & ~self._is_empty
+        if not known.any():
+            raise ValueError(
+                f"X has no observed value: all of its {rows.size} entries equal "
+                f"missing_values={self.missing_values!r}. Pass data of which at "
+                "least one entry is known, or check missing_values."
+            )
+        self._set_indicator(rows)
+        if self._image_shape is None:
+            self._fit_table(rows, known, previous)
+        else:
+            self._fit_images(rows, known, previous)
 
     def _check_rows(self, X: ArrayLike, *, reset: bool) -> tuple[Array, Shape]:
         return check_samples(
@@ -392,16 +392,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         random = np.random.RandomState(draw_seed(self.random_state))
         filling, folds = start_filling(standard, observed, random)
         data = rows_to_learn_from(folds[:-1])
-        self._start_net_for(len(data))
-        if previous is not None:
-            self.net_.continue_from(previous)
+        self._start_or_continue(len(data), previous)
         self._train_net(data)
         self._filling = judge(filling, folds[-1], self._answer)
-
-    def _start_net_for(self, n_samples: int) -> None:
-        self._start_net(
-            n_samples, self.validation_fraction if self.early_stopping else None
-        )
 
     def _fit_images(
         self, rows: Array, observed: NDArray[np.bool_], previous: Any
@@ -415,21 +408,17 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
                 missing = torch.from_numpy(1 - observed.mean(axis=0)).float()
                 self._center = torch.cat([self._center, missing])
         self._check_range(value_range)
-        self._start_net_for(len(rows))
-        if previous is not None:
-            self.net_.continue_from(previous)
+        self._start_or_continue(len(rows), previous)
         shown = self._shown_images(filled, observed)
         targets = shown[:, : rows.shape[1]].clone()
         targets[torch.from_numpy(~observed)] = math.nan
         self._train_net(Rows(shown, targets))
 
-    def _make_architecture(self, sample_shape: Shape) -> Architecture:
-        architecture = super()._make_architecture(sample_shape)
-        if isinstance(self.architecture, str) and isinstance(architecture, Dense):
+    def _named_architecture(self, name: str) -> Architecture:
+        if name == "dense":
             # Wide enough for the network to see which values belong together.
-            small = Dense(hidden_layer_sizes=(256,), activation="silu")
-            return small.set_params(**self._nested_params("architecture"))
-        return architecture
+            return Dense(hidden_layer_sizes=(256,), activation="silu")
+        return super()._named_architecture(name)
 
     @property
     def _shown_shape(self) -> Shape:
