@@ -93,10 +93,6 @@ def prepare_cache(
         for name, array in arrays.items():
             np.save(cache_dir / f"mnist_{name}.npy", array)
     if data_dir is not None:
-        cardio = data_dir / "adbench" / "6_cardio.npz"
-        if cardio.is_file():
-            with np.load(cardio) as arrays:
-                np.save(cache_dir / "cardio.npy", arrays["X"])
         tables = data_dir / "adbench"
         if tables.is_dir():
             shutil.copytree(tables, cache_dir / "adbench")
@@ -173,9 +169,10 @@ def load_tables(cache_dir: str | Path) -> dict[str, Array]:
             n_samples=1831, n_features=21, effective_rank=5, random_state=0
         )
     }
-    cardio = Path(cache_dir) / "cardio.npy"
+    cardio = Path(cache_dir) / "adbench" / "6_cardio.npz"
     if cardio.is_file():
-        tables["cardio"] = np.load(cardio)
+        with np.load(cardio) as arrays:
+            tables["cardio"] = arrays["X"]
     return {
         name: StandardScaler().fit_transform(table).astype(np.float32)
         for name, table in tables.items()

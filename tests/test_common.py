@@ -148,9 +148,15 @@ ESTIMATORS = [
     ),
     DenoisingAutoencoder("salt_and_pepper", architecture=Conv((4, 6)), **QUICK),
     DenoisingOnImages(architecture=Conv((4, 6)), clip=(0, 1), **QUICK),
+    DenoisingAutoencoder(architecture=Conv((4, 6), skip_connections=True), **QUICK),
     AutoencoderImputer(),
     AutoencoderImputer(architecture=Dense((6,), batch_norm=True), **QUICK),
     AutoencoderImputer(architecture=Conv((4, 6)), code_size=None, **QUICK),
+    AutoencoderImputer(
+        architecture=Conv((4, 6, 6), n_downsamplings=2, skip_connections=True),
+        code_size=None,
+        **QUICK,
+    ),
     AutoencoderImputer(
         architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
     ),

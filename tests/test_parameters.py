@@ -118,6 +118,8 @@ class TestArchitecture:
 
     def test_conv_parameters_are_the_conv_transformers_own(self) -> None:
         defaults = Conv().get_params()
+        # With these the code is no shorter than the image.
+        del defaults["skip_connections"]
         params = ConvAutoencoderTransformer().get_params()
         assert {name: params[name] for name in defaults} == defaults
         assert "architecture" not in params

@@ -17,6 +17,8 @@ class Classes:
     ----------
     y : array-like of shape (n_samples,)
         The class of each training row.
+    n_samples : int
+        Number of training rows.
     name : str
         Name of the estimator, for messages.
 
@@ -30,7 +32,7 @@ class Classes:
         How frequent each is.
     """
 
-    def __init__(self, y: Any, name: str) -> None:
+    def __init__(self, y: Any, n_samples: int, name: str) -> None:
         if y is None:
             raise ValueError(
                 f"{name} requires y to be passed, but the target y is None: with "
@@ -38,6 +40,7 @@ class Classes:
                 "y, or set conditional=False."
             )
         y = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n_samples), y)
         check_classification_targets(y)
         self.names, self.numbers = np.unique(y, return_inverse=True)
         self.shares = np.bincount(self.numbers) / len(y)

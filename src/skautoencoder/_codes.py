@@ -12,7 +12,7 @@ from sklearn.utils import Tags, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._samples import Array
+from skautoencoder._samples import Array, parts
 
 # Parameters of the penalties on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
@@ -160,11 +160,7 @@ def fraction_explained(residual: float, rows: Array) -> float:
         by no other, 0.
     """
     mean = rows.mean(axis=0, dtype=np.float64)
-    # Of the sums of squares, so that no copy of the rows is made.
-    total = sum(
-        float(np.square(rows[i : i + 4096] - mean).sum())
-        for i in range(0, len(rows), 4096)
-    )
+    total = sum(float(np.square(rows[part] - mean).sum()) for part in parts(rows))
     if total == 0.0:
         return 1.0 if residual == 0.0 else 0.0
     return 1.0 - residual / total

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from skautoencoder._samples import Mask, Rows64
 from skautoencoder.training import threads_for
-
-Rows64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 # Numbers in the matrices that are factorised together: small enough for memory,
 # large enough that the calls do not cost more than the work.

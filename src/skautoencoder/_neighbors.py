@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Rows64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from skautoencoder._samples import Mask, Rows64
 
 _ROWS_TOGETHER = 512
 # Of a row for its own first guess, where the nearest neighbour's vote is at most 1.

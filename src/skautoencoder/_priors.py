@@ -18,6 +18,8 @@ _LOG_TWO_PI = math.log(2 * math.pi)
 # A mixture is chosen among these, on as many codes at most.
 _NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16)
 _CODES_TO_FIT = 10_000
+# A component wants this many codes for each number in a code.
+_CODES_A_NUMBER = 5
 
 
 class Prior(Protocol):
@@ -104,18 +106,20 @@ class MixturePrior:
         return codes
 
 
-def fit_mixture(codes: NDArray[np.floating], seed: int) -> MixturePrior:
-    """Fit a mixture of normal distributions to codes.
+def fit_mixture(
+    means: NDArray[np.floating], deviations: NDArray[np.floating], seed: int
+) -> MixturePrior:
+    """Fit a mixture of normal distributions to the posteriors of rows.
 
     The number of components is the one with the lowest Bayesian information
     criterion (BIC).
 
     Parameters
     ----------
-    codes : ndarray of shape (n_samples, code_size)
-        Draws from the posteriors of rows.
+    means, deviations : ndarray of shape (n_samples, code_size)
+        Means and standard deviations of the posteriors.
     seed : int
-        Seed of the choice of rows and of the first components.
+        Seed of the choice of rows, of the codes drawn, and of the first components.
 
     Returns
     -------
@@ -123,14 +127,17 @@ def fit_mixture(codes: NDArray[np.floating], seed: int) -> MixturePrior:
         The mixture.
     """
     random = np.random.RandomState(seed)
-    if len(codes) > _CODES_TO_FIT:
-        codes = codes[random.permutation(len(codes))[:_CODES_TO_FIT]]
-    codes = codes.astype(np.float64)
-    n_samples, code_size = codes.shape
+    if len(means) > _CODES_TO_FIT:
+        chosen = random.permutation(len(means))[:_CODES_TO_FIT]
+        means, deviations = means[chosen], deviations[chosen]
+    n_rows, code_size = means.shape
+    # The codes of few rows span few directions; the posteriors are as wide as all.
+    copies = -(-_CODES_A_NUMBER * code_size // n_rows)
+    means, deviations = np.tile(means, (copies, 1)), np.tile(deviations, (copies, 1))
+    codes = means + deviations * random.normal(size=means.shape)
     best, lowest = None, np.inf
     for n_components in _NUMBERS_OF_COMPONENTS:
-        # A component wants a few rows for each number that it is described by.
-        if n_components > 1 and n_samples < 5 * code_size * n_components:
+        if n_components > 1 and n_rows < _CODES_A_NUMBER * code_size * n_components:
             break
         mixture = GaussianMixture(
             n_components, reg_covar=1e-4, max_iter=200, random_state=seed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skautoencoder._placements import Placement
-from skautoencoder._samples import Array
+from skautoencoder._samples import Array, Shape
 from skautoencoder._trained import TrainedNetwork
 
 # Squared distances below this share of a row's squared length are rounding.
@@ -62,7 +62,6 @@ class References:
 
     def distances(self, trained: TrainedNetwork, rows: Array) -> NDArray[np.float64]:
         """Return the distance of each row of shape (n_samples, n_features)."""
-        distances = np.empty(len(rows))
 
         def distance(points: Tensor) -> Tensor:
             closeness = self._closeness(points)
@@ -72,11 +71,7 @@ class References:
                 nearest = self._smallest(closeness)[0]
             return _to_distance(nearest, points).mean(dim=(1, 2))
 
-        def write(part: slice, result: Tensor) -> None:
-            distances[part] = result.numpy()
-
-        self._apply(trained, distance, rows, write)
-        return distances
+        return self._apply(trained, distance, rows, (len(rows),))
 
     def contributions(
         self, trained: TrainedNetwork, rows: Array
@@ -98,7 +93,6 @@ class References:
         contributions : ndarray of shape (n_samples, n_features)
             The parts.
         """
-        contributions = np.empty(rows.shape)
         references = self.points.flatten(0, 1)
 
         def contribution(points: Tensor) -> Tensor:
@@ -114,11 +108,7 @@ class References:
                 total += shares * (distance[:, None] / square.clamp_min(1e-300))
             return total / index.shape[1]
 
-        def write(part: slice, result: Tensor) -> None:
-            contributions[part] = result.numpy()
-
-        self._apply(trained, contribution, rows, write)
-        return contributions
+        return self._apply(trained, contribution, rows, rows.shape)
 
     def _closeness(self, points: Tensor) -> Tensor:
         """Return squared distances less the points' own squared lengths.
@@ -144,10 +134,15 @@ class References:
         trained: TrainedNetwork,
         function: Callable[[Tensor], Tensor],
         rows: Array,
-        write: Callable[[slice, Tensor], None],
-    ) -> None:
-        """Send the points of rows through a function, batch by batch."""
+        shape: Shape,
+    ) -> NDArray[np.float64]:
+        """Return what a function makes of the points of rows, batch by batch."""
         n_sets, size, width = self.points.shape
+        answers = np.empty(shape)
+
+        def write(part: slice, result: Tensor) -> None:
+            answers[part] = result.numpy()
+
         trained.apply(
             lambda batch: function(self.placement.points(trained, batch)),
             rows,
@@ -155,6 +150,7 @@ class References:
             extra_work=2.0 * n_sets * size * width,
             n_numbers=n_sets * size,
         )
+        return answers
 
 
 def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:

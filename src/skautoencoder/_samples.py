@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -27,6 +28,8 @@ _WORK_PER_NUMBER = 10.0
 Shape = tuple[int, ...]
 Range = tuple[float, float]
 Array = NDArray[np.floating]
+Rows64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def check_samples(
@@ -155,18 +158,24 @@ def fills_unit_range(values: Array | Range) -> bool:
     return is_in_unit_range(values) and bool(np.ptp(values) >= 0.5)
 
 
+def parts(rows: Array, size: int = _CHUNK) -> Iterator[slice]:
+    """Go through rows a part at a time, so that no copy of them all is made."""
+    for start in range(0, len(rows), size):
+        yield slice(start, start + size)
+
+
 def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     """Return the mean row and the root mean squared distance from it per feature.
 
     Both are summed in double precision, a part of the rows at a time.
     """
-    parts = [slice(i, i + _CHUNK) for i in range(0, len(rows), _CHUNK)]
     with threads_for(_WORK_PER_NUMBER * rows.size):
-        mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts) / len(rows)
+        mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts(rows))
         assert isinstance(mean, Tensor)
+        mean = mean / len(rows)
         variance = sum(
             float((to_tensor(rows[part]).double() - mean).square_().sum())
-            for part in parts
+            for part in parts(rows)
         )
     spread = float(np.sqrt(variance / rows.size))
     if not np.isfinite(spread):
@@ -185,9 +194,8 @@ def feature_spread(rows: Array) -> NDArray[np.float64]:
     A feature that does not vary takes the median of those that do: in that unit a
     value that was never seen is far away, and rounding is not.
     """
-    parts = [slice(i, i + _CHUNK) for i in range(0, len(rows), _CHUNK)]
     mean = rows.mean(axis=0, dtype=np.float64)
-    square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts)
+    square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts(rows))
     spread = np.sqrt(square / len(rows))
     varies = spread > 1e-6 * np.abs(mean)
     usual = float(np.median(spread[varies])) if varies.any() else 1.0
@@ -228,8 +236,8 @@ class Scaling:
             return self.to_network(rows)
         tensor = torch.empty(rows.shape, dtype=torch.float32)
         with threads_for(_WORK_PER_NUMBER * rows.size):
-            for i in range(0, len(rows), _CHUNK):
-                tensor[i : i + _CHUNK] = self.to_network(rows[i : i + _CHUNK])
+            for part in parts(rows):
+                tensor[part] = self.to_network(rows[part])
         return tensor
 
     def to_data(self, tensor: Tensor, dtype: np.dtype[Any]) -> Array:

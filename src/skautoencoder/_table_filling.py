@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
 
-from skautoencoder._gaussian import Gaussian, Mask, Rows64, fit_gaussian
+from skautoencoder._gaussian import Gaussian, fit_gaussian
 from skautoencoder._neighbors import Neighbors
+from skautoencoder._samples import Mask, Rows64
 from skautoencoder.training import Rows
 
 # Each observed value is hidden in one of these; the last judges the others.

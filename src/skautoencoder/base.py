@@ -137,7 +137,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _fit(self, X: ArrayLike, y: object) -> None:
         """Do the work of `fit`; estimators that learn more extend it."""
-        previous = getattr(self, "net_", None) if self.warm_start else None
+        previous = self._previous_net
         rows, data_shape = check_samples(
             self, X, reset=previous is None, ensure_min_samples=2
         )
@@ -160,12 +160,23 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
             self._set_units(wanted, value_range)
         self._check_range(value_range)
         self._corruption = self._make_corruption(rows, targets, value_range)
+        self._start_or_continue(len(rows), previous)
+        self._train(rows, targets)
+
+    @property
+    def _previous_net(self) -> AutoencoderNet | None:
+        """The net that a fit continues from."""
+        return getattr(self, "net_", None) if self.warm_start else None
+
+    def _start_or_continue(
+        self, n_samples: int, previous: AutoencoderNet | None
+    ) -> None:
+        """Make the net of a fit, with the weights of `previous` if there is one."""
         self._start_net(
-            len(rows), self.validation_fraction if self.early_stopping else None
+            n_samples, self.validation_fraction if self.early_stopping else None
         )
         if previous is not None:
             self.net_.continue_from(previous)
-        self._train(rows, targets)
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:

@@ -265,4 +265,6 @@ class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         self._set_nested_params(nested)
 
     def _make_architecture(self, sample_shape: Shape) -> Architecture:
-        return Conv(**{name: getattr(self, name) for name in Conv().get_params()})
+        # A code that holds the maps of all stages is not what codes are wanted for.
+        names = Conv().get_params().keys() - {"skip_connections"}
+        return Conv(**{name: getattr(self, name) for name in names})

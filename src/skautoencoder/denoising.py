@@ -20,6 +20,7 @@ from skautoencoder._samples import (
     Array,
     Range,
     check_samples,
+    parts,
 )
 from skautoencoder.architectures import Architecture, Conv
 from skautoencoder.base import BaseAutoencoder
@@ -405,8 +406,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         clean = rows if given is None else given
         residual = 0.0
         with isolated_randomness(_SCORE_SEED, torch.device(self.net_.device)):
-            for i in range(0, len(rows), _CHUNK):
-                part = slice(i, i + _CHUNK)
+            for part in parts(rows, _CHUNK):
                 noisy = self._make_noisy(rows[part]) if given is None else rows[part]
                 denoised = self._trained.reconstruct(noisy).reshape(noisy.shape)
                 difference = np.subtract(denoised, clean[part], dtype=np.float64)

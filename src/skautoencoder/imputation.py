@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import TransformerMixin, _fit_context
-from sklearn.impute import MissingIndicator
-from sklearn.utils import Tags
-from sklearn.utils._param_validation import MissingValues
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
 
-from skautoencoder._samples import Array, Shape, check_samples
+from skautoencoder._feature_statistics import FeatureStatistics
+from skautoencoder._image_filling import ImageFilling
+from skautoencoder._imputing import IMPUTER_CONSTRAINTS, ImputerMixin
+from skautoencoder._samples import Array, Mask, Rows64, Shape
 from skautoencoder._table_filling import (
-    Rows64,
     judge,
     rows_to_learn_from,
     start_filling,
@@ -28,12 +25,10 @@ from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
 from skautoencoder.base import BaseAutoencoder, looks_like_image
 from skautoencoder.objectives import MaskedObjective
-from skautoencoder.training import Rows, apply_in_batches, draw_seed
-
-_ROWS_TOGETHER = 4096
+from skautoencoder.training import apply_in_batches, draw_seed
 
 
-class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
+class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     """Fill missing values with what an autoencoder makes of the others.
 
     In a table, a normal distribution fitted to the observed values makes a first
@@ -206,9 +201,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
-        "missing_values": [MissingValues(numeric_only=True)],
-        "add_indicator": ["boolean"],
-        "keep_empty_features": ["boolean"],
+        **IMPUTER_CONSTRAINTS,
     }
 
     def __init__(
@@ -264,7 +257,6 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
 
     # ---- fitting -------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn to fill holes from what is observed.
 
@@ -288,49 +280,30 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
             should be, or if the loss stops being a finite number. The imputer
             then is as it was before.
         """
-        with self._unchanged_on_error():
-            previous = getattr(self, "net_", None) if self.warm_start else None
-            rows, data_shape = self._check_rows(X, reset=previous is None)
-            self._check_batch_size(len(rows))
-            observed = ~self._is_missing(rows)
-            self._set_architecture(data_shape)
-            self._set_image_shape()
-            if previous is None:
-                self._set_statistics(rows, observed)
-            known = observed & ~self._is_empty
-            if not known.any():
-                raise ValueError(
-                    f"X has no observed value: all of its {rows.size} entries equal "
-                    f"missing_values={self.missing_values!r}. Pass data of which at "
-                    "least one entry is known, or check missing_values."
-                )
-            self._set_indicator(rows)
-            if self._image_shape is None:
-                self._fit_table(rows, known, previous)
-            else:
-                self._fit_images(rows, known, previous)
-        return self
+        return super().fit(X, y)
 
-    def _check_rows(self, X: ArrayLike, *, reset: bool) -> tuple[Array, Shape]:
-        return check_samples(
-            self,
-            X,
-            reset=reset,
-            ensure_min_samples=2 if reset else 1,
-            ensure_all_finite="allow-nan" if self._marks_nan else True,
-        )
-
-    def _is_missing(self, rows: Array) -> NDArray[np.bool_]:
-        if self._marks_nan:
-            return np.isnan(rows)
-        is_missing: NDArray[np.bool_] = rows == self.missing_values
-        return is_missing
-
-    @property
-    def _marks_nan(self) -> bool:
-        """Whether NaN is what marks a missing value; pandas.NA becomes NaN too."""
-        mark = self.missing_values
-        return not isinstance(mark, Real) or math.isnan(mark)
+    def _fit(self, X: ArrayLike, y: object) -> None:
+        previous = self._previous_net
+        rows, data_shape = self._check_rows(X, reset=previous is None)
+        self._check_batch_size(len(rows))
+        observed = ~self._is_missing(rows)
+        self._set_architecture(data_shape)
+        self._set_image_shape()
+        if previous is None:
+            self._statistics = FeatureStatistics.from_rows(rows, observed)
+            self.statistics_ = self._statistics.mean
+        known = observed & ~self._statistics.is_empty
+        if not known.any():
+            raise ValueError(
+                f"X has no observed value: all of its {rows.size} entries equal "
+                f"missing_values={self.missing_values!r}. Pass data of which at "
+                "least one entry is known, or check missing_values."
+            )
+        self._set_indicator(rows)
+        if self._image_shape is None:
+            self._fit_table(rows, known, previous)
+        else:
+            self._fit_images(rows, known, previous)
 
     def _set_image_shape(self) -> None:
         """Decide whether samples are images, whose holes have neighbouring pixels."""
@@ -346,90 +319,39 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
                 "and output_activation='auto', or give sample_shape=(height, width)."
             )
 
-    def _set_statistics(self, rows: Array, observed: NDArray[np.bool_]) -> None:
-        """Take the mean, the spread and the range of what is observed."""
-        values = np.where(observed, rows, 0.0)
-        counts = observed.sum(axis=0)
-        self._is_empty = counts == 0
-        mean = values.sum(axis=0) / np.maximum(counts, 1)
-        with np.errstate(over="ignore"):
-            squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
-        spread = np.sqrt(squares / np.maximum(counts, 1))
-        if not np.isfinite(spread).all():
-            raise ValueError(
-                "X has values so large that their squares overflow. Scale the data, "
-                "for example with StandardScaler."
-            )
-        # Below the rounding of the mean there is nothing but noise to be blown up.
-        spread[spread <= 1e-12 * np.abs(mean)] = 1.0
-        self.statistics_ = mean
-        self._column_scale = spread
-        self._low = np.where(observed, rows, np.inf).min(axis=0)
-        self._high = np.where(observed, rows, -np.inf).max(axis=0)
-        self._low[self._is_empty] = self._high[self._is_empty] = 0.0
-
-    def _set_indicator(self, rows: Array) -> None:
-        self.indicator_ = None
-        if not self.add_indicator:
-            return
-        if len(self._data_shape) > 1:
-            raise ValueError(
-                "add_indicator=True is for tables: flags have no place in samples of "
-                f"shape {self._data_shape}. Set it to False, or pass rows of shape "
-                "(n_samples, n_features) and sample_shape."
-            )
-        self.indicator_ = MissingIndicator(
-            missing_values=np.nan if self._marks_nan else self.missing_values,
-            error_on_new=False,
-        ).fit(rows)
-
-    def _fit_table(
-        self, rows: Array, observed: NDArray[np.bool_], previous: Any
-    ) -> None:
+    def _fit_table(self, rows: Array, observed: Mask, previous: Any) -> None:
         """Let the network correct the guesses of a normal distribution."""
         self._output_activation, self._center, self._spread = "identity", None, 1.0
-        standard = self._to_standard(rows, observed)
+        standard = self._statistics.to_standard(rows, observed)
         random = np.random.RandomState(draw_seed(self.random_state))
         filling, folds = start_filling(standard, observed, random)
         data = rows_to_learn_from(folds[:-1])
-        self._start_net_for(len(data))
-        if previous is not None:
-            self.net_.continue_from(previous)
+        self._start_or_continue(len(data), previous)
         self._train_net(data)
         self._filling = judge(filling, folds[-1], self._answer)
 
-    def _start_net_for(self, n_samples: int) -> None:
-        self._start_net(
-            n_samples, self.validation_fraction if self.early_stopping else None
-        )
-
-    def _fit_images(
-        self, rows: Array, observed: NDArray[np.bool_], previous: Any
-    ) -> None:
+    def _fit_images(self, rows: Array, observed: Mask, previous: Any) -> None:
         """Let the network fill holes that are made in the images."""
-        filled = np.where(observed, rows, self.statistics_).astype(rows.dtype)
-        value_range = float(self._low.min()), float(self._high.max())
+        statistics = self._statistics
+        value_range = float(statistics.low.min()), float(statistics.high.max())
         if previous is None:
-            self._set_units(filled, value_range)
+            self._set_units(statistics.fill(rows, observed), value_range)
             if self._center is not None:
                 missing = torch.from_numpy(1 - observed.mean(axis=0)).float()
                 self._center = torch.cat([self._center, missing])
         self._check_range(value_range)
-        self._start_net_for(len(rows))
-        if previous is not None:
-            self.net_.continue_from(previous)
-        shown = self._shown_images(filled, observed)
-        targets = shown[:, : rows.shape[1]].clone()
-        targets[torch.from_numpy(~observed)] = math.nan
-        self._train_net(Rows(shown, targets))
+        self._start_or_continue(len(rows), previous)
+        self._train_net(self._image_filling.rows_to_learn_from(rows, observed))
 
-    def _make_architecture(self, sample_shape: Shape) -> Architecture:
-        architecture = super()._make_architecture(sample_shape)
-        if isinstance(self.architecture, str) and isinstance(architecture, Dense):
+    @property
+    def _image_filling(self) -> ImageFilling:
+        return ImageFilling(self._statistics, self._scaling)
+
+    def _named_architecture(self, name: str) -> Architecture:
+        if name == "dense":
             # Wide enough for the network to see which values belong together.
-            small = Dense(hidden_layer_sizes=(256,), activation="silu")
-            return small.set_params(**self._nested_params("architecture"))
-        return architecture
+            return Dense(hidden_layer_sizes=(256,), activation="silu")
+        return super()._named_architecture(name)
 
     @property
     def _shown_shape(self) -> Shape:
@@ -441,8 +363,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
     def _make_objective(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
         background = None
         if self._image_shape is not None:
-            mean = self.statistics_[np.newaxis]
-            background = self._scaling.to_network(mean)[0]
+            background = self._image_filling.background
         return MaskedObjective, {
             "loss": self.loss,
             "hole_shape": self._image_shape,
@@ -458,62 +379,17 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
 
     # ---- filling -------------------------------------------------------------
 
-    def transform(self, X: ArrayLike) -> Array:
-        """Fill the holes of samples.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Samples with missing values.
-
-        Returns
-        -------
-        filled : ndarray of shape (n_samples, n_features_out) or (n_samples, ...)
-            The samples without holes. What was observed is what it was, to the
-            last bit. A sample of which nothing is observed becomes the mean of
-            what `fit` observed. Features that `fit` never observed are left out,
-            or 0 with ``keep_empty_features=True`` and in N-D samples. With
-            ``add_indicator=True`` columns of flags follow.
-        """
-        check_is_fitted(self)
-        rows, data_shape = self._check_rows(X, reset=False)
-        missing = self._is_missing(rows)
-        filled = rows.copy()
-        with_holes = np.flatnonzero(missing.any(axis=1))
-        for i in range(0, len(with_holes), _ROWS_TOGETHER):
-            part = with_holes[i : i + _ROWS_TOGETHER]
-            guess = self._guess(rows[part], missing[part])
-            filled[part] = np.where(missing[part], guess, rows[part])
-        if len(data_shape) > 1:
-            return filled.reshape(len(filled), *data_shape)
-        filled = filled[:, self._is_kept]
-        if self.indicator_ is None:
-            return filled
-        flags = missing[:, self.indicator_.features_]
-        return np.concatenate([filled, flags.astype(filled.dtype)], axis=1)
-
-    def _guess(self, rows: Array, missing: NDArray[np.bool_]) -> Rows64:
+    def _guess(self, rows: Array, missing: Mask) -> Rows64:
         """Return values for all entries of rows, of use where they are missing."""
-        observed = ~missing & ~self._is_empty
+        statistics = self._statistics
+        observed = ~missing & ~statistics.is_empty
         if self._image_shape is None:
-            standard = self._to_standard(rows, observed)
+            standard = statistics.to_standard(rows, observed)
             answer = self._filling.fill(standard, observed, self._answer)
-            guess = answer * self._column_scale + self.statistics_
+            guess = statistics.from_standard(answer)
         else:
-            filled = np.where(observed, rows, self.statistics_).astype(rows.dtype)
-            answers = self._apply(self._shown_images(filled, observed))
-            guess = self._scaling.to_data(answers, np.dtype(np.float64))
-        guess = np.clip(guess, self._low, self._high)
-        guess[~observed.any(axis=1)] = self.statistics_
-        return guess
-
-    def _to_standard(self, rows: Array, observed: NDArray[np.bool_]) -> Rows64:
-        standard = (rows - self.statistics_) / self._column_scale
-        return np.where(observed, standard, 0.0)
-
-    def _shown_images(self, filled: Array, observed: NDArray[np.bool_]) -> Tensor:
-        flags = torch.from_numpy(~observed).float()
-        return torch.cat([self._scaling.to_network(filled), flags], dim=1)
+            guess = self._image_filling.fill(rows, observed, self._apply)
+        return statistics.limit(guess, observed)
 
     def _answer(self, shown: Tensor) -> Rows64:
         return self._apply(shown).double().numpy()
@@ -548,42 +424,3 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder):
         if self._image_shape is not None:
             return None
         return dict(zip(("network", "neighbors"), self._filling.weights, strict=True))
-
-    @property
-    def _is_kept(self) -> NDArray[np.bool_]:
-        if self.keep_empty_features:
-            return np.ones_like(self._is_empty)
-        kept: NDArray[np.bool_] = ~self._is_empty
-        return kept
-
-    def get_feature_names_out(
-        self, input_features: ArrayLike | None = None
-    ) -> NDArray[np.object_]:
-        """Return the names of the columns that `transform` returns.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the features of `X`. None: ``feature_names_in_``, or "x0",
-            "x1" and so on.
-
-        Returns
-        -------
-        names : ndarray of str
-            The names of the features that are kept, and with
-            ``add_indicator=True`` ``missingindicator_`` and the name of each
-            feature that had missing values in `fit`.
-        """
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        kept = names if len(self._data_shape) > 1 else names[self._is_kept]
-        if self.indicator_ is None:
-            return kept
-        flags = self.indicator_.get_feature_names_out(names)
-        return np.concatenate([kept, flags])
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._marks_nan
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -229,9 +229,8 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "code_size": [
-            Interval(Integral, 1, None, closed="left"),
+            *BaseAutoencoder._parameter_constraints["code_size"],
             StrOptions({"auto"}),
-            None,
         ],
         "contamination": [
             StrOptions({"auto"}),

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import _num_samples
 
 from skautoencoder._classes import Classes
 from skautoencoder.training import draw_seed
@@ -116,7 +117,7 @@ class VAEOverSampler(BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=False)
     def _fit(self, X: Any, y: Any) -> int:
         """Fit the sampler; return a seed for the rows to draw."""
-        classes = Classes(y, type(self).__name__)
+        classes = Classes(y, _num_samples(X), type(self).__name__)
         strategy = self._missing(classes)
         sampler = VAESampler(prior="mixture") if self.sampler is None else self.sampler
         random = np.random.RandomState(draw_seed(self.random_state))
@@ -146,8 +147,7 @@ class VAEOverSampler(BaseEstimator):
         for name, number in wanted.items():
             if name not in counts:
                 raise ValueError(
-                    f"sampling_strategy has the class {name!r}, but y has only "
-                    f"{names}."
+                    f"sampling_strategy has the class {name!r}, but y has only {names}."
                 )
             if not isinstance(number, Integral) or number < counts[name]:
                 raise ValueError(

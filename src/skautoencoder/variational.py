@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_array, check_consistent_length, check_scalar
+from sklearn.utils import Tags, check_array, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
@@ -50,7 +50,7 @@ from skautoencoder.objectives import (
     VariationalObjective,
     bounded_log_variance,
 )
-from skautoencoder.training import Rows, draw_seed
+from skautoencoder.training import AutoencoderNet, Rows, draw_seed
 
 # Wider data are taken for what a picture or a spectrum is: values of one kind.
 _MOST_COLUMNS = 200
@@ -338,31 +338,44 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     # ---- fitting -------------------------------------------------------------
 
     def _fit(self, X: Any, y: object) -> None:
-        previous = getattr(self, "net_", None) if self.warm_start else None
+        previous = self._previous_net
         given, data_shape = self._check(X, reset=previous is None)
         if previous is None:
             self._learn_columns(X, given, data_shape)
-        rows = self._shown(given)
-        labels = None
-        if self.conditional:
-            classes = Classes(y, type(self).__name__)
-            check_consistent_length(rows, classes.numbers)
-            if previous is not None:
-                classes.require(self._classes)
-            self._classes, self.classes_ = classes, classes.names
-            labels = torch.from_numpy(classes.one_hot(classes.numbers))
+        self._learn(self._shown(given), data_shape, previous, y)
+
+    def _learn(
+        self,
+        rows: Array,
+        data_shape: Shape,
+        previous: AutoencoderNet | None,
+        y: object,
+    ) -> None:
+        self._set_classes(y, len(rows), previous)
         self._check_batch_size(len(rows))
         self._set_architecture(data_shape)
+        value_range = float(rows.min()), float(rows.max())
         if previous is None:
-            self._set_units(rows, (float(rows.min()), float(rows.max())))
-        self._check_range((float(rows.min()), float(rows.max())))
-        self._start_net(
-            len(rows), self.validation_fraction if self.early_stopping else None
-        )
-        if previous is not None:
-            self.net_.continue_from(previous)
+            self._set_units(rows, value_range)
+        self._check_range(value_range)
+        self._start_or_continue(len(rows), previous)
+        # Rows are compared with themselves, so classes can stand in for targets.
+        labels = None
+        if self.conditional:
+            labels = torch.from_numpy(self._labels(self._classes.numbers))
         self._train_net(Rows(self._scaling.to_network_in_parts(rows), labels))
         self._set_prior(rows)
+
+    def _set_classes(
+        self, y: object, n_samples: int, previous: AutoencoderNet | None
+    ) -> None:
+        """Learn which classes there are."""
+        if not self.conditional:
+            return
+        classes = Classes(y, n_samples, type(self).__name__)
+        if previous is not None:
+            classes.require(self._classes)
+        self._classes, self.classes_ = classes, classes.names
 
     def _check(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape]:
         """Return samples as flat rows, and their shape; a table's frame as it is."""
@@ -501,23 +514,21 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         self._priors: list[Prior] = [NormalPrior(self.code_size_)]
         if self.prior == "normal":
             return
-        seed = self.net_.seed
-        codes = means + deviations * np.random.RandomState(seed).normal(
-            size=means.shape
-        )
-        parts = [codes]
+        parts: list[Any] = [slice(None)]
         if self.conditional:
             numbers = self._classes.numbers
-            parts = [codes[numbers == number] for number in range(self._n_classes)]
-        self._priors = [fit_mixture(part, seed) for part in parts]
-
-    # ---- codes ---------------------------------------------------------------
+            parts = [numbers == number for number in range(self._n_classes)]
+        self._priors = [
+            fit_mixture(means[part], deviations[part], self.net_.seed) for part in parts
+        ]
 
     @property
     def _model(self) -> GenerativeModel:
         return GenerativeModel(
             self._trained, math.prod(self._shown_shape), self._n_classes
         )
+
+    # ---- codes ---------------------------------------------------------------
 
     def transform(
         self, X: Any, *, return_std: bool = False

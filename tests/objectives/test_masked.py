@@ -130,3 +130,17 @@ def test_holes_are_borrowed_from_other_images():
     holes = draw_holes(missing, (1, 4, 4))
     assert torch.equal(holes.sum(dim=0), missing.sum(dim=0))
     assert not torch.equal(holes, missing)
+
+
+@pytest.mark.parametrize("n_lenders", [1, 3, 7])
+def test_a_few_images_with_holes_lend_them_to_all(n_lenders):
+    missing = torch.zeros(42, 16).bool()
+    for i in range(n_lenders):
+        missing[5 * i, 2 * i : 2 * i + 3] = True
+    torch.manual_seed(0)
+    holes = draw_holes(missing, (1, 4, 4))
+    lent = {tuple(row.tolist()) for row in missing if row.any()}
+    found = [tuple(row.tolist()) for row in holes]
+    assert set(found) == lent
+    # To equally many each.
+    assert {found.count(hole) for hole in lent} == {42 // n_lenders}

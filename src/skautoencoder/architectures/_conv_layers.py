@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,6 +71,73 @@ class ResidualBlock(nn.Module):
         """Return what the block makes of images."""
         outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
         return outputs
+
+
+class SkipEncoder(nn.Module):
+    """Stages of which several maps make up the code.
+
+    Parameters
+    ----------
+    stages : list of list of Module
+        The stages.
+    n_skips : int
+        How many of them, from the first, hand their maps to the decoder. The map
+        of the last stage is always a part of the code, the first one.
+    """
+
+    def __init__(self, stages: list[list[nn.Module]], n_skips: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
+        self.n_skips = n_skips
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return flat codes: the last map, and then the others from small to large."""
+        maps = []
+        for stage in self.stages:
+            images = stage(images)
+            maps.append(images)
+        kept = [maps[-1], *reversed(maps[: self.n_skips])]
+        # Channels last, as they lie in memory.
+        return torch.cat([m.permute(0, 2, 3, 1).flatten(1) for m in kept], dim=1)
+
+
+class SkipDecoder(nn.Module):
+    """Stages that are given a map of the encoder beside the output of the one before.
+
+    Parameters
+    ----------
+    stages : list of list of Module
+        The stages. One that follows the last skipped map has no other input than
+        the stage before.
+    map_shape : tuple of int
+        Shape (n_channels, height, width) of the encoder's last map.
+    skipped : list of tuple
+        Channels and size of the encoder's other maps, from its first stage on.
+    """
+
+    def __init__(
+        self,
+        stages: list[list[nn.Module]],
+        map_shape: tuple[int, ...],
+        skipped: list[tuple[int, Size]],
+    ) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
+        self.shapes = [map_shape, *((n, *size) for n, size in reversed(skipped))]
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the images that flat codes stand for."""
+        parts = codes.split([math.prod(shape) for shape in self.shapes], dim=1)
+        maps = [
+            part.reshape(len(part), *shape[1:], shape[0]).permute(0, 3, 1, 2)
+            for part, shape in zip(parts, self.shapes, strict=True)
+        ]
+        images, *skipped = maps
+        for i, stage in enumerate(self.stages):
+            if 0 < i <= len(skipped):
+                images = torch.cat([images, skipped[i - 1]], dim=1)
+            images = stage(images)
+        return images
 
 
 class Enlarge(nn.Module):

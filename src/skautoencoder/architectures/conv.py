@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from itertools import pairwise
+from itertools import chain, pairwise
 from numbers import Integral
 
 import torch
@@ -21,6 +21,8 @@ from skautoencoder.architectures._conv_layers import (
     EnlargedConv,
     ResidualBlock,
     Size,
+    SkipDecoder,
+    SkipEncoder,
     conv,
 )
 from skautoencoder.architectures._layers import (
@@ -66,6 +68,12 @@ class Conv(Architecture):
         divides reach all pixels equally often.
     residual : bool, default=False
         Whether stages have residual blocks (two convolutions and a shortcut).
+    skip_connections : bool, default=False
+        Whether each stage of the decoder sees, beside what comes from the stage
+        before, the map that the encoder had at the same size. All these maps are
+        the code, which ``code_size=None`` leaves as large as it is: not for short
+        codes, but for filling holes and for taking noise away, where the details
+        around should find their way into the answer.
     batch_norm : bool, default=True
         Whether to normalise over the batch before each activation.
     hidden_layer_sizes : tuple of int, default=()
@@ -89,6 +97,8 @@ class Conv(Architecture):
     for hierarchical feature extraction", ICANN 2011.
     He, Zhang, Ren and Sun, "Deep residual learning for image recognition",
     CVPR 2016.
+    Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical
+    image segmentation", MICCAI 2015: skip connections.
 
     Examples
     --------
@@ -111,6 +121,7 @@ class Conv(Architecture):
         "upsampling": [StrOptions({"transpose", "nearest"})],
         "upsampling_kernel_size": [Interval(Integral, 2, None, closed="left")],
         "residual": ["boolean"],
+        "skip_connections": ["boolean"],
         "batch_norm": ["boolean"],
         "hidden_layer_sizes": ["array-like"],
         "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
@@ -128,6 +139,7 @@ class Conv(Architecture):
         upsampling: str = "transpose",
         upsampling_kernel_size: int = 4,
         residual: bool = False,
+        skip_connections: bool = False,
         batch_norm: bool = True,
         hidden_layer_sizes: tuple[int, ...] = (),
         code_activation: str = "auto",
@@ -141,6 +153,7 @@ class Conv(Architecture):
         self.upsampling = upsampling
         self.upsampling_kernel_size = upsampling_kernel_size
         self.residual = residual
+        self.skip_connections = skip_connections
         self.batch_norm = batch_norm
         self.hidden_layer_sizes = hidden_layer_sizes
         self.code_activation = code_activation
@@ -156,6 +169,13 @@ class Conv(Architecture):
                 f"n_downsamplings={self.n_downsamplings} is more than the "
                 f"{len(self.channels)} stages of channels={self.channels!r}."
             )
+        if self.skip_connections and self._n_halvings < 2:
+            raise ValueError(
+                "skip_connections=True needs at least two stages that halve the image, "
+                f"but channels={self.channels!r} and n_downsamplings="
+                f"{self.n_downsamplings} have {self._n_halvings}. Add a stage, or set "
+                "it to False."
+            )
 
     @property
     def _channels(self) -> tuple[int, ...]:
@@ -166,31 +186,50 @@ class Conv(Architecture):
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         image_shape = as_image_shape(sample_shape)
-        n_downsamplings = self.n_downsamplings
-        if n_downsamplings is None:
-            n_downsamplings = len(self._channels)
         sizes = [image_shape[1:]]
-        for _ in range(n_downsamplings):
+        for _ in range(self._n_halvings):
             height, width = sizes[-1]
             sizes.append(((height + 1) // 2, (width + 1) // 2))
 
         map_shape = (self._channels[-1], *sizes[-1])
+        down, up = (
+            self._encoder_stages(image_shape[0]),
+            self._decoder_stages(image_shape[0], sizes),
+        )
+        if self.skip_connections:
+            self._check_skips(code_size)
+            shapes = list(zip(self._channels, sizes[1:-1], strict=False))
+            down = [[SkipEncoder(down, len(shapes))]]
+            up = [[SkipDecoder(up, map_shape, shapes)]]
+        else:
+            down.append([nn.Flatten()])
+            up.insert(0, self._code_to_map(map_shape, code_size))
         encoder = nn.Sequential(
             nn.Unflatten(1, image_shape),
-            *self._encoder_stages(image_shape[0], n_downsamplings),
-            nn.Flatten(),
+            *chain.from_iterable(down),
             *self._map_to_code(map_shape, code_size, code_activation),
         )
-        decoder = nn.Sequential(
-            *self._code_to_map(map_shape, code_size),
-            *self._decoder_stages(image_shape[0], sizes),
-            nn.Flatten(),
-        )
+        decoder = nn.Sequential(*chain.from_iterable(up), nn.Flatten())
         # Processors run convolutions fastest with the channels of one pixel
         # side by side.
         encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return encoder, decoder
+
+    @property
+    def _n_halvings(self) -> int:
+        if self.n_downsamplings is None:
+            return len(self.channels)
+        return int(self.n_downsamplings)
+
+    def _check_skips(self, code_size: int | None) -> None:
+        if not self._map_is_code(code_size):
+            raise ValueError(
+                f"skip_connections=True makes the maps of all stages the code, but "
+                f"code_size={code_size} and hidden_layer_sizes="
+                f"{self.hidden_layer_sizes!r} ask for a flat one. Set code_size=None "
+                "and hidden_layer_sizes=(), or skip_connections=False."
+            )
 
     @property
     def _hidden_lift(self) -> float:
@@ -240,14 +279,12 @@ class Conv(Architecture):
             *self._normalized_activation(map_shape[0]),
         ]
 
-    def _encoder_stages(
-        self, n_image_channels: int, n_downsamplings: int
-    ) -> list[nn.Module]:
-        stages: list[nn.Module] = []
+    def _encoder_stages(self, n_image_channels: int) -> list[list[nn.Module]]:
+        stages: list[list[nn.Module]] = []
         for i, (n_in, n_out) in enumerate(
             pairwise((n_image_channels, *self._channels))
         ):
-            halves = i < n_downsamplings
+            halves = i < self._n_halvings
             stride = 2 if halves and self.downsampling == "stride" else 1
             stage = self._stage(n_in, n_out, stride)
             if halves and self.downsampling == "max_pool":
@@ -257,43 +294,50 @@ class Conv(Architecture):
                 stage.insert(
                     -1 if first else len(stage), nn.MaxPool2d(2, ceil_mode=True)
                 )
-            stages += stage
+            stages.append(stage)
         return stages
+
+    def _n_skipped(self, level: int) -> int:
+        """Return the channels that the stage up to a size is given by the encoder."""
+        deepest = level == self._n_halvings - 1
+        return 0 if deepest or not self.skip_connections else self._channels[level]
 
     def _decoder_stages(
         self, n_image_channels: int, sizes: list[Size]
-    ) -> list[nn.Module]:
+    ) -> list[list[nn.Module]]:
         if self.upsampling == "nearest" or len(sizes) == 1:
             return self._nearest_stages(n_image_channels, sizes)
-        stages: list[nn.Module] = []
+        stages: list[list[nn.Module]] = []
         n_in = self._channels[-1]
         outputs = [n_image_channels, *self._channels[: len(sizes) - 2]]
         for level in reversed(range(len(outputs))):
             n_out, last = outputs[level], level == 0
+            n_given = n_in + self._n_skipped(level)
+            stage: list[nn.Module] = []
             if self.residual:
-                stages += self._stage(n_in, n_in, 1)
-            stages += [self._transposed(n_in, n_out, last), Crop(sizes[level])]
+                stage, n_given = self._stage(n_given, n_in, 1), n_in
+            stage += [self._transposed(n_given, n_out, last), Crop(sizes[level])]
             if not last:
-                stages += self._normalized_activation(n_out)
+                stage += self._normalized_activation(n_out)
+            stages.append(stage)
             n_in = n_out
         return stages
 
     def _nearest_stages(
         self, n_image_channels: int, sizes: list[Size]
-    ) -> list[nn.Module]:
-        stages: list[nn.Module] = []
+    ) -> list[list[nn.Module]]:
+        stages: list[list[nn.Module]] = []
         n_in = self._channels[-1]
-        for n_out, size in zip(
-            reversed(self._channels[: len(sizes) - 1]),
-            reversed(sizes[:-1]),
-            strict=True,
-        ):
-            stages += [*self._stage(n_in, n_out, 1), Enlarge(size)]
+        for level in reversed(range(len(sizes) - 1)):
+            n_given, n_out = n_in + self._n_skipped(level), self._channels[level]
+            stages.append([*self._stage(n_given, n_out, 1), Enlarge(sizes[level])])
             n_in = n_out
         if stages and self.kernel_size % 2:
             enlarged = EnlargedConv(n_in, n_image_channels, self.kernel_size, sizes[0])
-            return [*stages[:-1], initialize(enlarged)]
-        return [*stages, conv(n_in, n_image_channels, self.kernel_size)]
+            stages[-1][-1] = initialize(enlarged)
+        else:
+            stages.append([conv(n_in, n_image_channels, self.kernel_size)])
+        return stages
 
     def _transposed(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         """Return a transposed convolution that doubles an image exactly."""

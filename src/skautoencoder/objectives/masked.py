@@ -87,9 +87,9 @@ class MaskedObjective(nn.Module):
 def draw_holes(missing: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     """Return holes like those that the images have.
 
-    Each image borrows the holes of another one of the batch. An image that meets
-    one without holes gets a rectangle at a random place, whose sides are a
-    quarter to three fifths of the image's. Draws from torch's default generator.
+    Each image borrows the holes of one of those in the batch that have any. Where
+    none has, each gets a rectangle at a random place, whose sides are a quarter to
+    three fifths of the image's. Draws from torch's default generator.
 
     Parameters
     ----------
@@ -104,9 +104,12 @@ def draw_holes(missing: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
         Where to make holes.
     """
     n_samples, device = len(missing), missing.device
-    borrowed = missing[torch.randperm(n_samples).to(device)]
-    has_none = ~borrowed.any(dim=1, keepdim=True)
-    return borrowed | (has_none & _rectangles(n_samples, image_shape).to(device))
+    lenders = missing.any(dim=1).nonzero()[:, 0]
+    if not len(lenders):
+        return _rectangles(n_samples, image_shape).to(device)
+    # In turn, in a random order: as many images borrow from one as from another.
+    order = torch.randperm(n_samples).to(device)
+    return missing[lenders[order % len(lenders)]]
 
 
 def _rectangles(n_samples: int, image_shape: tuple[int, int, int]) -> Tensor:

@@ -1,0 +1,147 @@
+"""What makes an autoencoder an imputer in scikit-learn's conventions."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import TransformerMixin
+from sklearn.impute import MissingIndicator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import MissingValues
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from skautoencoder._samples import Array, Mask, Shape, check_samples
+
+# Parameters of what is missing, and of what is returned beside what is filled.
+IMPUTER_CONSTRAINTS: dict[str, list[Any]] = {
+    "missing_values": [MissingValues(numeric_only=True)],
+    "add_indicator": ["boolean"],
+    "keep_empty_features": ["boolean"],
+}
+
+_ROWS_TOGETHER = 4096
+
+
+class ImputerMixin(TransformerMixin):
+    """What an autoencoder offers as an imputer.
+
+    The estimator has ``_guess(rows, missing)``, which returns values for all entries
+    of rows, and ``_statistics`` of the observed values, which has ``is_empty``.
+    """
+
+    # ---- what is missing -----------------------------------------------------
+
+    def _check_rows(self: Any, X: ArrayLike, *, reset: bool) -> tuple[Array, Shape]:
+        return check_samples(
+            self,
+            X,
+            reset=reset,
+            ensure_min_samples=2 if reset else 1,
+            ensure_all_finite="allow-nan" if self._marks_nan else True,
+        )
+
+    def _is_missing(self: Any, rows: Array) -> Mask:
+        if self._marks_nan:
+            return np.isnan(rows)
+        is_missing: Mask = rows == self.missing_values
+        return is_missing
+
+    @property
+    def _marks_nan(self: Any) -> bool:
+        """Whether NaN is what marks a missing value; pandas.NA becomes NaN too."""
+        mark = self.missing_values
+        return not isinstance(mark, Real) or math.isnan(mark)
+
+    def _set_indicator(self: Any, rows: Array) -> None:
+        self.indicator_ = None
+        if not self.add_indicator:
+            return
+        if len(self._data_shape) > 1:
+            raise ValueError(
+                "add_indicator=True is for tables: flags have no place in samples of "
+                f"shape {self._data_shape}. Set it to False, or pass rows of shape "
+                "(n_samples, n_features) and sample_shape."
+            )
+        self.indicator_ = MissingIndicator(
+            missing_values=np.nan if self._marks_nan else self.missing_values,
+            error_on_new=False,
+        ).fit(rows)
+
+    # ---- what comes out ------------------------------------------------------
+
+    def transform(self: Any, X: ArrayLike) -> Array:
+        """Fill the holes of samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples with missing values.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features_out) or (n_samples, ...)
+            The samples without holes. What was observed is what it was, to the
+            last bit. A sample of which nothing is observed becomes the mean of
+            what `fit` observed. Features that `fit` never observed are left out,
+            or 0 with ``keep_empty_features=True`` and in N-D samples. With
+            ``add_indicator=True`` columns of flags follow.
+        """
+        check_is_fitted(self)
+        rows, data_shape = self._check_rows(X, reset=False)
+        missing = self._is_missing(rows)
+        filled = rows.copy()
+        with_holes = np.flatnonzero(missing.any(axis=1))
+        for i in range(0, len(with_holes), _ROWS_TOGETHER):
+            part = with_holes[i : i + _ROWS_TOGETHER]
+            guess = self._guess(rows[part], missing[part])
+            filled[part] = np.where(missing[part], guess, rows[part])
+        if len(data_shape) > 1:
+            return filled.reshape(len(filled), *data_shape)
+        filled = filled[:, self._is_kept]
+        if self.indicator_ is None:
+            return filled
+        flags = missing[:, self.indicator_.features_]
+        return np.concatenate([filled, flags.astype(filled.dtype)], axis=1)
+
+    @property
+    def _is_kept(self: Any) -> Mask:
+        if self.keep_empty_features:
+            return np.ones_like(self._statistics.is_empty)
+        kept: Mask = ~self._statistics.is_empty
+        return kept
+
+    def get_feature_names_out(
+        self: Any, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the features of `X`. None: ``feature_names_in_``, or "x0",
+            "x1" and so on.
+
+        Returns
+        -------
+        names : ndarray of str
+            The names of the features that are kept, and with
+            ``add_indicator=True`` ``missingindicator_`` and the name of each
+            feature that had missing values in `fit`.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        kept = names if len(self._data_shape) > 1 else names[self._is_kept]
+        if self.indicator_ is None:
+            return kept
+        flags = self.indicator_.get_feature_names_out(names)
+        return np.concatenate([kept, flags])
+
+    def __sklearn_tags__(self: Any) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._marks_nan
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
