@@ -18,6 +18,8 @@ OTHER_DEFAULT: dict[tuple[str, str], str] = {
     ("AutoencoderImputer", "code_size"): "it need not be shorter than a row",
     ("AutoencoderOutlierDetector", "code_size"): "it suits the number of features",
     ("DenoisingAutoencoder", "code_size"): "a code that is short loses the sample",
+    ("VAESampler", "code_size"): "it suits the data",
+    ("VAESampler", "lr"): "posteriors learn more slowly than weights",
 }
 # (estimator, parameter): why its docstring entry is another one.
 OTHER_ENTRY: dict[tuple[str, str], str] = {
@@ -30,6 +32,11 @@ OTHER_ENTRY: dict[tuple[str, str], str] = {
     ("AutoencoderOutlierDetector", "max_epochs"): "it trains for fewer steps",
     ("DenoisingAutoencoder", "code_size"): "a code that is short loses the sample",
     ("DenoisingAutoencoder", "max_epochs"): "fresh noise keeps every pass new",
+    ("VAESampler", "code_size"): "it suits the data",
+    ("VAESampler", "lr"): "posteriors learn more slowly than weights",
+    ("VAESampler", "max_epochs"): "noise on the codes keeps every pass new",
+    ("VAESampler", "random_state"): "it draws the codes of score_samples, too",
+    ("VAEOverSampler", "random_state"): "it draws rows, too",
     ("ConvAutoencoderTransformer", "nested"): "it has no architecture__*",
 }
 

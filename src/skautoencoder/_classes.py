@@ -53,7 +53,7 @@ class Classes:
         places = [known.get(name, -1) for name in given.tolist()]
         if -1 in places:
             raise ValueError(
-                f"y has a class that fit did not see: {given[places.index(-1)]!r}. "
+                f"y has a class that fit did not see: {given.tolist()[places.index(-1)]!r}. "
                 f"Known classes are {self.names.tolist()}."
             )
         return np.array(places)

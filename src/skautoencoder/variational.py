@@ -142,7 +142,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         "rmsprop", "sgd", or a class. Its own parameters are given as
         ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
         "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
-    lr : float, default=3e-3
+    lr : float, default=5e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         How the learning rate goes through a fit: up over the first tenth and
@@ -152,8 +152,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         number of samples.
     max_epochs : int or "auto", default="auto"
         Passes over the training data. "auto" is as many as make about 4000
-        steps; but at least 8, and at most 50, or up to 200 where fewer make
-        less than 1000 steps.
+        steps, and at least 8.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -288,7 +287,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         conditional: bool = False,
         categorical_features: str | ArrayLike | None = "from_dtype",
         optimizer: str | type[Optimizer] = "adam",
-        lr: float = 3e-3,
+        lr: float = 5e-3,
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
@@ -471,6 +470,14 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         if self._columns is None:
             return _CODE_SIZE
         return int(np.clip(self.n_features_in_, 2, 64))
+
+    def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
+        if self.max_epochs != "auto":
+            return int(self.max_epochs)
+        # Codes are drawn anew in each pass, so that many of them over few rows do not
+        # learn those by heart.
+        n_batches = max(n_rows // batch_size, 1)
+        return max(math.ceil(self._usual_steps / n_batches), self._fewest_epochs)
 
     @property
     def _shown_shape(self) -> Shape:
