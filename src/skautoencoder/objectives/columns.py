@@ -206,11 +206,10 @@ class ColumnsLikelihood(nn.Module):
         if not self._has_atoms:
             return density
         index = self._interval_of(values)
-        low, high = self._look_up(self.low, index), self._look_up(self.high, index)
         is_atom = self._look_up(self.is_atom, index)
         # Where there is no atom, any interval will do.
-        low = torch.where(is_atom, low.to(means.dtype), -1.0)
-        high = torch.where(is_atom, high.to(means.dtype), 1.0)
+        low = torch.where(is_atom, self._look_up(self.low, index), -1.0)
+        high = torch.where(is_atom, self._look_up(self.high, index), 1.0)
         mass = log_interval_probability(
             (low - means) / deviation, (high - means) / deviation
         )
