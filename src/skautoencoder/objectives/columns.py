@@ -79,6 +79,19 @@ class ColumnsLikelihood(nn.Module):
     decoders", ICML 2021.
     McCullagh, "Regression models for ordinal data", Journal of the Royal Statistical
     Society B 42, 1980.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skautoencoder.objectives import ColumnBlock, ColumnsLikelihood
+    >>> blocks = [ColumnBlock("levels", 0, 2), ColumnBlock("number", 2, 3)]
+    >>> likelihood = ColumnsLikelihood(blocks)
+    >>> outputs = torch.tensor([[0.0, 1.0, 0.5]])
+    >>> likelihood.mean(outputs)
+    tensor([[0.0000, 1.0000, 0.5000]])
+    >>> rows = likelihood.sample(outputs, torch.Generator().manual_seed(0))
+    >>> likelihood.log_likelihood(outputs, rows).shape
+    torch.Size([1])
     """
 
     numbers: Tensor
