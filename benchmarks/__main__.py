@@ -24,11 +24,21 @@ BENCHMARKS = [
     "denoising",
     "sparse_codes",
     "imputation",
+    "over_sampling",
+    "mixed_table",
+    "sampling_tables",
     "long_code",
     "codes_mnist",
     "collapse",
 ]
-WITHOUT_MNIST = {"import_time", "small_tables", "outliers"}
+WITHOUT_MNIST = {
+    "import_time",
+    "small_tables",
+    "outliers",
+    "over_sampling",
+    "mixed_table",
+    "sampling_tables",
+}
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -24,6 +24,8 @@ PACKAGES = (
     "tensorflow",
     "tensorflow-cpu",
     "pyod",
+    "ctgan",
+    "imbalanced-learn",
 )
 
 # Cores that others may use before the reader is warned.

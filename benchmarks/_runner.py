@@ -22,7 +22,16 @@ Case = Callable[..., Result]
 
 # What a case imports when its contestant is installed; anything else that cannot
 # be imported is a mistake in the benchmark and is shown as one.
-CONTESTANTS = ("skautoencoder", "keras", "tensorflow", "skorch", "pyod", "torch")
+CONTESTANTS = (
+    "skautoencoder",
+    "keras",
+    "tensorflow",
+    "skorch",
+    "pyod",
+    "torch",
+    "ctgan",
+    "imblearn",
+)
 TIMEOUT_S = 3600
 
 

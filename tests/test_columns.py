@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import cross_val_score
 
 from skautoencoder._column_kinds import Levels, Numbers
 from skautoencoder._columns import TableColumns
@@ -271,6 +273,32 @@ def test_few_rows_are_enough(n_rows):
     columns = TableColumns.fit(table)
     back = columns.to_data(columns.to_network(table))
     pd.testing.assert_series_equal(back.dtypes, table.dtypes)
+
+
+# ---- how good the description is --------------------------------------------------
+
+
+def area_telling_apart(real, drawn):
+    rows, is_drawn = np.r_[real, drawn], np.repeat([0, 1], [len(real), len(drawn)])
+    classifier = HistGradientBoostingClassifier(max_iter=40, random_state=0)
+    return cross_val_score(classifier, rows, is_drawn, cv=4, scoring="roc_auc").mean()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_normal_distribution_of_what_is_shown_looks_like_the_table(seed):
+    random = np.random.RandomState(seed)
+    X = load_diabetes(scaled=False).data[random.permutation(442)]
+    train, real = X[:221], X[221:]
+
+    def normal_rows(rows):
+        covariance = np.cov(rows, rowvar=False)
+        return random.multivariate_normal(rows.mean(axis=0), covariance, len(real))
+
+    columns = TableColumns.fit(train)
+    drawn = columns.to_data(normal_rows(columns.to_network(train)))
+    assert area_telling_apart(real, drawn) < 0.75
+    # Without the columns' description: no value is one of those that there are.
+    assert area_telling_apart(real, normal_rows(train)) > 0.9
 
 
 # ---- copies, batches -------------------------------------------------------------

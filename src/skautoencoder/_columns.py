@@ -65,6 +65,27 @@ class TableColumns:
         What a likelihood has to know of the columns.
     n_shown : int
         Length of the rows that a network is shown.
+
+    Notes
+    -----
+    Numbers are brought to a normal distribution, column by column, with the inverse of
+    which everything that a network says has a place among the values of `fit`: many
+    modes and heavy tails are no matter. What is left to the network is how the
+    columns go together.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skautoencoder._columns import TableColumns
+    >>> table = pd.DataFrame({"size": [3.1, 4.5, 3.9], "kind": ["a", "b", "a"]})
+    >>> columns = TableColumns.fit(table)
+    >>> columns.to_network(table).shape
+    (3, 3)
+    >>> columns.to_data(columns.to_network(table))
+       size kind
+    0   3.1    a
+    1   4.5    b
+    2   3.9    a
     """
 
     def __init__(
