@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal, kl_divergence as torch_kl_divergence
+from torch.distributions import Normal
+from torch.distributions import kl_divergence as torch_kl_divergence
 
 from skautoencoder.objectives import (
     BernoulliLikelihood,

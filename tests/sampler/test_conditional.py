@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from helpers import DIGITS, ROWS, noise
+
 from skautoencoder import VAESampler
 from skautoencoder.architectures import Custom, Dense
 

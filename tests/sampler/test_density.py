@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import ROWS, noise
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 
-from helpers import ROWS, noise
 from skautoencoder import VAESampler
 from skautoencoder.architectures import Conv, Dense
 
@@ -127,7 +127,7 @@ def test_likelihood_of_ones_and_zeros_sums_to_one() -> None:
     every = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
     probability = np.exp(sampler.score_samples(every.astype(float)))
     assert probability.sum() == pytest.approx(1, abs=0.02)
-    counted = [(X == row).all(axis=1).mean() for row in every]
+    counted = [(row == X).all(axis=1).mean() for row in every]
     np.testing.assert_allclose(probability, counted, atol=0.04)
 
 

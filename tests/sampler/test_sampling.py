@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import IMAGES, ROWS, noise
 from sklearn.base import clone
 
-from helpers import IMAGES, ROWS, noise
 from skautoencoder import VAESampler
 from skautoencoder.architectures import Conv, Dense
 
