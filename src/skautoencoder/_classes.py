@@ -52,8 +52,9 @@ class Classes:
         known = {name: place for place, name in enumerate(self.names.tolist())}
         places = [known.get(name, -1) for name in given.tolist()]
         if -1 in places:
+            unknown = given.tolist()[places.index(-1)]
             raise ValueError(
-                f"y has a class that fit did not see: {given.tolist()[places.index(-1)]!r}. "
+                f"y has a class that fit did not see: {unknown!r}. "
                 f"Known classes are {self.names.tolist()}."
             )
         return np.array(places)

@@ -16,8 +16,10 @@ from torch.nn import functional as F
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 # A mixture is chosen among these, on as many codes at most.
-_NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16)
+_NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 10)
 _CODES_TO_FIT = 10_000
+# What the covariances of components may be, see GaussianMixture.
+_SHAPES = ("full", "tied", "diag")
 # A component wants this many codes for each number in a code.
 _CODES_A_NUMBER = 5
 
@@ -111,8 +113,8 @@ def fit_mixture(
 ) -> MixturePrior:
     """Fit a mixture of normal distributions to the posteriors of rows.
 
-    The number of components is the one with the lowest Bayesian information
-    criterion (BIC).
+    The number of components and the shape of their covariances are those with the
+    lowest Bayesian information criterion (BIC).
 
     Parameters
     ----------
@@ -136,20 +138,46 @@ def fit_mixture(
     means, deviations = np.tile(means, (copies, 1)), np.tile(deviations, (copies, 1))
     codes = means + deviations * random.normal(size=means.shape)
     best, lowest = None, np.inf
-    for n_components in _NUMBERS_OF_COMPONENTS:
-        if n_components > 1 and n_rows < _CODES_A_NUMBER * code_size * n_components:
-            break
-        mixture = GaussianMixture(
-            n_components, reg_covar=1e-4, max_iter=200, random_state=seed
-        )
-        # Its first components are found by k-means, which knows NumPy alone.
-        with config_context(array_api_dispatch=False):
-            criterion = mixture.fit(codes).bic(codes)
-        if criterion < lowest:
-            best, lowest = mixture, criterion
+    for shape in _SHAPES:
+        # Components are added as long as that is worth it.
+        lowest_of_shape = np.inf
+        for n_components in _NUMBERS_OF_COMPONENTS:
+            if n_components > 1 and n_rows < _CODES_A_NUMBER * code_size * n_components:
+                break
+            mixture = GaussianMixture(
+                n_components,
+                covariance_type=shape,
+                reg_covar=1e-4,
+                max_iter=100,
+                tol=1e-2,
+                random_state=seed,
+            )
+            # Its first components are found by k-means, which knows NumPy alone.
+            with config_context(array_api_dispatch=False):
+                mixture.fit(codes)
+            # A row counts once, however many codes were drawn of it.
+            criterion = mixture._n_parameters() * np.log(n_rows)
+            criterion -= 2 * n_rows * mixture.score(codes)
+            if criterion >= lowest_of_shape:
+                break
+            lowest_of_shape = criterion
+            if criterion < lowest:
+                best, lowest = mixture, criterion
     assert best is not None
+    covariances = _full_covariances(best)
     return MixturePrior(
         best.weights_ / best.weights_.sum(),
         best.means_,
-        np.linalg.cholesky(best.covariances_),
+        np.linalg.cholesky(covariances),
     )
+
+
+def _full_covariances(mixture: GaussianMixture) -> NDArray[np.float64]:
+    """Return the components' covariances as matrices, whatever their shape."""
+    covariances = mixture.covariances_
+    n_components = len(mixture.means_)
+    if mixture.covariance_type == "tied":
+        return np.tile(covariances, (n_components, 1, 1))
+    if mixture.covariance_type == "diag":
+        return np.stack([np.diag(variances) for variances in covariances])
+    return covariances

@@ -104,6 +104,8 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     # What max_epochs="auto" aims at.
     _usual_steps = 4000
+    # How long Adam remembers.
+    _betas = (0.9, 0.99)
     _fewest_epochs = 8
 
     # ---- fitting -------------------------------------------------------------
@@ -297,7 +299,7 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         device = resolve_device(self.device)
         seed = draw_seed(self.random_state)
         kind, optimizer = resolve_optimizer(
-            self.optimizer, self._nested_params("optimizer"), device
+            self.optimizer, self._nested_params("optimizer"), device, self._betas
         )
         n_rows = n_training_rows(n_samples, validation_fraction)
         batch_size = self._resolve_batch_size(n_rows)

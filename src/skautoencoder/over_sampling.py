@@ -32,7 +32,7 @@ class VAEOverSampler(BaseEstimator):
     ----------
     sampler : VAESampler, default=None
         What draws the rows; it is cloned, and made conditional. None:
-        ``VAESampler(prior="mixture")``.
+        ``VAESampler()``.
     sampling_strategy : {"auto", "not majority", "minority", "all"} or dict, \
             default="auto"
         Which classes are drawn: all but the most frequent ("auto" and "not
@@ -119,7 +119,7 @@ class VAEOverSampler(BaseEstimator):
         """Fit the sampler; return a seed for the rows to draw."""
         classes = Classes(y, _num_samples(X), type(self).__name__)
         strategy = self._missing(classes)
-        sampler = VAESampler(prior="mixture") if self.sampler is None else self.sampler
+        sampler = VAESampler() if self.sampler is None else self.sampler
         random = np.random.RandomState(draw_seed(self.random_state))
         seeds = random.randint(2**31 - 1, size=2)
         sampler = clone(sampler).set_params(

@@ -56,8 +56,11 @@ from skautoencoder.training import AutoencoderNet, Rows, draw_seed
 _MOST_COLUMNS = 200
 # A unit whose posterior mean varies less over the data says nothing of them.
 _ACTIVE_VARIANCE = 0.01
-# What code_size="auto" stands for where rows are no tables.
+# What code_size="auto" stands for, at most in tables.
 _CODE_SIZE = 32
+_CODE_SIZE_OF_TABLES = 8
+# Training steps of a table for each of its rows.
+_STEPS_A_ROW = 2.7
 
 
 def build_network(
@@ -90,11 +93,12 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     code_size : int or "auto", default="auto"
         How many numbers the code has. "auto" is 32 for arrays and images, of which
         those that are not needed fall silent, see `n_active_units_`; and for
-        tables the number of columns, from 2 to 64.
+        tables 8, or less where a row is shown to the network as fewer numbers.
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
-        shape (two lengths of at least 4, or three) and "dense" for others. An
-        object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can
+        shape (two lengths of at least 4, or three) and "dense", with hidden layers
+        of 256 and 256 "silu" units each way, for others. An object such as
+        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can
         be set and searched as ``architecture__hidden_layer_sizes``; beside a
         name they can be given in the same way.
     sample_shape : tuple of int, default=None
@@ -118,14 +122,14 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     beta : float, default=1.0
         What the divergence of the posteriors from the prior is multiplied by in
         training. 1 is the bound of the likelihood; less lets the code say more.
-    kl_warm_up : float in [0, 1], default=0.1
+    kl_warm_up : float in [0, 1], default=0.2
         Share of the fit over which `beta` rises from 0, which keeps units of the
         code from falling silent before they have said anything.
-    prior : {"normal", "mixture"}, default="normal"
+    prior : {"mixture", "normal"}, default="mixture"
         What codes are drawn from in `sample`, and expected to come from in
-        `score_samples`: the standard normal distribution of training, or a mixture
-        of normal distributions that is fitted to the codes of the training rows
-        afterwards.
+        `score_samples`: a mixture of normal distributions that is fitted to the
+        codes of the training rows after training, or the standard normal
+        distribution that they were drawn to in training.
     n_importance_samples : int, default=100
         Codes that `score_samples` draws for each row. More are closer to the
         log-likelihood, from below on average.
@@ -140,8 +144,8 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
         "rmsprop", "sgd", or a class. Its own parameters are given as
-        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
-        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
+        ``optimizer__weight_decay=1e-4``. "betas" of "adam", "adamw" and "nadam" are
+        torch's own: drawn codes make gradients noisy.
     lr : float, default=5e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
@@ -149,10 +153,10 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of samples.
+        number of samples; for tables 64 below 500 samples and 128 from there on.
     max_epochs : int or "auto", default="auto"
-        Passes over the training data. "auto" is as many as make about 4000
-        steps, and at least 8.
+        Passes over the training data, at least 8. "auto" is as many as make about
+        4000 steps; of tables, 2.7 steps for each row, from 1000 to 4000.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -272,6 +276,8 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     # The likelihood says what a reconstruction is compared by.
     del _parameter_constraints["loss"]
 
+    _betas = (0.9, 0.999)
+
     def __init__(
         self,
         code_size: int | str = "auto",
@@ -281,8 +287,8 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         likelihood: str = "auto",
         variance: str = "per_feature",
         beta: float = 1.0,
-        kl_warm_up: float = 0.1,
-        prior: str = "normal",
+        kl_warm_up: float = 0.2,
+        prior: str = "mixture",
         n_importance_samples: int = 100,
         conditional: bool = False,
         categorical_features: str | ArrayLike | None = "from_dtype",
@@ -469,15 +475,27 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
             return int(self.code_size)
         if self._columns is None:
             return _CODE_SIZE
-        return int(np.clip(self.n_features_in_, 2, 64))
+        return min(self._columns.n_shown, _CODE_SIZE_OF_TABLES)
+
+    def _named_architecture(self, name: str) -> Architecture:
+        if name == "dense":
+            return Dense(hidden_layer_sizes=(256, 256), activation="silu")
+        return super()._named_architecture(name)
+
+    def _resolve_batch_size(self, n_rows: int) -> int:
+        if self.batch_size != "auto" or self._columns is None:
+            return super()._resolve_batch_size(n_rows)
+        return 64 if n_rows < 500 else 128
 
     def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
         if self.max_epochs != "auto":
             return int(self.max_epochs)
-        # Codes are drawn anew in each pass, so that many of them over few rows do not
-        # learn those by heart.
-        n_batches = max(n_rows // batch_size, 1)
-        return max(math.ceil(self._usual_steps / n_batches), self._fewest_epochs)
+        n_batches = math.ceil(n_rows / batch_size)
+        n_steps = float(self._usual_steps)
+        if self._columns is not None:
+            # With more, short tables are learnt by heart.
+            n_steps = np.clip(_STEPS_A_ROW * n_rows, 1000, n_steps)
+        return max(math.ceil(n_steps / n_batches), self._fewest_epochs)
 
     @property
     def _shown_shape(self) -> Shape:

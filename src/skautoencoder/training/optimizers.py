@@ -27,7 +27,10 @@ _FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 def resolve_optimizer(
-    optimizer: str | type[Optimizer], given: dict[str, Any], device: torch.device
+    optimizer: str | type[Optimizer],
+    given: dict[str, Any],
+    device: torch.device,
+    betas: tuple[float, float] = (0.9, 0.99),
 ) -> tuple[type[Optimizer], dict[str, Any]]:
     """Return an optimizer's class and the arguments to make it with.
 
@@ -39,6 +42,10 @@ def resolve_optimizer(
         Arguments that the user gave (``optimizer__*``).
     device : torch.device
         Where the weights are.
+    betas : tuple of float, default=(0.9, 0.99)
+        "betas" of Adam and its like, unless given. The default is a memory of a
+        hundred steps: fits have a few thousand, and torch's own default of a
+        thousand is still warming up in much of them.
 
     Raises
     ------
@@ -63,9 +70,7 @@ def resolve_optimizer(
         )
     arguments = dict(given)
     if kind in _ADAM_LIKE:
-        # A memory of a hundred steps: fits have a few thousand, and torch's
-        # default of a thousand is still warming up in much of them.
-        arguments.setdefault("betas", (0.9, 0.99))
+        arguments.setdefault("betas", betas)
     implementation = {"fused", "foreach", "differentiable", "capturable"}
     has_fused = kind in _FUSED and device.type in ("cpu", "cuda")
     if has_fused and not implementation & set(given):
