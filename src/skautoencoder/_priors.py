@@ -164,12 +164,8 @@ def fit_mixture(
             if criterion < lowest:
                 best, lowest = mixture, criterion
     assert best is not None
-    covariances = _full_covariances(best)
-    return MixturePrior(
-        best.weights_ / best.weights_.sum(),
-        best.means_,
-        np.linalg.cholesky(covariances),
-    )
+    factors: NDArray[np.float64] = np.linalg.cholesky(_full_covariances(best))
+    return MixturePrior(best.weights_ / best.weights_.sum(), best.means_, factors)
 
 
 def _full_covariances(mixture: GaussianMixture) -> NDArray[np.float64]:
@@ -180,4 +176,5 @@ def _full_covariances(mixture: GaussianMixture) -> NDArray[np.float64]:
         return np.tile(covariances, (n_components, 1, 1))
     if mixture.covariance_type == "diag":
         return np.stack([np.diag(variances) for variances in covariances])
-    return covariances
+    matrices: NDArray[np.float64] = covariances
+    return matrices

@@ -130,11 +130,13 @@ def test_round_trips(round_trip: Any) -> None:
 def test_global_generators_stay_as_they_are() -> None:
     import torch
 
-    numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_before = torch.get_rng_state()
     sampler = VAESampler(3, prior="mixture", **QUICK).fit(noise(60, 4))
     sampler.sample(3)
     sampler.score_samples(noise(60, 4))
-    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
+    numpy_after = np.random.get_state()[1]  # noqa: NPY002
+    np.testing.assert_array_equal(numpy_after, numpy_before)
     assert torch.equal(torch.get_rng_state(), torch_before)
 
 
