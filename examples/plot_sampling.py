@@ -1,0 +1,148 @@
+"""
+=================
+Drawing new digits
+=================
+
+A sampler learns what the data look like and draws more of them. Here it draws
+digits, walks from one digit to another, says which digits are odd, and draws digits
+of a class and in a handwriting that it is asked for.
+"""
+
+# %%
+# Digits that nobody wrote
+# ------------------------
+#
+# Pixels lie between 0 and 1, so they are taken for probabilities of ink
+# (``likelihood="bernoulli"``), and what is drawn has grey values, too. For images as
+# small as these a dense network is quick and good; larger ones want ``"conv"``, which
+# is what images are given by default.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KernelDensity
+
+from skautoencoder import VAESampler
+
+digits = load_digits()
+images, test_images, classes, test_classes = train_test_split(
+    digits.images / 16, digits.target, test_size=0.2, random_state=0
+)
+sampler = VAESampler(code_size=8, architecture="dense", max_epochs=50, random_state=0)
+sampler.fit(images)
+drawn = sampler.sample(20, random_state=0)
+
+# %%
+# A :class:`~sklearn.neighbors.KernelDensity` draws images too: those that it was
+# fitted to, with noise on them. The sampler draws others. Below each of its images is
+# the one among the training images that is most like it.
+
+rows = images.reshape(-1, 64)
+kernels = KernelDensity(bandwidth=0.1).fit(rows)
+from_kernels = np.clip(kernels.sample(20, random_state=0), 0, 1).reshape(-1, 8, 8)
+
+
+def nearest(image):
+    return images[np.square(images - image).sum(axis=(1, 2)).argmin()]
+
+
+def show(pictures, n_columns):
+    """Draw rows of images, each with a title at its left."""
+    fig, axes = plt.subplots(
+        len(pictures),
+        n_columns,
+        figsize=(0.75 * n_columns + 1, 0.8 * len(pictures)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for row_axes, (title, row) in zip(axes, pictures.items(), strict=True):
+        for ax, image in zip(row_axes, row, strict=False):
+            ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+        row_axes[0].set_ylabel(title, rotation=0, ha="right", va="center")
+    plt.show()
+
+
+show(
+    {
+        "written": images,
+        "kernel density": from_kernels,
+        "drawn": drawn,
+        "nearest written": map(nearest, drawn),
+    },
+    12,
+)
+
+# %%
+# From one digit to another
+# -------------------------
+#
+# Between the codes of two digits are the codes of others. A straight line between the
+# images themselves only fades one out and the other in.
+
+three = test_images[test_classes == 3][0]
+zero = test_images[test_classes == 0][0]
+share = np.linspace(0, 1, 10)[:, np.newaxis, np.newaxis]
+show(
+    {
+        "through codes": sampler.interpolate(three, zero, 10),
+        "through pixels": (1 - share) * three + share * zero,
+    },
+    10,
+)
+
+# %%
+# How likely is a digit?
+# ----------------------
+#
+# ``score_samples`` estimates log-likelihoods. Among digits that were not there in the
+# fit, the least likely ones are those that are hard to read, and digits turned by a
+# quarter are less likely than most.
+
+scores = sampler.score_samples(test_images)
+turned = np.rot90(test_images, axes=(1, 2))
+order = scores.argsort()
+show(
+    {"most likely": test_images[order[::-1]], "least likely": test_images[order]}, 12
+)
+
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+turned_scores = sampler.score_samples(turned)
+bins = np.linspace(min(turned_scores.min(), scores.min()), scores.max(), 40)
+ax.hist(scores, bins, alpha=0.6, label="new digits")
+ax.hist(turned_scores, bins, alpha=0.6, label="the same, turned")
+ax.set(xlabel="log-likelihood, in nats", yticks=[])
+ax.legend()
+plt.show()
+
+# %%
+# Digits of a class
+# -----------------
+#
+# With ``conditional=True`` the decoder is told the class, and the code has only to say
+# the rest.
+
+conditional = VAESampler(
+    code_size=8,
+    architecture="dense",
+    conditional=True,
+    max_epochs=50,
+    random_state=0,
+).fit(images, classes)
+wanted = np.tile(np.arange(10), 4)
+grid = conditional.sample(40, random_state=0, y=wanted).reshape(4, 10, 8, 8)
+show(dict(zip(["drawn", "", " ", "  "], grid, strict=True)), 10)
+
+# %%
+# What is left to the code is the handwriting: slope, width, weight. So the code of one
+# digit, decoded with the other classes, gives the others as if written by the same
+# hand. The first column is the digit that was given.
+
+given = [test_images[test_classes == k][i] for k, i in ((0, 3), (7, 0), (4, 2), (3, 3))]
+pictures = {}
+for place, image in enumerate(given):
+    code = conditional.transform(image[np.newaxis])
+    others = conditional.inverse_transform(np.tile(code, (10, 1)), np.arange(10))
+    pictures[f"hand {place + 1}"] = [image, *others]
+show(pictures, 11)
