@@ -1,7 +1,7 @@
 """
-=================
+==================
 Drawing new digits
-=================
+==================
 
 A sampler learns what the data look like and draws more of them. Here it draws
 digits, walks from one digit to another, says which digits are odd, and draws digits
@@ -20,6 +20,7 @@ of a class and in a handwriting that it is asked for.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KernelDensity
 
@@ -81,13 +82,13 @@ show(
 # Between the codes of two digits are the codes of others. A straight line between the
 # images themselves only fades one out and the other in.
 
-three = test_images[test_classes == 3][0]
-zero = test_images[test_classes == 0][0]
+six = test_images[test_classes == 6][1]
+zero = test_images[test_classes == 0][1]
 share = np.linspace(0, 1, 10)[:, np.newaxis, np.newaxis]
 show(
     {
-        "through codes": sampler.interpolate(three, zero, 10),
-        "through pixels": (1 - share) * three + share * zero,
+        "through codes": sampler.interpolate(six, zero, 10),
+        "through pixels": (1 - share) * six + share * zero,
     },
     10,
 )
@@ -103,9 +104,7 @@ show(
 scores = sampler.score_samples(test_images)
 turned = np.rot90(test_images, axes=(1, 2))
 order = scores.argsort()
-show(
-    {"most likely": test_images[order[::-1]], "least likely": test_images[order]}, 12
-)
+show({"most likely": test_images[order[::-1]], "least likely": test_images[order]}, 12)
 
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 turned_scores = sampler.score_samples(turned)
@@ -137,12 +136,16 @@ show(dict(zip(["drawn", "", " ", "  "], grid, strict=True)), 10)
 # %%
 # What is left to the code is the handwriting: slope, width, weight. So the code of one
 # digit, decoded with the other classes, gives the others as if written by the same
-# hand. The first column is the digit that was given.
+# hand. The first column has the digits that were given: those whose codes lie
+# furthest out in the two directions in which codes vary most.
 
-given = [test_images[test_classes == k][i] for k, i in ((0, 3), (7, 0), (4, 2), (3, 3))]
+codes = conditional.transform(test_images)
+along = PCA(2).fit_transform(codes)
 pictures = {}
-for place, image in enumerate(given):
-    code = conditional.transform(image[np.newaxis])
-    others = conditional.inverse_transform(np.tile(code, (10, 1)), np.arange(10))
-    pictures[f"hand {place + 1}"] = [image, *others]
+for direction in (0, 1):
+    ends = {"low": along[:, direction].argmin(), "high": along[:, direction].argmax()}
+    for end, place in ends.items():
+        hand = np.tile(codes[place], (10, 1))
+        others = conditional.inverse_transform(hand, y=np.arange(10))
+        pictures[f"direction {direction + 1}, {end}"] = [test_images[place], *others]
 show(pictures, 11)
