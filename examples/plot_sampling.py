@@ -50,7 +50,7 @@ def nearest(image):
 
 def show(pictures, n_columns):
     """Draw rows of images, each with a title at its left."""
-    fig, axes = plt.subplots(
+    _, axes = plt.subplots(
         len(pictures),
         n_columns,
         figsize=(0.75 * n_columns + 1, 0.8 * len(pictures)),
