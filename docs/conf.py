@@ -90,6 +90,9 @@ def scikit_learn_page(domain, kind, target):
             folder, _, name = target.removeprefix(GALLERY_LABEL).partition("_plot_")
             return f"auto_examples/{folder}/plot_{name.removesuffix('.py')}.html"
         return LABELS.get(target)
+    elif domain == "std" and kind == "term":
+        # Inherited docstrings use terms of scikit-learn's glossary; there is none here.
+        return f"glossary.html#term-{target.replace(' ', '-')}"
     return None
 
 
