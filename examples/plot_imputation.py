@@ -38,7 +38,7 @@ for image in holes:
 train, test = slice(0, 1200), slice(1200, None)
 imputer = AutoencoderImputer(
     architecture=Conv(channels=(32, 64), residual=True, skip_connections=True),
-    max_epochs=30,
+    max_epochs=20,
     random_state=0,
 )
 filled = {"autoencoder": imputer.fit(holes[train]).transform(holes[test])}
