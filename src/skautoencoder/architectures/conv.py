@@ -192,10 +192,8 @@ class Conv(Architecture):
             sizes.append(((height + 1) // 2, (width + 1) // 2))
 
         map_shape = (self._channels[-1], *sizes[-1])
-        down, up = (
-            self._encoder_stages(image_shape[0]),
-            self._decoder_stages(image_shape[0], sizes),
-        )
+        down = self._encoder_stages(image_shape[0])
+        up = self._decoder_stages(image_shape[0], sizes)
         if self.skip_connections:
             self._check_skips(code_size)
             shapes = list(zip(self._channels, sizes[1:-1], strict=False))
