@@ -417,17 +417,6 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         """Return rows that the network can be shown, but for the scale."""
         return rows if self._columns is None else self._columns.to_network(rows)
 
-    def _is_table(self, X: Any) -> bool:
-        """Return whether each column is to be learnt as what it is."""
-        if self.likelihood != "auto" or self.sample_shape is not None:
-            return False
-        dense = isinstance(self.architecture, Dense)
-        if not dense and self.architecture not in ("auto", "dense"):
-            return False
-        return isinstance(X, pd.DataFrame) or (
-            np.ndim(X) == 2 and np.shape(X)[1] <= _MOST_COLUMNS
-        )
-
     def _set_units(self, rows: Array, value_range: Range) -> None:
         """Decide on the likelihood, and in which units the network sees rows."""
         self.likelihood_ = self.likelihood
