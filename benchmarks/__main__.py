@@ -27,6 +27,7 @@ BENCHMARKS = [
     "over_sampling",
     "mixed_table",
     "sampling_tables",
+    "likelihood",
     "long_code",
     "codes_mnist",
     "collapse",

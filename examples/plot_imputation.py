@@ -13,7 +13,8 @@ missing values, in a Pipeline before a classifier.
 # -----------------
 #
 # A square of 4×4 pixels is missing at a random place of each image, in the images
-# to learn from too.
+# to learn from too. Skip connections let the network see what is right beside a
+# hole, and the smaller maps between them what digit it is.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,8 +37,8 @@ for image in holes:
 
 train, test = slice(0, 1200), slice(1200, None)
 imputer = AutoencoderImputer(
-    architecture=Conv(channels=(32, 64), hidden_layer_sizes=(128,)),
-    max_epochs=30,
+    architecture=Conv(channels=(32, 64), residual=True, skip_connections=True),
+    max_epochs=20,
     random_state=0,
 )
 filled = {"autoencoder": imputer.fit(holes[train]).transform(holes[test])}

@@ -153,9 +153,7 @@ ESTIMATORS = [
     AutoencoderImputer(architecture=Dense((6,), batch_norm=True), **QUICK),
     AutoencoderImputer(architecture=Conv((4, 6)), code_size=None, **QUICK),
     AutoencoderImputer(
-        architecture=Conv((4, 6, 6), n_downsamplings=2, skip_connections=True),
-        code_size=None,
-        **QUICK,
+        architecture=Conv((4, 6, 6), n_downsamplings=2, skip_connections=True), **QUICK
     ),
     AutoencoderImputer(
         architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK

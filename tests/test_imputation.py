@@ -340,6 +340,19 @@ def test_custom_modules_see_twice_the_channels():
     assert seen == [(26,), (2, 8, 8)]
 
 
+def test_the_auto_code_size():
+    spatial = tiny_conv(code_size="auto").fit(PICTURES)
+    assert spatial.code_size_ == 6 * 2 * 2
+    skipping = tiny_conv(
+        code_size="auto", architecture=Conv((4, 6), skip_connections=True)
+    ).fit(PICTURES)
+    assert skipping.code_size_ == 6 * 2 * 2 + 4 * 4 * 4
+    flat = tiny_conv(
+        code_size="auto", architecture=Conv((4, 6), hidden_layer_sizes=(9,))
+    ).fit(PICTURES)
+    assert flat.code_size_ == tiny(code_size="auto").fit(HOLES).code_size_ == 128
+
+
 def test_early_stopping_keeps_rows_out():
     imputer = tiny(early_stopping=True, max_epochs=5).fit(HOLES)
     assert "valid_loss" in imputer.history_[-1]
@@ -364,6 +377,7 @@ BAD = [
     (tiny(add_indicator="yes"), HOLES, "'add_indicator' parameter"),
     (tiny(keep_empty_features=3), HOLES, "'keep_empty_features' parameter"),
     (tiny(loss="cosine"), HOLES, "'loss' parameter"),
+    (tiny(code_size="big"), HOLES, "'code_size' parameter"),
     (tiny(batch_size=5000), HOLES, "batch_size=5000 is larger"),
     (tiny(lr=1e20), HOLES, "Training diverged"),
 ]

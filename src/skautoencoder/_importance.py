@@ -59,12 +59,12 @@ def importance_weighted(
         likelihood = network.likelihood.log_likelihood(  # type: ignore[operator]
             network.answer(flat, told), shown
         )
-        drawn = -0.5 * (
-            part.square().sum(dim=1) + part.shape[1] * math.log(2 * math.pi)
-        )
-        proposed = drawn.double() - 0.5 * log_variance.sum(dim=1, keepdim=True).double()
+        # In double precision on the CPU: not every accelerator has it.
+        squares = part.cpu().double().square().sum(dim=1)
+        drawn = -0.5 * (squares + part.shape[1] * math.log(2 * math.pi))
+        proposed = drawn - 0.5 * log_variance.cpu().double().sum(dim=1, keepdim=True)
         expected = prior.log_density(flat.cpu()).view(n_rows, len(part))
         likelihood = likelihood.cpu().double().view(n_rows, len(part))
-        weights.append(likelihood + expected - proposed.cpu())
+        weights.append(likelihood + expected - proposed)
     log_weights = torch.cat(weights, dim=1)
     return torch.logsumexp(log_weights, dim=1) - math.log(len(noise))

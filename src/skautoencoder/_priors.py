@@ -164,7 +164,7 @@ def fit_mixture(
             if criterion < lowest:
                 best, lowest = mixture, criterion
     assert best is not None
-    factors: NDArray[np.float64] = np.linalg.cholesky(_full_covariances(best))
+    factors = np.linalg.cholesky(_full_covariances(best)).astype(np.float64)
     return MixturePrior(best.weights_ / best.weights_.sum(), best.means_, factors)
 
 

@@ -461,6 +461,15 @@ def looks_like_image(sample_shape: Shape) -> bool:
     return len(sample_shape) == 3
 
 
+def roomy_code_size(architecture: Architecture) -> int | None:
+    """Return a code size for answers that need not come from a small code.
+
+    None, which is the spatial map itself, for convolutions without dense layers.
+    """
+    spatial = isinstance(architecture, Conv) and architecture.map_is_code(None)
+    return None if spatial else 128
+
+
 def code_size_of(network: Network, n_features: int) -> int:
     """Return how many numbers a network makes of a row."""
     device = next((p.device for p in network.parameters()), None)

@@ -22,14 +22,12 @@ from skautoencoder._samples import (
     check_samples,
     parts,
 )
-from skautoencoder.architectures import Architecture, Conv
-from skautoencoder.base import BaseAutoencoder
+from skautoencoder.architectures import Architecture
+from skautoencoder.base import BaseAutoencoder, roomy_code_size
 from skautoencoder.objectives import NOISES, Corruption
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import isolated_randomness
 
-# What "auto" stands for, see the docstring below.
-_CODE_SIZE = 128
 # Of the noise that `score` measures with: the same for every call.
 _SCORE_SEED = 0
 _CHUNK = 1024
@@ -458,9 +456,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
     def _resolve_code_size(self) -> int | None:
         if not isinstance(self.code_size, str):
             return self.code_size
-        spatial = isinstance(self._architecture, Conv)
-        spatial = spatial and not len(self._architecture.hidden_layer_sizes)
-        return None if spatial else _CODE_SIZE
+        return roomy_code_size(self._architecture)
 
     def _make_noisy(self, rows: Array) -> Array:
         """Return rows with the noise of training."""

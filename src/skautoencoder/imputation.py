@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
@@ -23,7 +24,7 @@ from skautoencoder._table_filling import (
 )
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
-from skautoencoder.base import BaseAutoencoder, looks_like_image
+from skautoencoder.base import BaseAutoencoder, looks_like_image, roomy_code_size
 from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import apply_in_batches, draw_seed
 
@@ -53,10 +54,11 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     keep_empty_features : bool, default=False
         Whether features that were never observed in `fit` are returned, as 0,
         and not left out. In N-D samples they always are.
-    code_size : int or None, default=128
+    code_size : int, "auto" or None, default="auto"
         How many numbers the code has. It may be longer than a row: the network
-        cannot copy what it does not see. None is for architectures in which the
-        code's size follows from the rest.
+        cannot copy what it does not see. "auto" keeps the spatial map of a
+        convolutional architecture without hidden layers, as None does, and is 128
+        elsewhere.
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, or three) and "dense", with one hidden
@@ -168,6 +170,10 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     In a table `loss` compares what is to be added to a first guess, so "bce" is for
     images. `random_state` draws the values that are hidden, too.
 
+    For images, ``Conv(residual=True, skip_connections=True)`` fills holes better than
+    the default network and takes longer to train, and ``loss="bce"`` suits pixels in
+    [0, 1].
+
     A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, rows
     are compared with at most 2000, and a network learns from 20 000 or, with few
     features, from some more; so time grows slowly with the number of rows.
@@ -202,6 +208,10 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         **IMPUTER_CONSTRAINTS,
+        "code_size": [
+            *BaseAutoencoder._parameter_constraints["code_size"],
+            StrOptions({"auto"}),
+        ],
     }
 
     def __init__(
@@ -210,7 +220,7 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         missing_values: float = np.nan,
         add_indicator: bool = False,
         keep_empty_features: bool = False,
-        code_size: int | None = 128,
+        code_size: int | str | None = "auto",
         architecture: str | Architecture = "auto",
         sample_shape: tuple[int, ...] | None = None,
         loss: str = "mse",
@@ -346,6 +356,11 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     @property
     def _image_filling(self) -> ImageFilling:
         return ImageFilling(self._statistics, self._scaling)
+
+    def _resolve_code_size(self) -> int | None:
+        if not isinstance(self.code_size, str):
+            return self.code_size
+        return roomy_code_size(self._architecture)
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":

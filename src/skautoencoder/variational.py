@@ -59,8 +59,10 @@ _ACTIVE_VARIANCE = 0.01
 # What code_size="auto" stands for, at most in tables.
 _CODE_SIZE = 32
 _CODE_SIZE_OF_TABLES = 8
-# Training steps of a table for each of its rows.
-_STEPS_A_ROW = 2.7
+# Training steps of a table: for each of its rows, at least, and at most.
+_STEPS_A_ROW = 1.4
+_FEWEST_STEPS = 1000
+_MOST_STEPS = 2500
 
 
 def build_network(
@@ -97,7 +99,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, or three) and "dense", with hidden layers
-        of 256 and 256 "silu" units each way, for others. An object such as
+        of 128 and 128 "silu" units each way, for others. An object such as
         ``Dense(hidden_layer_sizes=(64,))`` has parameters that can
         be set and searched as ``architecture__hidden_layer_sizes``; beside a
         name they can be given in the same way.
@@ -146,7 +148,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         "rmsprop", "sgd", or a class. Its own parameters are given as
         ``optimizer__weight_decay=1e-4``. "betas" of "adam", "adamw" and "nadam" are
         torch's own: drawn codes make gradients noisy.
-    lr : float, default=5e-3
+    lr : float, default=1e-2
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
         How the learning rate goes through a fit: up over the first tenth and
@@ -156,7 +158,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         number of samples; for tables 64 below 500 samples and 128 from there on.
     max_epochs : int or "auto", default="auto"
         Passes over the training data, at least 8. "auto" is as many as make about
-        4000 steps; of tables, 2.7 steps for each row, from 1000 to 4000.
+        4000 steps; of tables, 1.4 steps for each row, from 1000 to 2500.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -293,7 +295,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         conditional: bool = False,
         categorical_features: str | ArrayLike | None = "from_dtype",
         optimizer: str | type[Optimizer] = "adam",
-        lr: float = 5e-3,
+        lr: float = 1e-2,
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
@@ -417,17 +419,6 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         """Return rows that the network can be shown, but for the scale."""
         return rows if self._columns is None else self._columns.to_network(rows)
 
-    def _is_table(self, X: Any) -> bool:
-        """Return whether each column is to be learnt as what it is."""
-        if self.likelihood != "auto" or self.sample_shape is not None:
-            return False
-        dense = isinstance(self.architecture, Dense)
-        if not dense and self.architecture not in ("auto", "dense"):
-            return False
-        return isinstance(X, pd.DataFrame) or (
-            np.ndim(X) == 2 and np.shape(X)[1] <= _MOST_COLUMNS
-        )
-
     def _set_units(self, rows: Array, value_range: Range) -> None:
         """Decide on the likelihood, and in which units the network sees rows."""
         self.likelihood_ = self.likelihood
@@ -479,7 +470,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
-            return Dense(hidden_layer_sizes=(256, 256), activation="silu")
+            return Dense(hidden_layer_sizes=(128, 128), activation="silu")
         return super()._named_architecture(name)
 
     def _resolve_batch_size(self, n_rows: int) -> int:
@@ -494,7 +485,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         n_steps = float(self._usual_steps)
         if self._columns is not None:
             # With more, short tables are learnt by heart.
-            n_steps = np.clip(_STEPS_A_ROW * n_rows, 1000, n_steps)
+            n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, _MOST_STEPS)
         return max(math.ceil(n_steps / n_batches), self._fewest_epochs)
 
     @property

@@ -192,10 +192,8 @@ class Conv(Architecture):
             sizes.append(((height + 1) // 2, (width + 1) // 2))
 
         map_shape = (self._channels[-1], *sizes[-1])
-        down, up = (
-            self._encoder_stages(image_shape[0]),
-            self._decoder_stages(image_shape[0], sizes),
-        )
+        down = self._encoder_stages(image_shape[0])
+        up = self._decoder_stages(image_shape[0], sizes)
         if self.skip_connections:
             self._check_skips(code_size)
             shapes = list(zip(self._channels, sizes[1:-1], strict=False))
@@ -223,7 +221,7 @@ class Conv(Architecture):
         return int(self.n_downsamplings)
 
     def _check_skips(self, code_size: int | None) -> None:
-        if not self._map_is_code(code_size):
+        if not self.map_is_code(code_size):
             raise ValueError(
                 f"skip_connections=True makes the maps of all stages the code, but "
                 f"code_size={code_size} and hidden_layer_sizes="
@@ -236,13 +234,14 @@ class Conv(Architecture):
         has_hidden = len(self.hidden_layer_sizes) > 0
         return lift_of(self.activation, self.batch_norm) if has_hidden else 0.0
 
-    def _map_is_code(self, code_size: int | None) -> bool:
+    def map_is_code(self, code_size: int | None) -> bool:
+        """Return whether the spatial map itself is the code, of this size or None."""
         return code_size is None and not len(self.hidden_layer_sizes)
 
     def _map_to_code(
         self, map_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> list[nn.Module]:
-        if self._map_is_code(code_size):
+        if self.map_is_code(code_size):
             # The map has its stage's activation already.
             if code_activation in ("identity", self.activation):
                 return []
@@ -262,7 +261,7 @@ class Conv(Architecture):
         self, map_shape: tuple[int, ...], code_size: int | None
     ) -> list[nn.Module]:
         unflatten = nn.Unflatten(1, map_shape)
-        if self._map_is_code(code_size):
+        if self.map_is_code(code_size):
             return [unflatten]
         sizes = (require_code_size(code_size, self), *reversed(self.hidden_layer_sizes))
         return [

@@ -47,7 +47,9 @@ class BernoulliLikelihood(nn.Module):
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Return ones and zeros drawn with these probabilities."""
-        return torch.bernoulli(outputs.sigmoid(), generator=generator)
+        # The generator is the CPU's, whatever the device.
+        chance = torch.rand(outputs.shape, generator=generator).to(outputs)
+        return (chance < outputs.sigmoid()).to(outputs)
 
 
 class GaussianLikelihood(nn.Module):

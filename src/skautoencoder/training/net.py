@@ -24,6 +24,7 @@ from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
 
@@ -109,6 +110,7 @@ class AutoencoderNet(NeuralNet):
         if not self.initialized_:
             self.initialize()
         fit_params.pop("_routing_method", None)
+        keep_freed_memory()
         # Counters of this call, from which the schedule knows how far it is.
         self._n_steps, self._step = 0, 0
         for group in self.optimizer_.param_groups:
