@@ -37,7 +37,8 @@ drawn = sampler.sample(20, random_state=0)
 # %%
 # A :class:`~sklearn.neighbors.KernelDensity` draws images too: those that it was
 # fitted to, with noise on them. The sampler draws others. Below each of its images is
-# the one among the training images that is most like it.
+# the one among the training images that is most like it. Some are no digit at all:
+# their codes lie between those of two digits.
 
 rows = images.reshape(-1, 64)
 kernels = KernelDensity(bandwidth=0.1).fit(rows)
