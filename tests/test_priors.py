@@ -57,14 +57,22 @@ def test_mixture_draws_have_its_moments(seed: int) -> None:
 def test_fit_finds_the_groups(seed: int) -> None:
     random = np.random.RandomState(seed)
     centers = np.array([[-5.0, 0], [5, 0], [0, 7]])
+    # Posteriors have a width, which adds to that of their means.
+    truth = MixturePrior(
+        np.full(3, 1 / 3), centers, np.tile(np.hypot(0.3, 0.4) * np.eye(2), (3, 1, 1))
+    )
     means = centers[random.randint(3, size=600)] + 0.3 * random.normal(size=(600, 2))
     prior = fit_mixture(means, np.full_like(means, 0.4), seed)
-    assert len(prior.weights) == 3
-    found = prior.means[prior.means[:, 0].argsort()]
-    np.testing.assert_allclose(found, centers[centers[:, 0].argsort()], atol=0.15)
-    # Posteriors have a width, which adds to that of their means.
-    variances = [np.diagonal(factor @ factor.T) for factor in prior.factors]
-    np.testing.assert_allclose(variances, 0.3**2 + 0.4**2, rtol=0.35)
+    assert 3 <= len(prior.weights) <= 6
+    fresh = torch.from_numpy(truth.sample(5000, random))
+    lost = truth.log_density(fresh) - prior.log_density(fresh)
+    assert 0 < lost.mean() < 0.06
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_group_is_one_component(seed: int) -> None:
+    means = np.random.RandomState(seed).normal(size=(500, 4))
+    assert len(fit_mixture(means, np.full_like(means, 0.3), seed).weights) <= 2
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 4])

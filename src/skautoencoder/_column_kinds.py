@@ -25,6 +25,8 @@ _SHARED = 0.5
 # number of rows, but not fewer than a line and its tails need.
 _KNOTS = 4.0
 _FEWEST_KNOTS = 5
+# The least slope of the way, of what it is on the whole.
+_LEAST_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,11 @@ class Numbers:
         if self.only_atoms:
             return np.zeros(len(column))
         _, slope = self._part(column)
-        return np.where(self._atom(column)[1], 0.0, np.log(slope))
+        # Between two atoms that touch there were no numbers, and is no room for any.
+        run = self.number[-1] - self.number[0]
+        least = _LEAST_SLOPE * (self.shown[-1] - self.shown[0]) / run
+        log_slope = np.log(np.maximum(slope, least))
+        return np.where(self._atom(column)[1], 0.0, log_slope)
 
     def to_data(self, shown: Float64) -> Float64:
         """Return the numbers that those of the network stand for."""

@@ -16,8 +16,11 @@ from torch.nn import functional as F
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 # A mixture is chosen among these, on as many codes at most.
-_NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 10)
+_NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 _CODES_TO_FIT = 10_000
+# The choice is by a part of the rows, and stops where so many more were worse.
+_N_PARTS = 5
+_PATIENCE = 2
 # What the covariances of components may be, see GaussianMixture.
 _SHAPES = ("full", "tied", "diag")
 # A component wants this many codes for each number in a code.
@@ -113,8 +116,8 @@ def fit_mixture(
 ) -> MixturePrior:
     """Fit a mixture of normal distributions to the posteriors of rows.
 
-    The number of components and the shape of their covariances are those with the
-    lowest Bayesian information criterion (BIC).
+    The number of components and the shape of their covariances are those that make
+    the codes of rows which were kept out most likely.
 
     Parameters
     ----------
@@ -137,35 +140,43 @@ def fit_mixture(
     copies = -(-_CODES_A_NUMBER * code_size // n_rows)
     means, deviations = np.tile(means, (copies, 1)), np.tile(deviations, (copies, 1))
     codes = means + deviations * random.normal(size=means.shape)
-    best, lowest = None, np.inf
+    kept_out = np.tile(np.arange(n_rows) % _N_PARTS == 0, copies)
+    if n_rows < _N_PARTS:
+        kept_out[:] = False
+    best, highest = (1, _SHAPES[0]), -np.inf
     for shape in _SHAPES:
-        # Components are added as long as that is worth it.
-        lowest_of_shape = np.inf
+        n_worse = 0
         for n_components in _NUMBERS_OF_COMPONENTS:
             if n_components > 1 and n_rows < _CODES_A_NUMBER * code_size * n_components:
                 break
-            mixture = GaussianMixture(
-                n_components,
-                covariance_type=shape,
-                reg_covar=1e-4,
-                max_iter=100,
-                tol=1e-2,
-                random_state=seed,
-            )
-            # Its first components are found by k-means, which knows NumPy alone.
-            with config_context(array_api_dispatch=False):
-                mixture.fit(codes)
-            # A row counts once, however many codes were drawn of it.
-            criterion = mixture._n_parameters() * np.log(n_rows)
-            criterion -= 2 * n_rows * mixture.score(codes)
-            if criterion >= lowest_of_shape:
+            if not kept_out.any() or n_worse == _PATIENCE:
                 break
-            lowest_of_shape = criterion
-            if criterion < lowest:
-                best, lowest = mixture, criterion
-    assert best is not None
-    factors = np.linalg.cholesky(_full_covariances(best)).astype(np.float64)
-    return MixturePrior(best.weights_ / best.weights_.sum(), best.means_, factors)
+            mixture = _fitted(codes[~kept_out], n_components, shape, seed)
+            likelihood = mixture.score(codes[kept_out])
+            n_worse = 0 if likelihood > highest else n_worse + 1
+            if likelihood > highest:
+                best, highest = (n_components, shape), likelihood
+    mixture = _fitted(codes, *best, seed)
+    factors = np.linalg.cholesky(_full_covariances(mixture)).astype(np.float64)
+    return MixturePrior(
+        mixture.weights_ / mixture.weights_.sum(), mixture.means_, factors
+    )
+
+
+def _fitted(
+    codes: NDArray[np.float64], n_components: int, shape: str, seed: int
+) -> GaussianMixture:
+    mixture = GaussianMixture(
+        n_components,
+        covariance_type=shape,
+        reg_covar=1e-4,
+        max_iter=100,
+        tol=1e-2,
+        random_state=seed,
+    )
+    # Its first components are found by k-means, which knows NumPy alone.
+    with config_context(array_api_dispatch=False):
+        return mixture.fit(codes)
 
 
 def _full_covariances(mixture: GaussianMixture) -> NDArray[np.float64]:

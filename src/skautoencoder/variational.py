@@ -94,8 +94,8 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
     ----------
     code_size : int or "auto", default="auto"
         How many numbers the code has. "auto" is 32 for arrays and images, of which
-        those that are not needed fall silent, see `n_active_units_`; and for
-        tables 8, or less where a row is shown to the network as fewer numbers.
+        those that are not needed fall silent, see `n_active_units_`; and 8 for
+        tables; or less where a row has fewer numbers.
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, or three) and "dense", with hidden layers
@@ -465,7 +465,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         if self.code_size != "auto":
             return int(self.code_size)
         if self._columns is None:
-            return _CODE_SIZE
+            return min(self.n_features_in_, _CODE_SIZE)
         return min(self._columns.n_shown, _CODE_SIZE_OF_TABLES)
 
     def _named_architecture(self, name: str) -> Architecture:
@@ -566,12 +566,15 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
             The standard deviations; with ``return_std=True`` only.
         """
         check_is_fitted(self)
+        means, deviations = self._codes(X)
+        return (means, deviations) if return_std else means
+
+    def _codes(self, X: Any) -> tuple[Array, Array]:
+        """Return means and standard deviations of the codes of samples."""
         given, _ = self._check(X)
         dtype = getattr(given, "dtype", np.float64)  # a DataFrame has many
-        means, deviations = (
-            part.astype(dtype) for part in self._model.posterior(self._shown(given))
-        )
-        return (means, deviations) if return_std else means
+        means, deviations = self._model.posterior(self._shown(given))
+        return means.astype(dtype), deviations.astype(dtype)
 
     def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
         """Return the mean rows that codes stand for.
@@ -656,7 +659,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         """
         check_is_fitted(self)
         check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        ends = [self.transform(self._one(end)) for end in (start, stop)]
+        ends = [self._codes(self._one(end))[0] for end in (start, stop)]
         share = np.linspace(0, 1, n_steps)[:, np.newaxis]
         return self.inverse_transform((1 - share) * ends[0] + share * ends[1], y)
 
@@ -755,10 +758,10 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            In nats, in the units of `X`. The estimate is importance-weighted [3]_,
-            from `n_importance_samples` codes. They are made of the same noise
-            for all rows and at every call, so a row's score does not depend on the
-            rows around it.
+            In nats, in the units of `X`. The estimate is importance-weighted (Burda
+            et al., 2016), from `n_importance_samples` codes. They are made of the
+            same noise for all rows and at every call, so a row's score does not
+            depend on the rows around it.
         """
         check_is_fitted(self)
         given, _ = self._check(X)
