@@ -312,6 +312,7 @@ def test_set_output_is_for_codes() -> None:
         sampler.set_output(transform="polars").transform(TABLE), pl.DataFrame
     )
     # Rows are in what fit saw.
+    assert sampler.interpolate(TABLE[:1], TABLE[1:2], 4).shape == (4, TABLE.shape[1])
     assert isinstance(sampler.sample(2), pd.DataFrame)
     assert isinstance(sampler.predict(TABLE), pd.DataFrame)
     array = VAESampler(3, **QUICK).set_output(transform="pandas").fit(noise(60, 4))
