@@ -76,6 +76,11 @@ class VariationalNetwork(Network):
             Codes.
         labels : Tensor of shape (n_samples, n_classes), default=None
             Their classes as ones and zeros. None: all classes alike.
+
+        Returns
+        -------
+        answers : Tensor of shape (n_samples, n_features)
+            What the likelihood understands.
         """
         if not self.n_classes:
             return self.decode_logits(codes)
