@@ -389,6 +389,21 @@ def test_bad_categorical_features_are_refused(declared):
         TableColumns.fit(mixed_table(), declared)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_between_two_atoms_with_nothing_between(seed):
+    # No row of fit lies there, so the density would be 0 and its logarithm infinite.
+    others = np.random.RandomState(seed).rand(40)
+    column = np.concatenate([others, np.repeat([1.5, 2.0, 9.0], 20)])[:, np.newaxis]
+    columns = TableColumns.fit(column)
+    assert kinds_of(columns) == {0: "some atoms"}
+    with np.errstate(all="raise"):
+        assert (columns.log_jacobian(column)[40:] == 0).all()
+        between = np.array([[1.6], [1.9], [3.0], [8.0]])
+        assert (columns.log_jacobian(between) == 0).all()
+    back = columns.to_data(columns.to_network(between))
+    np.testing.assert_array_equal(back[:, 0], [1.5, 2.0, 2.0, 9.0])
+
+
 def test_values_out_of_reach_are_refused():
     X = np.random.RandomState(0).normal(size=(50, 1))
     with pytest.raises(ValueError, match="too far away"):

@@ -29,6 +29,8 @@ from skautoencoder import (
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
+    VAEOverSampler,
+    VAESampler,
 )
 from skautoencoder.architectures import Conv, Custom, Dense
 
@@ -84,6 +86,13 @@ class DenoisingOnImages(CodesOnImages, DenoisingAutoencoder):
 
 class OutlierDetectorOnImages(OnImages, AutoencoderOutlierDetector):
     pass
+
+
+class SamplerOnImages(OnImages, VAESampler):
+    """The same for the sampler, which has no `partial_fit`."""
+
+    def transform(self, X: Any) -> Any:
+        return super().transform(self._as_images(X))
 
 
 class ImputerOnImages(AutoencoderImputer):
@@ -162,6 +171,18 @@ ESTIMATORS = [
     AutoencoderImputer(keep_empty_features=True, **QUICK),
     ImputerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
     ImputerOnImages(architecture=Dense((6,)), **QUICK),
+    VAESampler(max_epochs=20),
+    VAESampler(conditional=True, **QUICK),
+    VAESampler(likelihood="gaussian", prior="normal", **QUICK),
+    VAESampler(architecture=Dense((6,)), early_stopping=True, **QUICK),
+    VAESampler(architecture=Conv((4, 6)), code_size=3, **QUICK),
+    VAESampler(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
+    SamplerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
+    SamplerOnImages(
+        architecture=Dense((6,)), conditional=True, n_importance_samples=9, **QUICK
+    ),
+    VAEOverSampler(),
+    VAEOverSampler(VAESampler(**QUICK)),
 ]
 
 # Public checks that check_estimator does not call.

@@ -41,6 +41,8 @@ def test_public_names() -> None:
         "AutoencoderTransformer",
         "ConvAutoencoderTransformer",
         "DenoisingAutoencoder",
+        "VAEOverSampler",
+        "VAESampler",
         "__version__",
     }
     assert {"Conv", "Custom", "Dense"} <= set(architectures.__all__)

@@ -25,8 +25,6 @@ _SHARED = 0.5
 # number of rows, but not fewer than a line and its tails need.
 _KNOTS = 4.0
 _FEWEST_KNOTS = 5
-# The least slope of the way, of what it is on the whole.
-_LEAST_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -136,11 +134,7 @@ class Numbers:
         if self.only_atoms:
             return np.zeros(len(column))
         _, slope = self._part(column)
-        # Between two atoms that touch there were no numbers, and is no room for any.
-        run = self.number[-1] - self.number[0]
-        least = _LEAST_SLOPE * (self.shown[-1] - self.shown[0]) / run
-        log_slope = np.log(np.maximum(slope, least))
-        return np.where(self._atom(column)[1], 0.0, log_slope)
+        return np.log(np.where(self._atom(column)[1], 1.0, slope))
 
     def to_data(self, shown: Float64) -> Float64:
         """Return the numbers that those of the network stand for."""
@@ -148,7 +142,9 @@ class Numbers:
             part = np.searchsorted(self.shown, shown, side="right") - 1
             part = np.clip(part, 0, len(self.shown) - 2)
             run = self.shown[part + 1] - self.shown[part]
-            slope = (self.number[part + 1] - self.number[part]) / run
+            rise = self.number[part + 1] - self.number[part]
+            # Two knots in one place are the end of an atom and the start of the next.
+            slope = np.where(run > 0, rise, 0.0) / np.where(run > 0, run, 1.0)
             numbers = self.number[part] + (shown - self.shown[part]) * slope
             if self.decimals is not None:
                 numbers = np.round(numbers, self.decimals)
@@ -180,10 +176,16 @@ class Numbers:
         index = np.minimum(
             np.searchsorted(self.atom_values, column), len(self.atom_values) - 1
         )
-        # Beyond an atom at the end there was nothing: what lies there stands for it.
+        # Between two atoms side by side there was nothing: the nearer one stands for
+        # what lies there. Neither was there beyond an atom at the end.
+        nothing = self._part(column)[1] == 0
+        before = np.maximum(index - 1, 0)
+        to_before = column - self.atom_values[before]
+        nearer = nothing & (to_before < self.atom_values[index] - column)
+        index = np.where(nearer, before, index)
         below = math.isinf(self.atoms[0][0]) & (column < self.atom_values[0])
         above = math.isinf(self.atoms[-1][1]) & (column > self.atom_values[-1])
-        return index, (self.atom_values[index] == column) | below | above
+        return index, (self.atom_values[index] == column) | nothing | below | above
 
 
 def learn_numbers(column: Float64) -> Levels | Numbers:

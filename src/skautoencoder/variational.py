@@ -443,6 +443,8 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
 
     def _check_range(self, value_range: Range) -> None:
         """Raise if the likelihood is not one of such values."""
+        if not np.isfinite(value_range).all():
+            return  # refused where rows are read, which says what is wrong
         if self.likelihood_ == "bernoulli" and not is_in_unit_range(value_range):
             low, high = value_range
             raise ValueError(
@@ -658,18 +660,24 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
             codes on the straight line between theirs.
         """
         check_is_fitted(self)
-        check_scalar(n_steps, "n_steps", Integral, min_val=2)
-        ends = [self._codes(self._one(end))[0] for end in (start, stop)]
+        _check_count(n_steps, "n_steps", 2)
+        ends = [self._code_of(start, "start"), self._code_of(stop, "stop")]
         share = np.linspace(0, 1, n_steps)[:, np.newaxis]
         return self.inverse_transform((1 - share) * ends[0] + share * ends[1], y)
 
-    def _one(self, sample: Any) -> Any:
-        """Return one sample as data of one row."""
-        if hasattr(sample, "columns"):
-            return sample
-        array = np.asarray(sample)
-        alone = array.shape in (self._data_shape, self.sample_shape_)
-        return array[np.newaxis] if alone else array
+    def _code_of(self, sample: Any, name: str) -> Array:
+        """Return the code of one sample, with or without an axis of samples."""
+        if not hasattr(sample, "columns"):
+            sample = np.asarray(sample)
+            if sample.shape in (self._data_shape, self.sample_shape_):
+                sample = sample[np.newaxis]
+        rows = self._shown(self._check(sample)[0])
+        if len(rows) != 1:
+            raise ValueError(
+                f"{name} has to be one sample, but has {len(rows)} rows. Pass one of "
+                "them, such as X[:1]."
+            )
+        return self._model.posterior(rows)[0]
 
     # ---- rows ----------------------------------------------------------------
 
@@ -701,7 +709,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
             zeros.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        _check_count(n_samples, "n_samples", 1)
         random = np.random.RandomState(draw_seed(random_state))
         numbers = self._numbers(y, n_samples)
         if self.conditional and y is None:
@@ -767,6 +775,7 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         given, _ = self._check(X)
         rows = self._shown(given)
         self._check_range((float(rows.min()), float(rows.max())))
+        numbers = self._numbers(y, len(rows))
         if not self.conditional:
             scores = self._log_likelihoods(rows)[:, 0]
         elif y is None:
@@ -774,7 +783,6 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
                 self._log_likelihoods(rows) + np.log(self._classes.shares), axis=1
             )
         else:
-            numbers = self._numbers(y, len(rows))
             scores = self._log_likelihoods(rows)[np.arange(len(rows)), numbers]
         if self._columns is not None:
             return scores + self._columns.log_jacobian(given)
@@ -817,6 +825,12 @@ class VAESampler(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoenco
         tags.target_tags.required = self.conditional
         tags.input_tags.categorical = True
         return tags
+
+
+def _check_count(value: object, name: str, least: int) -> None:
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an instance of int, not bool.")
+    check_scalar(value, name, Integral, min_val=least)
 
 
 def _check_enough(X: pd.DataFrame, least: int) -> None:
