@@ -14,6 +14,9 @@ from skautoencoder._samples import Shape
 from skautoencoder.architectures import Architecture, Conv
 from skautoencoder.base import BaseAutoencoder
 
+# A code that holds the maps of all stages is not what codes are wanted for.
+_NOT_OF_CONV = {"skip_connections"}
+
 
 class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
     """Dimensionality reduction of images with a convolutional autoencoder.
@@ -184,7 +187,11 @@ class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
             if name != "architecture"
         },
         **PENALTY_CONSTRAINTS,
-        **Conv._parameter_constraints,
+        **{
+            name: constraint
+            for name, constraint in Conv._parameter_constraints.items()
+            if name not in _NOT_OF_CONV
+        },
     }
 
     def __init__(
@@ -265,6 +272,5 @@ class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         self._set_nested_params(nested)
 
     def _make_architecture(self, sample_shape: Shape) -> Architecture:
-        # A code that holds the maps of all stages is not what codes are wanted for.
-        names = Conv().get_params().keys() - {"skip_connections"}
+        names = Conv().get_params().keys() - _NOT_OF_CONV
         return Conv(**{name: getattr(self, name) for name in names})

@@ -57,6 +57,8 @@ OF_CONV: dict[str, list[Any]] = {
     "code_activation": ["rellu", None],
     "output_activation": ["relu", None],
 }
+# Not of ConvAutoencoderTransformer.
+OF_CONV_ALONE: dict[str, list[Any]] = {"skip_connections": ["yes", None]}
 OF_DENSE: dict[str, list[Any]] = {
     "hidden_layer_sizes": [8, "8", (0,), (8, -8), (8.0,), (True,)],
     "activation": ["rellu", None],
@@ -84,7 +86,7 @@ def each(invalid: dict[str, list[Any]]) -> list[Any]:
 @pytest.mark.parametrize("estimator", INVALID)
 def test_every_parameter_has_an_invalid_value_here(estimator: Any) -> None:
     assert estimator().get_params(deep=False).keys() == INVALID[estimator].keys()
-    assert Conv().get_params().keys() == OF_CONV.keys()
+    assert Conv().get_params().keys() == OF_CONV.keys() | OF_CONV_ALONE.keys()
     assert Dense().get_params().keys() == OF_DENSE.keys()
 
 
@@ -113,6 +115,12 @@ def test_invalid_parameter(name: str, value: Any) -> None:
 @pytest.mark.parametrize(("name", "value"), each(OF_CONV))
 def test_invalid_parameter_of_conv(name: str, value: Any) -> None:
     assert_parameter_refused(tiny_conv, name, value, **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), each(OF_CONV_ALONE))
+def test_invalid_parameter_of_conv_alone(name: str, value: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match=name):
+        tiny_dense(architecture=Conv(**{name: value})).fit(X)
 
 
 @pytest.mark.parametrize(("name", "value"), each(OF_DENSE))
