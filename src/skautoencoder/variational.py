@@ -57,10 +57,11 @@ _ACTIVE_VARIANCE = 0.01
 # What code_size="auto" stands for, at most in tables.
 _CODE_SIZE = 32
 _CODE_SIZE_OF_TABLES = 8
-# Training steps of a table: for each of its rows, at least, and at most.
+# Training steps of a table: for each of its rows, and at least; and how many rows are
+# shown in all, each as often as it is, at most.
 _STEPS_A_ROW = 1.4
 _FEWEST_STEPS = 1000
-_MOST_STEPS = 2500
+_MOST_SHOWN = 384_000
 
 
 def build_network(
@@ -153,10 +154,12 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of samples; for tables 64 below 500 samples and 128 from there on.
+        number of samples; for tables 64, from 500 samples on 128, and from 2000 on
+        256.
     max_epochs : int or "auto", default="auto"
         Passes over the training data, at least 8. "auto" is as many as make about
-        4000 steps; of tables, 1.4 steps for each row, from 1000 to 2500.
+        4000 steps; of tables, 1.4 steps for each row, at least 1000, and at most
+        those in which 384 000 rows are shown.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -476,7 +479,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     def _resolve_batch_size(self, n_rows: int) -> int:
         if self.batch_size != "auto" or self._columns is None:
             return super()._resolve_batch_size(n_rows)
-        return 64 if n_rows < 500 else 128
+        return 64 if n_rows < 500 else 128 if n_rows < 2000 else 256
 
     def _resolve_max_epochs(self, n_rows: int, batch_size: int) -> int:
         if self.max_epochs != "auto":
@@ -485,7 +488,8 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         n_steps = float(self._usual_steps)
         if self._columns is not None:
             # With more, short tables are learnt by heart.
-            n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, _MOST_STEPS)
+            most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)
+            n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
         return max(math.ceil(n_steps / n_batches), self._fewest_epochs)
 
     @property
