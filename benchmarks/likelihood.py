@@ -80,7 +80,7 @@ def mnist(cache_dir: str, quick: bool) -> Result:
         likelihood="bernoulli",
         n_importance_samples=20 if quick else N_IMPORTANCE_SAMPLES,
         lr=2e-3,
-        max_epochs=2 if quick else 26,
+        max_epochs=2 if quick else 18,
         random_state=0,
     )
     seconds, _ = timed(lambda: sampler.fit(x_train))
