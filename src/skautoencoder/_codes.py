@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_array
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._samples import Array, parts
+from skautoencoder._samples import Array, check_codes, parts
 
 # Parameters of the penalties on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
@@ -58,15 +58,7 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             The samples that they stand for, in the shape that `fit` saw.
         """
         check_is_fitted(self)
-        codes = check_array(
-            X, dtype=[np.float64, np.float32], estimator=self, input_name="X"
-        )
-        if codes.shape[1] != self.code_size_:
-            raise ValueError(
-                f"X has codes of {codes.shape[1]} numbers, but "
-                f"{type(self).__name__} has code_size_={self.code_size_}. Pass what "
-                "transform returned."
-            )
+        codes = check_codes(self, X)
         samples: Array = self._trained.decode(codes)
         return samples
 

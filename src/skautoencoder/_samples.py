@@ -84,6 +84,33 @@ def check_samples(
     return rows, data_shape
 
 
+def check_codes(estimator: Any, X: ArrayLike) -> Array:
+    """Validate codes of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Has ``code_size_``.
+    X : array-like of shape (n_samples, code_size)
+        The codes.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples, code_size)
+        The codes as float32 or float64.
+    """
+    codes: Array = check_array(
+        X, dtype=[np.float64, np.float32], estimator=estimator, input_name="X"
+    )
+    if codes.shape[1] != estimator.code_size_:
+        raise ValueError(
+            f"X has codes of {codes.shape[1]} numbers, but "
+            f"{type(estimator).__name__} has code_size_={estimator.code_size_}. Pass "
+            "what transform returned."
+        )
+    return codes
+
+
 def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     """Raise if a batch has NaN or infinity.
 

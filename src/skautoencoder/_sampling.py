@@ -10,10 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_array, check_scalar
+from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._samples import Array
+from skautoencoder._samples import Array, check_codes
 from skautoencoder.training import draw_seed
 
 
@@ -71,15 +71,7 @@ class SamplingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             categories the most probable.
         """
         check_is_fitted(self)
-        codes = check_array(
-            X, dtype=[np.float64, np.float32], estimator=self, input_name="X"
-        )
-        if codes.shape[1] != self.code_size_:
-            raise ValueError(
-                f"X has codes of {codes.shape[1]} numbers, but "
-                f"{type(self).__name__} has code_size_={self.code_size_}. Pass what "
-                "transform returned."
-            )
+        codes = check_codes(self, X)
         labels = self._labels(self._numbers(y, len(codes)))
         if self.conditional and y is None:
             labels[:] = self._classes.shares
