@@ -6,6 +6,7 @@ import copy
 import functools
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import (
     BOTH,
@@ -46,3 +47,23 @@ def assert_fit_refuses(
 def assert_says(error: BaseException, words: tuple[str, ...]) -> None:
     for word in words:
         assert word in str(error), f"{word!r} not in {error}"
+
+
+# Values that the parameters of training, which all estimators have, must refuse.
+INVALID_IN_TRAINING: dict[str, list[Any]] = {
+    "optimizer": ["adma", None, 3, dict],
+    "lr": [0, -1e-3, "fast", None, np.inf, np.nan],
+    "lr_schedule": ["one-cycle", None, 1],
+    "batch_size": [0, -1, 2.5, "all", None],
+    "max_epochs": [0, -1, 2.5, "many", None],
+    "early_stopping": ["yes", None, 2],
+    "validation_fraction": [0, 1, -0.1, 1.5, "tenth", None],
+    "n_iter_no_change": [0, -1, 2.5, None],
+    "tol": [-1e-4, "tight", None],
+    "warm_start": ["yes", None, 2],
+    "callbacks": ["clip", 3, [3], ["clip"]],
+    "device": [0, None],
+    "precision": ["float16", 32, None],
+    "verbose": [-1, "loud", None],
+    "random_state": [-1, "seed", 0.5],
+}

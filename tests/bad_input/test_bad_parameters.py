@@ -11,7 +11,14 @@ from helpers import (
     tiny_dense,
     unchanged,
 )
-from refusals import X, assert_fit_refuses, assert_says, either, fitted_once
+from refusals import (
+    INVALID_IN_TRAINING,
+    X,
+    assert_fit_refuses,
+    assert_says,
+    either,
+    fitted_once,
+)
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
@@ -27,21 +34,7 @@ SHARED: dict[str, list[Any]] = {
     "sparsity_target": [0, 1, 1.5, "low", None],
     "n_nonzero_coefs": [0, -1, 2.5, "few", True],
     "contraction_weight": [-1e-4, "small", None, np.inf, np.nan],
-    "optimizer": ["adma", None, 3, dict],
-    "lr": [0, -1e-3, "fast", None, np.inf, np.nan],
-    "lr_schedule": ["one-cycle", None, 1],
-    "batch_size": [0, -1, 2.5, "all", None],
-    "max_epochs": [0, -1, 2.5, "many", None],
-    "early_stopping": ["yes", None, 2],
-    "validation_fraction": [0, 1, -0.1, 1.5, "tenth", None],
-    "n_iter_no_change": [0, -1, 2.5, None],
-    "tol": [-1e-4, "tight", None],
-    "warm_start": ["yes", None, 2],
-    "callbacks": ["clip", 3, [3], ["clip"]],
-    "device": [0, None],
-    "precision": ["float16", 32, None],
-    "verbose": [-1, "loud", None],
-    "random_state": [-1, "seed", 0.5],
+    **INVALID_IN_TRAINING,
 }
 OF_CONV: dict[str, list[Any]] = {
     "channels": [8, "8", (), (0,), (8, -8), (8.0,), (True,)],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import noise, weights_of
+from refusals import INVALID_IN_TRAINING
 from sampler_refusals import X, assert_fit_refuses, fitted_once, tiny, unchanged
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -28,21 +29,7 @@ INVALID: dict[str, list[Any]] = {
     "n_importance_samples": [0, -1, 2.5, "many", None],
     "conditional": ["yes", None, 2],
     "categorical_features": ["by_type", 3, True],
-    "optimizer": ["adma", None, 3, dict],
-    "lr": [0, -1e-3, "fast", None, np.inf, np.nan],
-    "lr_schedule": ["one-cycle", None, 1],
-    "batch_size": [0, -1, 2.5, "all", None],
-    "max_epochs": [0, -1, 2.5, "many", None],
-    "early_stopping": ["yes", None, 2],
-    "validation_fraction": [0, 1, -0.1, 1.5, "tenth", None],
-    "n_iter_no_change": [0, -1, 2.5, None],
-    "tol": [-1e-4, "tight", None],
-    "warm_start": ["yes", None, 2],
-    "callbacks": ["clip", 3, [3], ["clip"]],
-    "device": [0, None],
-    "precision": ["float16", 32, None],
-    "verbose": [-1, "loud", None],
-    "random_state": [-1, "seed", 0.5],
+    **INVALID_IN_TRAINING,
 }
 
 
