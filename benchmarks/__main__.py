@@ -31,11 +31,13 @@ BENCHMARKS = [
     "long_code",
     "codes_mnist",
     "collapse",
+    "inpainting",
 ]
 WITHOUT_MNIST = {
     "import_time",
     "small_tables",
     "outliers",
+    "imputation",
     "over_sampling",
     "mixed_table",
     "sampling_tables",

@@ -32,7 +32,7 @@ CONTESTANTS = (
     "ctgan",
     "imblearn",
 )
-TIMEOUT_S = 3600
+TIMEOUT_S = 4 * 3600
 
 
 @dataclass(frozen=True)

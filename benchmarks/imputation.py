@@ -1,12 +1,9 @@
-"""Filled holes: AutoencoderImputer against scikit-learn's imputers.
+"""Missing values of tables: AutoencoderImputer against scikit-learn's imputers.
 
-Tables: those of ADBench (with ``--data-dir``) and of scikit-learn, standardised, with
+The tables of ADBench (with ``--data-dir``) and of scikit-learn, standardised, with
 20 % of the entries removed at random; at most 5000 rows of each, drawn by a fixed
 seed. What counts is the root mean squared error on the removed entries. One table,
-of 7603 x 100, is timed whole. MNIST: a hole of 12 x 12 pixels at a random place of
-each test image. The training images are complete, but for a tenth of those that ours
-is given, from which it sees what holes look like. Everybody runs with defaults, but
-for the network of the images, a U-Net, which is trained for longer.
+of 7603 x 100, is timed whole. Everybody runs with defaults.
 """
 
 from __future__ import annotations
@@ -20,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._data import load_mnist
 from ._report import Row, ratio_row
 from ._runner import (
     Case,
@@ -33,16 +29,13 @@ from ._runner import (
     worker_main,
 )
 
-TITLE = "Missing values of tables and holes in MNIST, against scikit-learn's imputers"
+TITLE = "Missing values of tables, against scikit-learn's imputers"
 
 SHARE = 0.2
 MOST_ROWS = 5000
 SEEDS = (0, 1)
 SKLEARN_TABLES = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 WIDE_TABLE = "24_mnist"
-SIDE = 12
-N_IMAGES, N_TEST, N_KNN = 60_000, 1000, 5000
-IMAGE_EPOCHS = 12
 PEERS = ("knn", "iterative", "simple")
 NAMES = {
     "knn": "KNNImputer",
@@ -137,56 +130,9 @@ def wide_table(contestant: str, cache_dir: str, quick: bool) -> Result:
     }
 
 
-def with_holes(images: Any, seed: int) -> Any:
-    """Images with a square of NaN at a random place of each."""
-    random = np.random.RandomState(seed)
-    images = images.copy()
-    for image in images:
-        row, column = random.randint(0, 28 - SIDE + 1, size=2)
-        image[row : row + SIDE, column : column + SIDE] = np.nan
-    return images
-
-
-def images(contestant: str, cache_dir: str, quick: bool) -> Result:
-    """One contestant on MNIST with holes."""
-    n_images = 1000 if quick else N_IMAGES
-    train, test = load_mnist(cache_dir, n_images, 100 if quick else N_TEST)
-    train, test = train.reshape(-1, 28, 28), test.reshape(-1, 28, 28)
-    holes = with_holes(test, 0)
-    if contestant == "ours":
-        from skautoencoder import AutoencoderImputer
-        from skautoencoder.architectures import Conv
-
-        imputer = AutoencoderImputer(
-            architecture=Conv(
-                channels=(32, 64, 128, 128, 128),
-                n_downsamplings=3,
-                residual=True,
-                skip_connections=True,
-            ),
-            loss="bce",
-            batch_size=64,
-            max_epochs=1 if quick else IMAGE_EPOCHS,
-            random_state=0,
-        )
-        n_holed = len(train) // 10
-        train[:n_holed] = with_holes(train[:n_holed], 1)
-        seconds, _ = timed(lambda: imputer.fit(train))
-        filled = imputer.transform(holes)
-    else:
-        peer = make_imputer(contestant, 0)
-        rows = train.reshape(len(train), -1)
-        seconds, _ = timed(
-            lambda: peer.fit(rows[:N_KNN] if contestant == "knn" else rows)
-        )
-        filled = peer.transform(holes.reshape(len(holes), -1)).reshape(holes.shape)
-    return {"seconds": seconds, "rmse": error_in_holes(test, filled, holes)}
-
-
 KINDS: dict[str, Callable[..., Result]] = {
     "tables": all_tables,
     "wide": wide_table,
-    "images": images,
 }
 CASES: dict[str, Case] = {
     f"{kind}_{contestant}": partial(function, contestant)
@@ -247,14 +193,10 @@ def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
         context,
         context.rounds(2),
     )
-    runs |= take_turns(
-        "imputation", {f"images_{c}": {} for c in ("ours", "knn", "simple")}, context, 1
-    )
     n_rows, n_columns = (
         int(median_of(runs["wide_ours"], key) or 0) for key in ("rows", "columns")
     )
     wide = f"{n_rows}×{n_columns} table"
-    mnist = "RMSE in a 12×12 hole of MNIST"
     rows = [
         share_row("knn", runs, at_least=90),
         share_row("iterative", runs, at_least=75),
@@ -281,27 +223,6 @@ def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
             runs["wide_iterative"],
             "rmse",
             unit="",
-        ),
-        ratio_row(
-            f"{mnist}, ours / mean image",
-            runs["images_ours"],
-            runs["images_simple"],
-            "rmse",
-            unit="",
-            at_most=0.5,
-        ),
-        ratio_row(
-            f"{mnist}, ours / KNNImputer on {N_KNN} images",
-            runs["images_ours"],
-            runs["images_knn"],
-            "rmse",
-            unit="",
-            at_most=1.0,
-        ),
-        Row(
-            f"time to learn from {N_IMAGES} images of MNIST",
-            median_of(runs["images_ours"], "seconds"),
-            unit="s",
         ),
     ]
     return rows, runs
