@@ -97,7 +97,7 @@ def test_nested_parameters_are_searched() -> None:
     for name, value in search.best_params_.items():
         assert best.get_params()[name] == value
     sizes = search.best_params_["architecture__hidden_layer_sizes"]
-    assert best.net_.module_.encoder.layers[0].out_features == sizes[0]
+    assert best.net_.module_.encoder[0].out_features == sizes[0]
     group = best.net_.optimizer_.param_groups[0]
     assert group["weight_decay"] == search.best_params_["optimizer__weight_decay"]
     # The estimator that was given is not touched.

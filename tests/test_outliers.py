@@ -439,7 +439,7 @@ class TestUse:
         )
         search.fit(X, y)
         assert search.best_score_ > 0.7
-        assert search.best_estimator_.net_.module_.encoder.layers[0].out_features == 8
+        assert search.best_estimator_.net_.module_.encoder[0].out_features == 8
 
     def test_images_flat_and_as_they_are(self) -> None:
         images, rows = IMAGES[:100], ROWS[:100]

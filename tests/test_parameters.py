@@ -109,7 +109,7 @@ class TestArchitecture:
     def test_beside_a_name_they_go_to_what_the_name_makes(self) -> None:
         estimator = make(architecture="dense", architecture__hidden_layer_sizes=(3,))
         network = estimator.fit(load_iris().data).net_.module_
-        assert network.encoder.layers[0].out_features == 3
+        assert network.encoder[0].out_features == 3
 
     def test_the_users_object_is_not_changed_by_fit(self) -> None:
         architecture = Dense((4,))

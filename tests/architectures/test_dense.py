@@ -111,7 +111,7 @@ def test_first_weights_have_the_variance_of_he_or_glorot(
     activation: str, variance: float
 ) -> None:
     torch.manual_seed(0)
-    first = Dense((200,), activation=activation).build((400,), 2).encoder.layers[0]
+    first = Dense((200,), activation=activation).build((400,), 2).encoder[0]
     assert first.weight.var().item() == pytest.approx(variance, rel=0.03)
     assert not first.bias.any()
 
@@ -162,7 +162,7 @@ def test_normalised_layers_keep_the_weights_that_they_learn_fastest_with(
 
 def test_weights_come_from_torchs_generator() -> None:
     def build() -> torch.Tensor:
-        return Dense((4,)).build((5,), 2).encoder.layers[0].weight
+        return Dense((4,)).build((5,), 2).encoder[0].weight
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
@@ -175,7 +175,7 @@ def test_weights_come_from_torchs_generator() -> None:
 
 def test_batch_norm_stands_between_layer_and_activation() -> None:
     network = Dense((6,), activation="relu", batch_norm=True).build((8,), 3)
-    kinds = [type(m) for m in network.encoder.layers]
+    kinds = [type(m) for m in network.encoder]
     assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
     assert [type(m) for m in network.decoder] == kinds
 
@@ -183,7 +183,7 @@ def test_batch_norm_stands_between_layer_and_activation() -> None:
 def test_code_batch_norm_normalises_the_activated_code() -> None:
     torch.manual_seed(0)
     network = Dense((), code_activation="relu", code_batch_norm=True).build((8,), 4)
-    kinds = [type(m) for m in network.encoder.layers]
+    kinds = [type(m) for m in network.encoder]
     assert kinds == [nn.Linear, nn.ReLU, nn.BatchNorm1d]
     codes = network.encode(torch.randn(200, 8)).detach()
     np.testing.assert_allclose(codes.mean(0).numpy(), 0, atol=1e-5)
@@ -194,7 +194,7 @@ def test_dropout_acts_in_training_only() -> None:
     torch.manual_seed(0)
     network = Dense((2000,), activation="identity", dropout=0.25).build((3,), 2)
     rows = torch.ones(1, 3)
-    hidden = network.encoder.layers[:-1]
+    hidden = network.encoder[:-1]
     share = (hidden(rows) == 0).float().mean().item()
     assert share == pytest.approx(0.25, abs=0.04)
     network.eval()
@@ -209,7 +209,7 @@ class TestTiedWeights:
         return Dense((5,), activation="tanh", tied_weights=True).build((7,), 3)
 
     def test_the_decoder_uses_the_transposed_matrices(self, network: Network) -> None:
-        first, second = (m for m in network.encoder.layers if isinstance(m, nn.Linear))
+        first, second = (m for m in network.encoder if isinstance(m, nn.Linear))
         biases = list(network.decoder.parameters())
         with torch.no_grad():
             biases[0].normal_()
@@ -220,7 +220,7 @@ class TestTiedWeights:
             torch.testing.assert_close(network.decode(codes), expected)
 
     def test_the_gradient_is_the_sum_over_both_uses(self, network: Network) -> None:
-        first, second = (m for m in network.encoder.layers if isinstance(m, nn.Linear))
+        first, second = (m for m in network.encoder if isinstance(m, nn.Linear))
         rows = torch.randn(6, 7)
         F.mse_loss(network(rows), rows).backward()
 

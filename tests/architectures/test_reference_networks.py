@@ -100,7 +100,7 @@ def test_deep() -> None:
     encoder = 784 * 512 + 512 + 512 * 128 + 128 + 128 * 10 + 10
     decoder = 10 * 128 + 128 + 128 * 512 + 512 + 512 * 784 + 784
     assert n_weights(network) == encoder + decoder
-    assert isinstance(network.encoder.layers[-1], nn.Linear), "the code is linear"
+    assert isinstance(network.encoder[-1], nn.Linear), "the code is linear"
     assert sum(isinstance(m, nn.ELU) for m in network.modules()) == 4
 
 

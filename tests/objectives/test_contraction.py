@@ -58,7 +58,7 @@ def test_a_single_layer_is_exact(activation: str, units: dict[str, Any]) -> None
 
 def test_a_linear_layer_by_its_formula() -> None:
     network = build(Dense(()))
-    weight = network.encoder.layers[0].weight
+    weight = network.encoder[0].weight
     torch.testing.assert_close(penalty_of(network, some_rows()), weight.square().sum())
 
 
@@ -66,7 +66,7 @@ def test_the_sigmoid_layer_by_the_formula_of_rifai() -> None:
     network = build(Dense((), code_activation="sigmoid"))
     rows = some_rows()
     codes = network.encode(rows)
-    weight = network.encoder.layers[0].weight
+    weight = network.encoder[0].weight
     expected = ((codes * (1 - codes)).square() @ weight.square().sum(1)).mean()
     torch.testing.assert_close(penalty_of(network, rows), expected)
 

@@ -53,7 +53,7 @@ def assert_takes_effect(estimator: Any, make: Any) -> None:
     # Four rows do not fill a batch of 32.
     assert estimator.history_[-1, "train_batch_count"] == 3
     if make is tiny_dense:
-        assert net.module_.encoder.layers[0].out_features == 5
+        assert net.module_.encoder[0].out_features == 5
 
 
 @either
@@ -114,7 +114,7 @@ def test_nested_parameters_in_a_pipeline() -> None:
     )
     net = clone(pipeline).fit(X)[-1].net_
     assert net.optimizer_.param_groups[0]["weight_decay"] == 0.25
-    assert net.module_.encoder.layers[0].out_features == 5
+    assert net.module_.encoder[0].out_features == 5
 
 
 def test_parameters_of_an_architecture_object() -> None:

@@ -74,14 +74,12 @@ class Dense(Architecture):
     >>> from skautoencoder.architectures import Dense
     >>> network = Dense(hidden_layer_sizes=(32, 16)).build((64,), 4)
     >>> network.encoder
-    DenseEncoder(
-      (layers): Sequential(
-        (0): Linear(in_features=64, out_features=32, bias=True)
-        (1): ELU(alpha=1.0, inplace=True)
-        (2): Linear(in_features=32, out_features=16, bias=True)
-        (3): ELU(alpha=1.0, inplace=True)
-        (4): Linear(in_features=16, out_features=4, bias=True)
-      )
+    Sequential(
+      (0): Linear(in_features=64, out_features=32, bias=True)
+      (1): ELU(alpha=1.0, inplace=True)
+      (2): Linear(in_features=32, out_features=16, bias=True)
+      (3): ELU(alpha=1.0, inplace=True)
+      (4): Linear(in_features=16, out_features=4, bias=True)
     )
     """
 
@@ -129,14 +127,14 @@ class Dense(Architecture):
         sizes = (n_features_of(sample_shape), *self.hidden_layer_sizes)
         lift = lift_of(self.activation, self.batch_norm)
         lifted = lift if len(sizes) > 1 else 0.0
-        encoder = DenseEncoder(
-            dense_stack(
+        encoder = nn.Sequential(
+            *dense_stack(
                 sizes,
                 self.activation,
                 batch_norm=self.batch_norm,
                 dropout=self.dropout,
             ),
-            code_layers(
+            *code_layers(
                 sizes[-1],
                 code_size,
                 code_activation,
@@ -192,19 +190,6 @@ def check_sizes(name: str, sizes: Any, *, allow_empty: bool = False) -> None:
         )
 
 
-class DenseEncoder(nn.Module):
-    """The encoder of :class:`Dense`: hidden layers, then the code's layers."""
-
-    def __init__(self, hidden: list[nn.Module], code: list[nn.Module]) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*hidden, *code)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the codes of `rows`."""
-        codes: Tensor = self.layers(rows)
-        return codes
-
-
 class TiedDecoder(nn.Module):
     """A decoder that borrows the encoder's matrices, transposed.
 
@@ -213,10 +198,10 @@ class TiedDecoder(nn.Module):
     """
 
     def __init__(
-        self, encoder: DenseEncoder, activation: str, lift: float = 0.0
+        self, encoder: nn.Sequential, activation: str, lift: float = 0.0
     ) -> None:
         super().__init__()
-        matrices = [m for m in encoder.layers if isinstance(m, nn.Linear)]
+        matrices = [m for m in encoder if isinstance(m, nn.Linear)]
         # In a tuple, where nn.Module does not look for modules of its own.
         self._matrices = tuple(reversed(matrices))
         self.activation = make_activation(activation)

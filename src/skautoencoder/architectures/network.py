@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.architectures._chain import Chain, chain_of
+
 # A pixel that is always black would put the sigmoid's start at minus infinity,
 # where no gradient could move it again.
 _MEAN_MARGIN = 0.01
@@ -84,10 +86,15 @@ class Network(nn.Module):
         """Return what the decoder says before the output activation."""
         # In reduced precision the last step up to here may be bfloat16; a loss
         # and a sigmoid want all their digits.
-        outputs: Tensor = self.decoder(codes).float()
-        if self.output_offset is not None:
-            outputs = outputs + self.output_offset
-        return outputs
+        return self.with_offset(self.decoder(codes).float())
+
+    def with_offset(self, outputs: Tensor) -> Tensor:
+        """Return the decoder's outputs, moved to where the mean row is."""
+        return outputs if self.output_offset is None else outputs + self.output_offset
+
+    def chain(self) -> Chain | None:
+        """Return encoder and decoder as a chain of simple layers, if they are one."""
+        return chain_of(self.encoder, self.decoder)
 
     def activate(self, logits: Tensor) -> Tensor:
         """Apply the output activation."""

@@ -99,9 +99,7 @@ def _estimate(network: Any, rows: Tensor, codes: Tensor) -> Tensor:
 
 def _single_layer(encoder: nn.Module) -> tuple[nn.Linear | None, list[nn.Module]]:
     """Return the layer and the activations that are all of an encoder, if so."""
-    # A dense encoder's modules stand one after the other in `layers`.
-    inside = getattr(encoder, "layers", encoder)
-    modules = list(inside) if isinstance(inside, nn.Sequential) else [inside]
+    modules = list(encoder) if isinstance(encoder, nn.Sequential) else [encoder]
     if not modules or not isinstance(modules[0], nn.Linear):
         return None, []
     if not all(isinstance(module, _ELEMENTWISE) for module in modules[1:]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +16,13 @@ LOSSES: dict[str, Loss] = {
     "l1": F.l1_loss,
     "huber": F.huber_loss,
     "bce": F.binary_cross_entropy,
+}
+
+# Derivatives of what is averaged, by the residual, which they may write over.
+SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mse": lambda residual: residual.mul_(2),
+    "l1": torch.sign,
+    "huber": lambda residual: residual.clamp_(-1, 1),
 }
 
 # Small enough not to be seen in what is learnt, large enough to win over a saturated
@@ -67,6 +75,43 @@ def reconstruction_loss(
         margin = 1e-6
         logits = logits.clamp(margin, 1 - margin)
     return LOSSES[loss](logits, target)
+
+
+def loss_and_gradient(
+    loss: str, logits: Tensor, target: Tensor, output_activation: str
+) -> tuple[Tensor, Tensor]:
+    """Return :func:`reconstruction_loss` and its gradient by `logits`.
+
+    Parameters
+    ----------
+    loss : {"mse", "l1", "huber", "bce"}
+        The loss. "bce" takes a sigmoid.
+    logits : Tensor of shape (n_samples, n_features)
+        The decoder's output before its activation.
+    target : Tensor of shape (n_samples, n_features)
+        What it should be after the activation.
+    output_activation : {"identity", "sigmoid"}
+        The activation.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The mean loss.
+    gradient : Tensor of shape (n_samples, n_features)
+        Its derivatives.
+    """
+    size = logits.numel()
+    if output_activation == "identity":
+        residual = logits - target
+        return LOSSES[loss](logits, target), SLOPES[loss](residual).div_(size)
+    outputs = logits.sigmoid()
+    residual = outputs - target
+    if loss == "bce":
+        value = F.binary_cross_entropy_with_logits(logits, target)
+        return value, residual.div_(size)
+    slope = SLOPES[loss](residual) * outputs * (1 - outputs)
+    slope += _RESCUE * (outputs - target.clamp(0, 1))
+    return LOSSES[loss](outputs, target), slope.div_(size)
 
 
 def _rescue(logits: Tensor, target: Tensor) -> Tensor:

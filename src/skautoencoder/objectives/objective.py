@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Protocol
 
@@ -10,8 +11,21 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import Corruption
-from skautoencoder.objectives.losses import reconstruction_loss
+from skautoencoder.objectives.losses import loss_and_gradient, reconstruction_loss
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
+
+# Takes rows and targets; sets the gradients of weights and returns the objective.
+DirectGradient = Callable[[Tensor, Tensor], Tensor]
+
+
+class Chain(Protocol):
+    """What an objective needs of a network whose gradients need no autograd."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return what comes out of the last layer."""
+
+    def backward(self, gradient: Tensor) -> None:
+        """Set each weight's ``grad``, given the gradient by what came out."""
 
 
 class EncoderDecoder(Protocol):
@@ -25,6 +39,15 @@ class EncoderDecoder(Protocol):
 
     def decode_logits(self, codes: Tensor) -> Tensor:
         """Return reconstructions before the output activation."""
+
+    def encoder_input(self, rows: Tensor) -> Tensor:
+        """Return rows as the encoder sees them."""
+
+    def with_offset(self, outputs: Tensor) -> Tensor:
+        """Return the decoder's outputs as they go into the output activation."""
+
+    def chain(self) -> Chain | None:
+        """Return encoder and decoder as a chain of simple layers, if they are one."""
 
 
 class Objective(nn.Module):
@@ -63,6 +86,44 @@ class Objective(nn.Module):
         self.sparsity_target = sparsity_target
         self.contraction_weight = contraction_weight
         self.corruption = corruption
+
+    def direct_gradient(self, network: EncoderDecoder) -> DirectGradient | None:
+        """Return how the gradient on a batch is had without autograd.
+
+        Parameters
+        ----------
+        network : EncoderDecoder
+            The network that is learning.
+
+        Returns
+        -------
+        learn : callable or None
+            Takes rows and targets, sets the gradients of the network's weights and
+            returns the objective. None: there is no other way than autograd.
+        """
+        penalizes = self.sparsity in ("l1", "kl") or self.contraction_weight > 0
+        bare_bce = self.loss == "bce" and network.output_activation == "identity"
+        if penalizes or bare_bce:
+            return None
+        chain = network.chain()
+        if chain is None:
+            return None
+
+        @torch.no_grad()
+        def learn(rows: Tensor, target: Tensor) -> Tensor:
+            if self.corruption is not None:
+                rows = self.corruption(rows)
+            outputs = chain.forward(network.encoder_input(rows))
+            loss, gradient = loss_and_gradient(
+                self.loss,
+                network.with_offset(outputs),
+                target,
+                network.output_activation,
+            )
+            chain.backward(gradient)
+            return loss
+
+        return learn
 
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
         """Return the objective on a batch.

@@ -28,6 +28,9 @@ from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
 
+# Takes rows and targets; sets the gradients of weights and returns the objective.
+DirectGradient = Callable[[Tensor, Tensor], Tensor]
+
 
 class AutoencoderNet(NeuralNet):
     """A skorch net that minimises an objective over batches of rows.
@@ -139,11 +142,13 @@ class AutoencoderNet(NeuralNet):
             self._n_steps = self.max_epochs * len(iterator)  # type: ignore[arg-type]
         self._set_training(training)
         told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
+        # Found anew: callbacks may listen to layers by now, or have stopped to.
+        gradient = {"direct_gradient": self._direct_gradient()} if training else {}
         losses, sizes = [], []
         for batch in iterator:
             if told:
                 self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch)
+            step = step_fn(batch, **gradient)
             losses.append(step["loss"])
             sizes.append(len(batch[0]))
             if told:
@@ -160,7 +165,12 @@ class AutoencoderNet(NeuralNet):
             self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
         self._require_finite(loss, f"{prefix}_loss")
 
-    def train_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
+    def train_step(
+        self,
+        batch: tuple[Tensor, Tensor],
+        direct_gradient: DirectGradient | None = None,
+        **fit_params: Any,
+    ) -> dict:
         """Take one step of the optimizer; return its loss, still on the device."""
         progress = self._step / self._n_steps
         self._step += 1
@@ -173,9 +183,12 @@ class AutoencoderNet(NeuralNet):
                 group["lr"] = group["initial_lr"] * factor
 
         def closure() -> Tensor:
-            self.optimizer_.zero_grad()
-            loss = self._objective(batch)
-            loss.backward()
+            if direct_gradient is None:
+                self.optimizer_.zero_grad()
+                loss = self._objective(batch)
+                loss.backward()
+            else:
+                loss = direct_gradient(*self._on_device(batch))
             if self._listeners("on_grad_computed"):
                 self.notify(
                     "on_grad_computed",
@@ -193,16 +206,33 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             return {"loss": self._objective(batch)}
 
+    def _direct_gradient(self) -> DirectGradient | None:
+        """Return how the objective's gradient is had without autograd, if it can be.
+
+        Products of reduced precision are for steps so long that autograd's share in
+        them does not matter.
+        """
+        find = getattr(self.criterion_, "direct_gradient", None)
+        if find is None or self.compute_dtype != torch.float32:
+            return None
+        found: DirectGradient | None = find(self.module_)
+        return found
+
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        rows, targets = batch
-        device = torch.device(self.device)
-        if rows.device.type != device.type:
-            shared = targets is rows
-            rows = rows.to(device, non_blocking=True)
-            targets = rows if shared else targets.to(device, non_blocking=True)
-        with self._autocast(device.type):
+        rows, targets = self._on_device(batch)
+        with self._autocast(torch.device(self.device).type):
             loss: Tensor = self.criterion_(self.module_, rows, targets)
         return loss
+
+    def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        rows, targets = batch
+        device = torch.device(self.device)
+        if rows.device.type == device.type:
+            return batch
+        shared = targets is rows
+        rows = rows.to(device, non_blocking=True)
+        targets = rows if shared else targets.to(device, non_blocking=True)
+        return rows, targets
 
     def _autocast(self, device_type: str) -> AbstractContextManager[Any]:
         if self.compute_dtype == torch.float32:

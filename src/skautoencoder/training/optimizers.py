@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from skautoencoder.training.adam import Adam
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
-    "adam": torch.optim.Adam,
+    "adam": Adam,
     "adamax": torch.optim.Adamax,
     "adamw": torch.optim.AdamW,
     "lbfgs": torch.optim.LBFGS,
@@ -20,10 +22,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 
-_ADAM_LIKE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam)
+_ADAM_LIKE = (Adam, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam)
 
 # One pass over all weights instead of several a weight.
-_FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+_FUSED = (Adam, torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 def resolve_optimizer(

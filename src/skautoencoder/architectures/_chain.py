@@ -1,0 +1,246 @@
+"""Gradients of simple layers in a row, worked out without autograd.
+
+Autograd writes down every operation of a pass and then walks back over its notes. In
+a network of a few thousand weights that takes three times as long as the arithmetic.
+The derivatives of linear layers, activations and dropout are known, and in a row
+without branches the chain rule is a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_backward = torch.ops.aten
+
+
+class Link(Protocol):
+    """One layer of a chain."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the layer's outputs, which may take the place of the inputs."""
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Return the gradient by the inputs, given the one by the outputs."""
+
+
+class _Linear:
+    def __init__(self, layer: nn.Linear) -> None:
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.inputs = inputs
+        return torch.addmm(self.bias, inputs, self.weight.t())
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        self.learn(gradient)
+        return torch.mm(gradient, self.weight)
+
+    def learn(self, gradient: Tensor) -> None:
+        """Leave the gradient by the weights with them."""
+        self.weight.grad = torch.mm(gradient.t(), self.inputs)
+        self.bias.grad = gradient.sum(0)
+
+
+class _FromOutput:
+    """An activation whose slope can be had from its output."""
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        derivative: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        self.function, self.derivative = function, derivative
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.outputs = self.function(inputs)
+        return self.outputs
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return self.derivative(gradient, self.outputs)
+
+
+class _FromInput(_FromOutput):
+    """An activation whose slope needs its input."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.inputs = inputs
+        return self.function(inputs)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return self.derivative(gradient, self.inputs)
+
+
+class _Dropout:
+    def __init__(self, layer: nn.Dropout) -> None:
+        self.kept = 1 - layer.p
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.factors = torch.empty_like(inputs).bernoulli_(self.kept).div_(self.kept)
+        return inputs * self.factors
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return gradient * self.factors
+
+
+def _relu(layer: nn.ReLU) -> Link:
+    def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
+        return _backward.threshold_backward.default(gradient, outputs, 0.0)
+
+    return _FromOutput(torch.relu_, derivative)
+
+
+def _leaky_relu(layer: nn.LeakyReLU) -> Link:
+    slope = layer.negative_slope
+
+    def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
+        return _backward.leaky_relu_backward.default(gradient, outputs, slope, True)
+
+    return _FromOutput(partial(F.leaky_relu_, negative_slope=slope), derivative)
+
+
+def _elu(layer: nn.ELU) -> Link:
+    alpha = layer.alpha
+
+    def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
+        return _backward.elu_backward.default(gradient, alpha, 1, 1, True, outputs)
+
+    return _FromOutput(partial(F.elu_, alpha=alpha), derivative)
+
+
+def _gelu(layer: nn.GELU) -> Link:
+    kind = layer.approximate
+
+    def derivative(gradient: Tensor, inputs: Tensor) -> Tensor:
+        return _backward.gelu_backward.default(gradient, inputs, approximate=kind)
+
+    return _FromInput(partial(F.gelu, approximate=kind), derivative)
+
+
+def _softplus(layer: nn.Softplus) -> Link:
+    settings = layer.beta, layer.threshold
+
+    def derivative(gradient: Tensor, inputs: Tensor) -> Tensor:
+        return _backward.softplus_backward.default(gradient, inputs, *settings)
+
+    return _FromInput(lambda inputs: F.softplus(inputs, *settings), derivative)
+
+
+def _sigmoid(layer: nn.Sigmoid) -> Link:
+    return _FromOutput(torch.sigmoid_, _backward.sigmoid_backward.default)
+
+
+def _silu(layer: nn.SiLU) -> Link:
+    return _FromInput(F.silu, _backward.silu_backward.default)
+
+
+def _tanh(layer: nn.Tanh) -> Link:
+    return _FromOutput(torch.tanh_, _backward.tanh_backward.default)
+
+
+# A subclass may do something else: only these very types.
+_LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
+    nn.Dropout: _Dropout,
+    nn.ELU: _elu,
+    nn.GELU: _gelu,
+    nn.LeakyReLU: _leaky_relu,
+    nn.Linear: _Linear,
+    nn.ReLU: _relu,
+    nn.SiLU: _silu,
+    nn.Sigmoid: _sigmoid,
+    nn.Softplus: _softplus,
+    nn.Tanh: _tanh,
+}
+
+
+class Chain:
+    """Layers in a row that leave their gradients with their weights.
+
+    Parameters
+    ----------
+    links : list of Link
+        The layers; the first one has weights.
+    """
+
+    def __init__(self, links: list[Link]) -> None:
+        self.links = links
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return what comes out of the last layer."""
+        for link in self.links:
+            rows = link.forward(rows)
+        return rows
+
+    def backward(self, gradient: Tensor) -> None:
+        """Set each weight's ``grad``, given the gradient by what came out."""
+        first, *others = self.links
+        for link in reversed(others):
+            gradient = link.backward(gradient)
+        assert isinstance(first, _Linear)
+        first.learn(gradient)
+
+
+def chain_of(*modules: nn.Module) -> Chain | None:
+    """Return modules that follow each other as a chain in training.
+
+    Returns
+    -------
+    chain : Chain or None
+        None if there is a layer whose gradient is not worked out here, or one that
+        somebody listens to or has changed: autograd then has to do it.
+    """
+    layers = [layer for module in modules for layer in _flat(module)]
+    layers = [layer for layer in layers if type(layer) is not nn.Identity]
+    if not layers or type(layers[0]) is not nn.Linear:
+        return None
+    if not all(_is_simple(layer) for layer in layers):
+        return None
+    weights = [weight for layer in layers for weight in layer.parameters()]
+    if len(set(weights)) < len(weights):
+        # Shared ones get a gradient from each layer.
+        return None
+    # An activation may write over what came before, which only those may not need.
+    writable = (nn.Linear, nn.Dropout)
+    for before, layer in pairwise(layers):
+        if not isinstance(layer, writable) and not isinstance(before, writable):
+            return None
+    return Chain([_LINKS[type(layer)](layer) for layer in layers])
+
+
+def _flat(module: nn.Module) -> Iterator[nn.Module]:
+    """Go through the layers of sequences within sequences."""
+    if type(module) is nn.Sequential and not _has_hooks(module):
+        for part in module:
+            yield from _flat(part)
+    else:
+        yield module
+
+
+def _is_simple(layer: nn.Module) -> bool:
+    if type(layer) not in _LINKS or _has_hooks(layer) or not layer.training:
+        return False
+    if not isinstance(layer, nn.Linear):
+        return True
+    weights = (layer.weight, layer.bias)
+    return all(
+        isinstance(weight, nn.Parameter)
+        and weight.requires_grad
+        and weight.dtype == torch.float32
+        and not weight._backward_hooks
+        for weight in weights
+    )
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )

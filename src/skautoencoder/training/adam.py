@@ -1,0 +1,139 @@
+"""Adam for small networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class _Lists:
+    """What one call of the fused kernel takes, for a group of weights."""
+
+    weights: list[Tensor]
+    means: list[Tensor]
+    squares: list[Tensor]
+    steps: list[Tensor]
+    # The counters of `steps`, all in one.
+    counters: Tensor
+
+
+class Adam(torch.optim.Adam):
+    """:class:`torch.optim.Adam` that gathers weights and states only once.
+
+    The same numbers. torch's looks them up, sorts them by device and type, and counts
+    the steps of each weight by itself, at every step; for a few small matrices this
+    takes several times as long as the fused kernel, which is called just the same.
+    All other settings, and steps in which a weight has no gradient, are left to it.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    """
+
+    # Neither pickled nor copied with the state.
+    _lists: list[_Lists] | None = None
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step.
+
+        Parameters
+        ----------
+        closure : callable, default=None
+            Leaves gradients with the weights and returns the loss.
+
+        Returns
+        -------
+        loss : object
+            What the closure returned.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self._lists is None:
+            self._lists = self._gather()
+        gradients = [
+            [weight.grad for weight in group["params"]] for group in self.param_groups
+        ]
+        if self._lists is None or any(
+            gradient is None for found in gradients for gradient in found
+        ):
+            super().step()
+            return loss
+        for group, lists, found in zip(
+            self.param_groups, self._lists, gradients, strict=True
+        ):
+            lists.counters.add_(1)
+            torch._fused_adam_(
+                lists.weights,
+                found,
+                lists.means,
+                lists.squares,
+                [],
+                lists.steps,
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=group["maximize"],
+            )
+        return loss
+
+    def _gather(self) -> list[_Lists] | None:
+        """Return the lists of all groups; None before the first step or for others."""
+        if not hasattr(torch, "_fused_adam_"):
+            return None
+        if not all(_is_plain(group) for group in self.param_groups):
+            return None
+        found = []
+        for group in self.param_groups:
+            states = [dict(self.state.get(weight, {})) for weight in group["params"]]
+            if not all(states):
+                return None
+            # Views of one tensor: counted all at once, and by torch's step one by one.
+            counters = torch.stack([state["step"] for state in states])
+            for weight, counter in zip(group["params"], counters, strict=True):
+                self.state[weight]["step"] = counter
+            found.append(
+                _Lists(
+                    weights=group["params"],
+                    means=[state["exp_avg"] for state in states],
+                    squares=[state["exp_avg_sq"] for state in states],
+                    steps=list(counters),
+                    counters=counters,
+                )
+            )
+        return found
+
+    # What replaces weights or their state.
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of weights, as torch's Adam does."""
+        self._lists = None
+        super().add_param_group(param_group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state, as torch's Adam does."""
+        self._lists = None
+        super().load_state_dict(state_dict)
+
+
+def _is_plain(group: dict[str, Any]) -> bool:
+    """Whether the fused kernel does what a group of weights asks for."""
+    return (
+        bool(group["fused"])
+        and not group["amsgrad"]
+        and not group["differentiable"]
+        and not group.get("decoupled_weight_decay", False)
+        and not isinstance(group["lr"], Tensor)
+        and {weight.device.type for weight in group["params"]} == {"cpu"}
+        and len({weight.dtype for weight in group["params"]}) == 1
+    )
