@@ -201,6 +201,34 @@ def test_numbers_are_shown_as_normal(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("side", [-1, 1])
+def test_beyond_what_was_seen_numbers_go_on_like_a_normal_distribution(seed, side):
+    """Also where the largest numbers happen to lie close together."""
+    random = np.random.RandomState(seed)
+    crowded = np.r_[random.normal(size=98), 2.5, 2.5001]
+    X = side * np.c_[crowded, random.rand(100), random.normal(size=100)]
+    columns = TableColumns.fit(X)
+    steps = np.linspace(0.1, 3, 5)[:, np.newaxis]
+    largest = X[np.abs(X + side * 9).argmax(axis=0), range(3)]
+    beyond = largest + side * steps * X.std(axis=0)
+    start = columns.to_network(largest[np.newaxis])
+    shown = side * (columns.to_network(beyond) - start)
+    assert (shown > 0).all()
+    assert (shown <= steps + 1e-5).all()
+    np.testing.assert_allclose(
+        columns.to_data(columns.to_network(beyond)), beyond, rtol=1e-5
+    )
+
+
+def test_heavy_tails_go_on_as_they_are():
+    X = np.random.RandomState(0).standard_cauchy((2000, 1))
+    columns = TableColumns.fit(X)
+    largest = X.max(axis=0, keepdims=True)
+    step = columns.to_network(2 * largest) - columns.to_network(largest)
+    assert 0 < step < 0.1 * largest / X.std()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_atoms_stand_for_their_share_of_a_normal_distribution(seed):
     values = np.random.RandomState(seed).poisson(2, 500).astype(float)
     kind = TableColumns.fit(values[:, np.newaxis]).columns[0].kind

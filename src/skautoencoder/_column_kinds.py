@@ -87,7 +87,8 @@ class Levels:
 class Numbers:
     """A column of numbers, shown to a network as normal ones.
 
-    Between knots the way there is straight, and so it is beyond the outermost ones.
+    Between knots the way there is straight, and so it is beyond the outermost ones,
+    which lie out of reach of the values of `fit`.
     An atom, a value that many rows have, is two knots of the same number: an interval
     of the normal distribution stands for it.
 
@@ -284,7 +285,29 @@ def _knots(
     order = np.lexsort((shown, number))
     number, shown = number[order], shown[order]
     finite = np.isfinite(shown)
-    return number[finite], shown[finite]
+    # Divided first: squares of large numbers would be infinite.
+    span = values[-1] - values[0]
+    deviation = float(span * np.std(np.repeat((values - values[0]) / span, counts)))
+    return _with_tails(number[finite], shown[finite], deviation)
+
+
+def _with_tails(
+    number: Float64, shown: Float64, deviation: float
+) -> tuple[Float64, Float64]:
+    """Add a knot at either end, which says how it goes on from there.
+
+    As the last knots do, but not more steeply than a normal distribution with the
+    column's standard deviation: where the largest numbers of `fit` happen to lie
+    close together, one a little larger is not impossible for that.
+    """
+    if len(number) < 2:
+        return number, shown
+    runs, rises = np.diff(number)[[0, -1]], np.diff(shown)[[0, -1]]
+    slopes = np.divide(rises, runs, out=np.full(2, np.inf), where=runs > 0)
+    steps = np.minimum(slopes * deviation, 1.0)
+    number = np.concatenate([[number[0] - deviation], number, [number[-1] + deviation]])
+    shown = np.concatenate([[shown[0] - steps[0]], shown, [shown[-1] + steps[1]]])
+    return number, shown
 
 
 def _density(scores: Float64) -> Float64:

@@ -38,7 +38,7 @@ def test_optimizer(name: str) -> None:
     if name == "lbfgs":  # is made for whole data
         params |= {"batch_size": 100, "optimizer__line_search_fn": "strong_wolfe"}
     estimator = tiny_dense(optimizer=name, **params).fit(NORMAL)
-    assert type(estimator.net_.optimizer_) is OPTIMIZERS[name]
+    assert isinstance(estimator.net_.optimizer_, OPTIMIZERS[name])
     losses = estimator.history_[:, "train_loss"]
     assert losses[-1] < losses[0]
     by_class = tiny_dense(optimizer=OPTIMIZERS[name], **params).fit(NORMAL)

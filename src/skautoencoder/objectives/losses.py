@@ -11,6 +11,11 @@ from torch.nn import functional as F
 # Compares an output with a target; takes reduction="mean" or "none".
 Loss = Callable[..., Tensor]
 
+
+def _huber(residual: Tensor) -> Tensor:
+    return F.huber_loss(residual, torch.zeros_like(residual), reduction="none")
+
+
 LOSSES: dict[str, Loss] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
@@ -18,11 +23,12 @@ LOSSES: dict[str, Loss] = {
     "bce": F.binary_cross_entropy,
 }
 
-# Derivatives of what is averaged, by the residual, which they may write over.
-SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
-    "mse": lambda residual: residual.mul_(2),
-    "l1": torch.sign,
-    "huber": lambda residual: residual.clamp_(-1, 1),
+# What is averaged, as a function of the residual, and its derivative, which may write
+# over the residual.
+_OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor], Tensor]]] = {
+    "mse": (torch.square, lambda residual: residual.mul_(2)),
+    "l1": (torch.abs, torch.sign),
+    "huber": (_huber, lambda residual: residual.clamp_(-1, 1)),
 }
 
 # Small enough not to be seen in what is learnt, large enough to win over a saturated
@@ -101,17 +107,19 @@ def loss_and_gradient(
         Its derivatives.
     """
     size = logits.numel()
-    if output_activation == "identity":
-        residual = logits - target
-        return LOSSES[loss](logits, target), SLOPES[loss](residual).div_(size)
-    outputs = logits.sigmoid()
+    has_sigmoid = output_activation == "sigmoid"
+    outputs = logits.sigmoid() if has_sigmoid else logits
     residual = outputs - target
     if loss == "bce":
         value = F.binary_cross_entropy_with_logits(logits, target)
         return value, residual.div_(size)
-    slope = SLOPES[loss](residual) * outputs * (1 - outputs)
-    slope += _RESCUE * (outputs - target.clamp(0, 1))
-    return LOSSES[loss](outputs, target), slope.div_(size)
+    function, derivative = _OF_RESIDUAL[loss]
+    value = function(residual).mean()
+    gradient = derivative(residual)
+    if has_sigmoid:
+        gradient = gradient * outputs * (1 - outputs)
+        gradient += _RESCUE * (outputs - target.clamp(0, 1))
+    return value, gradient.div_(size)
 
 
 def _rescue(logits: Tensor, target: Tensor) -> Tensor:
