@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+# torch's own, and not for the public: without it, all is left to torch.
+_has_kernel = hasattr(torch, "_fused_adam_")
 
 
 @dataclass
@@ -23,12 +27,13 @@ class _Lists:
 
 
 class Adam(torch.optim.Adam):
-    """:class:`torch.optim.Adam` that gathers weights and states only once.
+    """:class:`torch.optim.Adam` that prepares a step only once.
 
-    The same numbers. torch's looks them up, sorts them by device and type, and counts
-    the steps of each weight by itself, at every step; for a few small matrices this
-    takes several times as long as the fused kernel, which is called just the same.
-    All other settings, and steps in which a weight has no gradient, are left to it.
+    The same numbers. torch's looks weights and states up, sorts them by device and
+    type, and counts the steps of each weight by itself, at every step; for a few small
+    matrices this takes several times as long as the fused kernel, which is called just
+    the same. And it imports torch's compiler, which takes a second: longer than many a
+    fit. Other settings, and steps in which a weight has no gradient, are left to it.
 
     References
     ----------
@@ -37,6 +42,10 @@ class Adam(torch.optim.Adam):
 
     # Neither pickled nor copied with the state.
     _lists: list[_Lists] | None = None
+
+    # Without the wrapper that tells the compiler to leave them alone, and imports it.
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -56,16 +65,17 @@ class Adam(torch.optim.Adam):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self._lists is None:
-            self._lists = self._gather()
         gradients = [
             [weight.grad for weight in group["params"]] for group in self.param_groups
         ]
-        if self._lists is None or any(
-            gradient is None for found in gradients for gradient in found
-        ):
+        if any(gradient is None for found in gradients for gradient in found):
             super().step()
             return loss
+        if self._lists is None:
+            if not _has_kernel or not all(map(_is_plain, self.param_groups)):
+                super().step()
+                return loss
+            self._lists = [self._gather(group) for group in self.param_groups]
         for group, lists, found in zip(
             self.param_groups, self._lists, gradients, strict=True
         ):
@@ -87,43 +97,37 @@ class Adam(torch.optim.Adam):
             )
         return loss
 
-    def _gather(self) -> list[_Lists] | None:
-        """Return the lists of all groups; None before the first step or for others."""
-        if not hasattr(torch, "_fused_adam_"):
-            return None
-        if not all(_is_plain(group) for group in self.param_groups):
-            return None
-        found = []
-        for group in self.param_groups:
-            states = [dict(self.state.get(weight, {})) for weight in group["params"]]
-            if not all(states):
-                return None
-            # Views of one tensor: counted all at once, and by torch's step one by one.
-            counters = torch.stack([state["step"] for state in states])
-            for weight, counter in zip(group["params"], counters, strict=True):
-                self.state[weight]["step"] = counter
-            found.append(
-                _Lists(
-                    weights=group["params"],
-                    means=[state["exp_avg"] for state in states],
-                    squares=[state["exp_avg_sq"] for state in states],
-                    steps=list(counters),
-                    counters=counters,
-                )
-            )
-        return found
+    def _gather(self, group: dict[str, Any]) -> _Lists:
+        """Return what the kernel takes for a group, from the state that Adam keeps."""
+        states: list[dict[str, Tensor]] = [self.state[p] for p in group["params"]]
+        for weight, state in zip(group["params"], states, strict=True):
+            if not state:
+                state["step"] = torch.zeros(())
+                state["exp_avg"] = torch.zeros_like(weight)
+                state["exp_avg_sq"] = torch.zeros_like(weight)
+        # Views of one tensor: counted all at once, and by torch's step one by one.
+        counters = torch.stack([state["step"] for state in states])
+        for state, counter in zip(states, counters, strict=True):
+            state["step"] = counter
+        return _Lists(
+            weights=group["params"],
+            means=[state["exp_avg"] for state in states],
+            squares=[state["exp_avg_sq"] for state in states],
+            steps=list(counters),
+            counters=counters,
+        )
 
     # What replaces weights or their state.
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of weights, as torch's Adam does."""
         self._lists = None
-        super().add_param_group(param_group)
+        inspect.unwrap(torch.optim.Optimizer.add_param_group)(self, param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state, as torch's Adam does."""
         self._lists = None
-        super().load_state_dict(state_dict)
+        inspect.unwrap(torch.optim.Optimizer.load_state_dict)(self, state_dict)
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
