@@ -42,37 +42,24 @@ def mixed_table(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def kinds_of(columns: TableColumns) -> dict[object, str]:
-    found = {}
-    for column in columns.columns:
-        kind = column.kind
-        if isinstance(kind, Levels):
-            found[column.name] = "levels"
-        elif kind.only_atoms:
-            found[column.name] = "atoms"
-        else:
-            found[column.name] = "some atoms" if kind.atoms else "continuous"
-    return found
-
-
 # ---- what columns are ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_columns_are_told_apart(seed):
-    assert kinds_of(TableColumns.fit(mixed_table(seed=seed))) == {
+    assert TableColumns.fit(mixed_table(seed=seed)).kinds == {
         "income": "continuous",
-        "colour": "levels",
-        "member": "levels",
-        "city": "levels",
-        "children": "atoms",
-        "rain": "some atoms",
+        "colour": "categorical",
+        "member": "categorical",
+        "city": "categorical",
+        "children": "discrete",
+        "rain": "mixed",
         "year": "continuous",
         "weight": "continuous",
-        "always": "levels",
-        "visits": "atoms",
-        "opted": "levels",
-        "size": "levels",
+        "always": "categorical",
+        "visits": "discrete",
+        "opted": "categorical",
+        "size": "categorical",
     }
 
 
@@ -94,14 +81,14 @@ def test_blocks_lie_side_by_side():
 )
 def test_numbers_that_are_declared_categories_are_levels(declared):
     columns = TableColumns.fit(mixed_table(), declared)
-    assert kinds_of(columns)["children"] == "levels"
-    assert kinds_of(columns)["visits"] == "atoms"
+    assert columns.kinds["children"] == "categorical"
+    assert columns.kinds["visits"] == "discrete"
 
 
 def test_columns_of_arrays_are_numbers_unless_declared():
     X = np.random.RandomState(0).randint(0, 4, (100, 2)).astype(float)
-    assert kinds_of(TableColumns.fit(X)) == {0: "atoms", 1: "atoms"}
-    assert kinds_of(TableColumns.fit(X, [1])) == {0: "atoms", 1: "levels"}
+    assert TableColumns.fit(X).kinds == {0: "discrete", 1: "discrete"}
+    assert TableColumns.fit(X, [1]).kinds == {0: "discrete", 1: "categorical"}
 
 
 # ---- there and back --------------------------------------------------------------
@@ -423,7 +410,7 @@ def test_between_two_atoms_with_nothing_between(seed):
     others = np.random.RandomState(seed).rand(40)
     column = np.concatenate([others, np.repeat([1.5, 2.0, 9.0], 20)])[:, np.newaxis]
     columns = TableColumns.fit(column)
-    assert kinds_of(columns) == {0: "some atoms"}
+    assert columns.kinds == {0: "mixed"}
     with np.errstate(all="raise"):
         assert (columns.log_jacobian(column)[40:] == 0).all()
         between = np.array([[1.6], [1.9], [3.0], [8.0]])

@@ -44,6 +44,7 @@ class Levels:
     nearest: bool = False
 
     shown_as: ClassVar[str] = "levels"
+    name: ClassVar[str] = "categorical"
 
     @property
     def width(self) -> int:
@@ -116,6 +117,13 @@ class Numbers:
 
     shown_as: ClassVar[str] = "number"
     width: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        """What a column like this is called."""
+        if self.only_atoms:
+            return "discrete"
+        return "mixed" if self.atoms else "continuous"
 
     def to_network(self, column: Float64) -> Float64:
         """Return numbers in the network's units."""

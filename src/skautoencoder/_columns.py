@@ -97,6 +97,11 @@ class TableColumns:
         self.blocks = [column.block for column in self.columns]
         self.n_shown = self.blocks[-1].stop if self.blocks else 0
 
+    @property
+    def kinds(self) -> dict[Any, str]:
+        """What each column was taken for, by its name or index."""
+        return {column.name: column.kind.name for column in self.columns}
+
     @classmethod
     def fit(cls, X: Table, categorical_features: Any = "from_dtype") -> Self:
         """Learn what the columns of a table are.

@@ -199,6 +199,11 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         variance above 0.01 over the training rows. 0 is a collapsed posterior.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
         What ``likelihood="auto"`` stood for.
+    column_kinds_ : dict of str or None
+        What each column of a table was taken for, by its name or index:
+        "categorical", one of several levels; "discrete", a number that takes only the
+        values of `fit`; "continuous", any number; "mixed", a continuous one with
+        values that many rows have. None for rows that are no table.
     classes_ : ndarray of shape (n_classes,)
         The classes, with ``conditional=True``.
     net_ : AutoencoderNet
@@ -341,6 +346,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         self._set_nested_params(nested)
 
     _columns: TableColumns | None
+    column_kinds_: dict[Any, str] | None
     _classes: Classes
 
     # ---- fitting -------------------------------------------------------------
@@ -412,8 +418,9 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
         if self._takes_tables and (few or isinstance(X, pd.DataFrame)):
             self._columns = TableColumns.fit(rows, self.categorical_features)
+            self.column_kinds_ = self._columns.kinds
         else:
-            self._columns = None
+            self._columns, self.column_kinds_ = None, None
             self._container = Container.of(X, rows, shape)
 
     def _shown(self, rows: Any) -> Array:

@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from helpers import noise
+from sklearn.base import clone
 
 from skautoencoder import VAESampler
 from skautoencoder.architectures import Dense
@@ -69,6 +70,16 @@ def ways_to_rows() -> dict[str, pd.DataFrame]:
         "inverse_transform": fitted().inverse_transform(codes),
         "interpolate": fitted().interpolate(TABLE[:1], TABLE[1:2]),
     }
+
+
+def test_what_columns_were_taken_for_is_told() -> None:
+    kinds = fitted().column_kinds_
+    assert list(kinds) == list(TABLE.columns)
+    assert kinds["rain"] == "mixed"
+    assert kinds["weight"] == "continuous"
+    images = np.random.RandomState(0).rand(20, 6, 6)
+    again = clone(fitted()).fit(TABLE).set_params(architecture="conv").fit(images)
+    assert again.column_kinds_ is None
 
 
 # ---- the same columns --------------------------------------------------------------
