@@ -75,6 +75,21 @@ def test_dropout_is_autograds_with_the_same_draws() -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_batch_normalisation_is_autograds(activation: str) -> None:
+    settings = {"batch_norm": True, "code_batch_norm": True, "activation": activation}
+    one, other = (dense(**settings) for _ in range(2))
+    for network in (one, other):
+        torch.manual_seed(4)
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm1d):
+                nn.init.normal_(layer.weight)
+                nn.init.normal_(layer.bias)
+    for rows in (ROWS, 3 * WANTED):
+        torch.testing.assert_close(by_the_chain(one, rows), by_autograd(other, rows))
+    torch.testing.assert_close(one.state_dict(), other.state_dict())
+
+
 class OwnLinear(nn.Linear):
     """Does what it likes."""
 
@@ -94,6 +109,12 @@ def with_hooked_weight() -> nn.Module:
     return layer
 
 
+def with_listener_to_what_is_added() -> nn.Module:
+    layer = nn.Linear(5, 5)
+    layer.weight.register_post_accumulate_grad_hook(lambda weight: None)
+    return layer
+
+
 def frozen() -> nn.Module:
     layer = nn.Linear(5, 5)
     layer.bias.requires_grad_(False)
@@ -104,7 +125,13 @@ SHARED = nn.Linear(5, 5)
 
 NOT_SIMPLE = {
     "a subclass": [OwnLinear(5, 5)],
-    "a normalisation": [nn.Linear(5, 5), nn.BatchNorm1d(5)],
+    "another normalisation": [nn.Linear(5, 5), nn.LayerNorm(5)],
+    "an average of all batches": [nn.Linear(5, 5), nn.BatchNorm1d(5, momentum=None)],
+    "statistics of the batch": [
+        nn.Linear(5, 5),
+        nn.BatchNorm1d(5, track_running_stats=False),
+    ],
+    "no scale": [nn.Linear(5, 5), nn.BatchNorm1d(5, affine=False)],
     "no bias": [nn.Linear(5, 5, bias=False)],
     "double precision": [nn.Linear(5, 5).double()],
     "weight norm": [parametrizations.weight_norm(nn.Linear(5, 5))],
@@ -113,6 +140,7 @@ NOT_SIMPLE = {
     "a listener before": [hooked("register_forward_pre_hook")],
     "a listener to gradients": [hooked("register_full_backward_hook")],
     "a listener to a weight": [with_hooked_weight()],
+    "a listener to what is added": [with_listener_to_what_is_added()],
     "in evaluation mode": [nn.Linear(5, 5), nn.Dropout(0.5).eval()],
     "two activations in a row": [nn.Linear(5, 5), nn.ReLU(), nn.Tanh()],
     "no weights first": [nn.ReLU(), nn.Linear(5, 5)],
