@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skautoencoder import AutoencoderImputer
 from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures._conv_layers import SkipDecoder
 
 TABLES = {
     load.__name__.removeprefix("load_"): StandardScaler().fit_transform(
@@ -338,6 +339,16 @@ def test_custom_modules_see_twice_the_channels():
     tiny(architecture=Custom(encoder, decoder)).fit(HOLES)
     tiny(architecture=Custom(encoder, decoder)).fit(PICTURES)
     assert seen == [(26,), (2, 8, 8)]
+
+
+def test_images_have_a_network_with_skip_connections_unless_a_code_is_asked_for():
+    imputer = AutoencoderImputer(max_epochs=1, random_state=0)
+    for code_size, skips in [("auto", True), (None, True), (5, False)]:
+        module = imputer.set_params(code_size=code_size).fit(PICTURES).net_.module_
+        found = any(isinstance(layer, SkipDecoder) for layer in module.modules())
+        assert found == skips
+    plain = AutoencoderImputer(architecture=Conv(), max_epochs=1).fit(PICTURES)
+    assert not any(isinstance(m, SkipDecoder) for m in plain.net_.module_.modules())
 
 
 def test_the_auto_code_size():
