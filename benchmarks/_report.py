@@ -80,7 +80,12 @@ class Row:
             asked = f"≤ {with_unit(self.at_most, self.unit)}"
         elif self.at_least is not None:
             asked = f"≥ {with_unit(self.at_least, self.unit)}"
-        measured = "–" if self.figure is None else with_unit(self.figure, self.unit)
+        measured = "–"
+        if self.figure is not None:
+            measured = with_unit(self.figure, self.unit)
+            if self.met is False and measured == asked[2:]:
+                # Missed by less than can be seen.
+                measured = with_unit(self.figure, self.unit, 5)
         met = {True: "yes", False: "NO", None: "not measured" if asked else ""}
         return (
             measured,
@@ -96,9 +101,9 @@ class Row:
 HEADER = ("figure", "asked", "met", "what", "ours", "peer", "note")
 
 
-def with_unit(value: float, unit: str) -> str:
-    """A number with three or four significant digits and its unit."""
-    digits = 4 if unit == "mse" else 3
+def with_unit(value: float, unit: str, digits: int | None = None) -> str:
+    """A number with three or four significant digits, or as many, and its unit."""
+    digits = digits or (4 if unit == "mse" else 3)
     text = f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.0f}"
     return {"x": f"{text}×", "%": f"{text} %", "": text}.get(unit, f"{text} {unit}")
 
