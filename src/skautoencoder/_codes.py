@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skautoencoder._code_features import CodeFeaturesMixin
 from skautoencoder._samples import Array, check_codes, parts
 
 # Parameters of the penalties on the code, beside those that all estimators have.
@@ -24,7 +23,7 @@ PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+class CodesMixin(CodeFeaturesMixin):
     """What an autoencoder offers as a transformer."""
 
     def transform(self: Any, X: ArrayLike) -> Array:
@@ -123,16 +122,6 @@ class CodesMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows = self._check_applied(X)
         residual = float(self._trained.squared_errors(rows).sum()) * rows.shape[1]
         return fraction_explained(residual, rows)
-
-    @property
-    def _n_features_out(self: Any) -> int:
-        n_features_out: int = self.code_size_
-        return n_features_out
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def fraction_explained(residual: float, rows: Array) -> float:

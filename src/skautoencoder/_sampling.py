@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from skautoencoder._code_features import CodeFeaturesMixin
 from skautoencoder._samples import Array, check_codes
 from skautoencoder.training import draw_seed
 
 
-class SamplingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+class SamplingMixin(CodeFeaturesMixin):
     """What an autoencoder offers whose codes and rows are distributions."""
 
     # ---- codes ---------------------------------------------------------------
@@ -281,14 +281,8 @@ class SamplingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         return float(np.mean(self.score_samples(X, y if self.conditional else None)))
 
-    @property
-    def _n_features_out(self: Any) -> int:
-        n_features_out: int = self.code_size_
-        return n_features_out
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.target_tags.required = self.conditional
         tags.input_tags.categorical = True
         return tags

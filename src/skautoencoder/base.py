@@ -241,7 +241,18 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
 
     def _resolve_code_size(self) -> int | None:
         """Return how many numbers the architecture is asked to put in a code."""
-        return self.code_size
+        if self.code_size == "auto":
+            return self._auto_code_size()
+        return None if self.code_size is None else int(self.code_size)
+
+    def _auto_code_size(self) -> int | None:
+        """Return what "auto" stands for: room, where answers need no small code.
+
+        None, which is the spatial map itself, for convolutions without dense layers.
+        """
+        architecture = self._architecture
+        spatial = isinstance(architecture, Conv) and architecture.map_is_code(None)
+        return None if spatial else 128
 
     def _check_batch_size(self, n_samples: int) -> None:
         """Raise if there are too few samples for a batch."""
@@ -459,15 +470,6 @@ def looks_like_image(sample_shape: Shape) -> bool:
     if len(sample_shape) == 2:
         return min(sample_shape) >= 4
     return len(sample_shape) == 3
-
-
-def roomy_code_size(architecture: Architecture) -> int | None:
-    """Return a code size for answers that need not come from a small code.
-
-    None, which is the spatial map itself, for convolutions without dense layers.
-    """
-    spatial = isinstance(architecture, Conv) and architecture.map_is_code(None)
-    return None if spatial else 128
 
 
 def code_size_of(network: Network, n_features: int) -> int:

@@ -23,7 +23,7 @@ from skautoencoder._samples import (
     parts,
 )
 from skautoencoder.architectures import Architecture
-from skautoencoder.base import BaseAutoencoder, roomy_code_size
+from skautoencoder.base import BaseAutoencoder
 from skautoencoder.objectives import NOISES, Corruption
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import isolated_randomness
@@ -452,11 +452,6 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
             scaling=self._scaling,
             sample_shape=self._data_shape,
         )
-
-    def _resolve_code_size(self) -> int | None:
-        if not isinstance(self.code_size, str):
-            return self.code_size
-        return roomy_code_size(self._architecture)
 
     def _make_noisy(self, rows: Array) -> Array:
         """Return rows with the noise of training."""

@@ -24,7 +24,7 @@ from skautoencoder._table_filling import (
 )
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
-from skautoencoder.base import BaseAutoencoder, looks_like_image, roomy_code_size
+from skautoencoder.base import BaseAutoencoder, looks_like_image
 from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import apply_in_batches, draw_seed
 
@@ -357,11 +357,6 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     @property
     def _image_filling(self) -> ImageFilling:
         return ImageFilling(self._statistics, self._scaling)
-
-    def _resolve_code_size(self) -> int | None:
-        if not isinstance(self.code_size, str):
-            return self.code_size
-        return roomy_code_size(self._architecture)
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":

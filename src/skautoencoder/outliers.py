@@ -408,8 +408,6 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
         if self._scaling.offset is not None and not self._sees_images():
             self._scaling = Scaling(self._scaling.offset, feature_spread(rows))
 
-    def _resolve_code_size(self) -> int | None:
-        if not isinstance(self.code_size, str):
-            return self.code_size
+    def _auto_code_size(self) -> int:
         most = 16 if self._sees_images() else 8
         return max(min(most, math.prod(self.sample_shape_) // 2), 1)

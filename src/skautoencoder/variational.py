@@ -471,9 +471,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
                 f"it is {self.likelihood_!r}. Leave output_activation at its default."
             )
 
-    def _resolve_code_size(self) -> int:
-        if self.code_size != "auto":
-            return int(self.code_size)
+    def _auto_code_size(self) -> int:
         if self._columns is None:
             return min(self.n_features_in_, _CODE_SIZE)
         return min(self._columns.n_shown, _CODE_SIZE_OF_TABLES)

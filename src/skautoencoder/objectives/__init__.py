@@ -9,7 +9,7 @@ from skautoencoder.objectives.likelihoods import (
 )
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked import MaskedObjective, draw_holes
-from skautoencoder.objectives.objective import Objective
+from skautoencoder.objectives.objective import DirectGradient, Objective
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 from skautoencoder.objectives.variational import (
     VariationalObjective,
@@ -24,6 +24,7 @@ __all__ = [
     "ColumnBlock",
     "ColumnsLikelihood",
     "Corruption",
+    "DirectGradient",
     "GaussianLikelihood",
     "MaskedObjective",
     "Objective",

@@ -68,14 +68,12 @@ class Adam(torch.optim.Adam):
         gradients = [
             [weight.grad for weight in group["params"]] for group in self.param_groups
         ]
-        if any(gradient is None for found in gradients for gradient in found):
+        missing = any(weight is None for found in gradients for weight in found)
+        if self._lists is None and not missing and self._has_plain_groups():
+            self._lists = [self._gather(group) for group in self.param_groups]
+        if self._lists is None or missing:
             super().step()
             return loss
-        if self._lists is None:
-            if not _has_kernel or not all(map(_is_plain, self.param_groups)):
-                super().step()
-                return loss
-            self._lists = [self._gather(group) for group in self.param_groups]
         for group, lists, found in zip(
             self.param_groups, self._lists, gradients, strict=True
         ):
@@ -96,6 +94,10 @@ class Adam(torch.optim.Adam):
                 maximize=group["maximize"],
             )
         return loss
+
+    def _has_plain_groups(self) -> bool:
+        """Return whether there is a kernel that does what all groups ask for."""
+        return _has_kernel and all(map(_is_plain, self.param_groups))
 
     def _gather(self, group: dict[str, Any]) -> _Lists:
         """Return what the kernel takes for a group, from the state that Adam keeps."""

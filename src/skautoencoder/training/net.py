@@ -23,13 +23,11 @@ from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
 
+from skautoencoder.objectives import DirectGradient
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
-
-# Takes rows and targets; sets the gradients of weights and returns the objective.
-DirectGradient = Callable[[Tensor, Tensor], Tensor]
 
 
 class AutoencoderNet(NeuralNet):
