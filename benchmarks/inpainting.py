@@ -22,7 +22,7 @@ TITLE = "Holes in images of MNIST, against scikit-learn's imputers"
 
 SIDE = 12
 N_KNN = 5000
-MAX_EPOCHS = 28
+MAX_EPOCHS = 36
 PEERS = ("simple", "knn")
 
 

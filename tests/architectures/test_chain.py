@@ -22,7 +22,7 @@ def dense(**settings: object) -> Network:
 def by_autograd(network: Network, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Return the outputs and the gradients of their scalar product with WANTED."""
     network.zero_grad()
-    outputs = network.decoder(network.encoder(rows))
+    outputs = network.decode_logits(network.encode(rows))
     (outputs * WANTED).sum().backward()
     return outputs.detach(), [weight.grad.clone() for weight in network.parameters()]
 
@@ -35,6 +35,18 @@ def by_the_chain(network: Network, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
         outputs = chain.forward(rows)
         chain.backward(WANTED)
     return outputs, [weight.grad.clone() for weight in network.parameters()]
+
+
+def test_ends_are_part_of_the_chain() -> None:
+    """The units in which the encoder sees rows, and the mean row of the answers."""
+    network = Dense((6,)).build(
+        (5,), 3, output_activation="sigmoid", center=torch.full((5,), 0.3), spread=2.0
+    )
+    (expected, slopes), (outputs, found) = (
+        how(network, ROWS) for how in (by_autograd, by_the_chain)
+    )
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(found, slopes)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

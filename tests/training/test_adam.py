@@ -128,6 +128,32 @@ def test_groups_can_be_added() -> None:
     assert_same(*models)
 
 
+def test_hooks_are_told_of_steps() -> None:
+    models, told = [network(), network()], []
+    optimizers = [Adam(model.parameters(), fused=True) for model in models]
+    handles = [
+        optimizers[0].register_step_pre_hook(lambda *given: told.append("before")),
+        optimizers[0].register_step_post_hook(lambda *given: told.append("after")),
+    ]
+    for model, optimizer in zip(models, optimizers, strict=True):
+        learn(model, optimizer, 2)
+    assert told == ["before", "after"] * 2
+    for handle in handles:
+        handle.remove()
+    for model, optimizer in zip(models, optimizers, strict=True):
+        learn(model, optimizer, 2)
+    assert len(told) == 4
+    assert_same(*models)
+
+
+def test_a_profiler_sees_steps() -> None:
+    model = network()
+    optimizer = Adam(model.parameters(), fused=True)
+    with torch.profiler.profile() as profile:
+        learn(model, optimizer, 2)
+    assert "Optimizer.step#Adam.step" in {event.name for event in profile.events()}
+
+
 def test_a_fit_does_not_import_the_compiler() -> None:
     """Which takes longer than the fit, in each worker of a grid search."""
     code = (

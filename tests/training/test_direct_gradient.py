@@ -59,6 +59,8 @@ class TestGradientsWithoutAutograd:
             ({"precision": "bfloat16"}, False),
             ({"architecture": Dense((8,), batch_norm=True)}, True),
             ({"architecture": Dense((8,), tied_weights=True)}, False),
+            # Asks for the gradient several times a step.
+            ({"optimizer": torch.optim.LBFGS, "lr_schedule": "constant"}, False),
         ],
     )
     def test_the_rest_is_left_to_autograd(

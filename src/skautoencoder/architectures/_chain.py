@@ -27,7 +27,10 @@ class Link(Protocol):
         """Return the layer's outputs, which may take the place of the inputs."""
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return the gradient by the inputs, given the one by the outputs."""
+        """Return the gradient by the inputs, given the one by the outputs.
+
+        What `forward` returned is of no more use then, and may be written over.
+        """
 
 
 class _Linear:
@@ -131,7 +134,7 @@ class _BatchNorm:
 
 def _relu(layer: nn.ReLU) -> Link:
     def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
-        return _backward.threshold_backward.default(gradient, outputs, 0.0)
+        return gradient * outputs.sign_()
 
     return _FromOutput(torch.relu_, derivative)
 
@@ -211,19 +214,30 @@ class Chain:
     ----------
     links : list of Link
         The layers; the first one has weights.
+
+    Attributes
+    ----------
+    before, after : callable or None
+        What happens to rows before the first layer, and a constant added to what
+        comes out of the last one.
     """
+
+    before: Callable[[Tensor], Tensor] | None = None
+    after: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, links: list[Link]) -> None:
         self.links = links
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return what comes out of the last layer."""
+        """Return what rows come to."""
+        if self.before is not None:
+            rows = self.before(rows)
         for link in self.links:
             rows = link.forward(rows)
-        return rows
+        return rows if self.after is None else self.after(rows)
 
     def backward(self, gradient: Tensor) -> None:
-        """Set each weight's ``grad``, given the gradient by what came out."""
+        """Set each weight's ``grad``, given the gradient by what rows came to."""
         first, *others = self.links
         for link in reversed(others):
             gradient = link.backward(gradient)

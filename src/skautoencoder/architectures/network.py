@@ -86,15 +86,20 @@ class Network(nn.Module):
         """Return what the decoder says before the output activation."""
         # In reduced precision the last step up to here may be bfloat16; a loss
         # and a sigmoid want all their digits.
-        return self.with_offset(self.decoder(codes).float())
+        return self._with_offset(self.decoder(codes).float())
 
-    def with_offset(self, outputs: Tensor) -> Tensor:
+    def _with_offset(self, outputs: Tensor) -> Tensor:
         """Return the decoder's outputs, moved to where the mean row is."""
         return outputs if self.output_offset is None else outputs + self.output_offset
 
     def chain(self) -> Chain | None:
-        """Return encoder and decoder as a chain of simple layers, if they are one."""
-        return chain_of(self.encoder, self.decoder)
+        """Return the way from rows to logits, if it is a chain of simple layers."""
+        chain = chain_of(self.encoder, self.decoder)
+        if chain is not None and self.center is not None:
+            chain.before = self.encoder_input
+        if chain is not None and self.output_offset is not None:
+            chain.after = self._with_offset
+        return chain
 
     def activate(self, logits: Tensor) -> Tensor:
         """Apply the output activation."""

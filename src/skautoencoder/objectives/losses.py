@@ -12,8 +12,13 @@ from torch.nn import functional as F
 Loss = Callable[..., Tensor]
 
 
+def _mean_square(residual: Tensor) -> Tensor:
+    flat = residual.reshape(-1)
+    return flat.dot(flat).div_(flat.numel())
+
+
 def _huber(residual: Tensor) -> Tensor:
-    return F.huber_loss(residual, torch.zeros_like(residual), reduction="none")
+    return F.huber_loss(residual, torch.zeros_like(residual))
 
 
 LOSSES: dict[str, Loss] = {
@@ -23,12 +28,12 @@ LOSSES: dict[str, Loss] = {
     "bce": F.binary_cross_entropy,
 }
 
-# What is averaged, as a function of the residual, and its derivative, which may write
+# As functions of the residual, and their derivatives but for a factor, which may write
 # over the residual.
-_OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor], Tensor]]] = {
-    "mse": (torch.square, lambda residual: residual.mul_(2)),
-    "l1": (torch.abs, torch.sign),
-    "huber": (_huber, lambda residual: residual.clamp_(-1, 1)),
+_OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], float]] = {
+    "mse": (_mean_square, lambda residual: residual, 2.0),
+    "l1": (lambda residual: residual.abs().mean(), torch.sign, 1.0),
+    "huber": (_huber, lambda residual: residual.clamp_(-1, 1), 1.0),
 }
 
 # Small enough not to be seen in what is learnt, large enough to win over a saturated
@@ -113,13 +118,13 @@ def loss_and_gradient(
     if loss == "bce":
         value = F.binary_cross_entropy_with_logits(logits, target)
         return value, residual.div_(size)
-    function, derivative = _OF_RESIDUAL[loss]
-    value = function(residual).mean()
-    gradient = derivative(residual)
+    function, derivative, factor = _OF_RESIDUAL[loss]
+    value = function(residual)
+    gradient = derivative(residual).mul_(factor / size)
     if has_sigmoid:
         gradient = gradient * outputs * (1 - outputs)
-        gradient += _RESCUE * (outputs - target.clamp(0, 1))
-    return value, gradient.div_(size)
+        gradient.add_(outputs - target.clamp(0, 1), alpha=_RESCUE / size)
+    return value, gradient
 
 
 def _rescue(logits: Tensor, target: Tensor) -> Tensor:

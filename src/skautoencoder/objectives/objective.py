@@ -15,6 +15,7 @@ from skautoencoder.objectives.losses import loss_and_gradient, reconstruction_lo
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
 # Takes rows and targets; sets the gradients of weights and returns the objective.
+# To be called within torch.no_grad, which takes too long to enter for each small batch.
 DirectGradient = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -22,10 +23,10 @@ class Chain(Protocol):
     """What an objective needs of a network whose gradients need no autograd."""
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return what comes out of the last layer."""
+        """Return what rows come to."""
 
     def backward(self, gradient: Tensor) -> None:
-        """Set each weight's ``grad``, given the gradient by what came out."""
+        """Set each weight's ``grad``, given the gradient by what rows came to."""
 
 
 class EncoderDecoder(Protocol):
@@ -43,11 +44,8 @@ class EncoderDecoder(Protocol):
     def encoder_input(self, rows: Tensor) -> Tensor:
         """Return rows as the encoder sees them."""
 
-    def with_offset(self, outputs: Tensor) -> Tensor:
-        """Return the decoder's outputs as they go into the output activation."""
-
     def chain(self) -> Chain | None:
-        """Return encoder and decoder as a chain of simple layers, if they are one."""
+        """Return the way from rows to logits, if it is a chain of simple layers."""
 
 
 class Objective(nn.Module):
@@ -99,7 +97,8 @@ class Objective(nn.Module):
         -------
         learn : callable or None
             Takes rows and targets, sets the gradients of the network's weights and
-            returns the objective. None: there is no other way than autograd.
+            returns the objective; within :class:`torch.no_grad`. None: there is no
+            other way than autograd.
         """
         penalizes = self.sparsity in ("l1", "kl") or self.contraction_weight > 0
         bare_bce = self.loss == "bce" and network.output_activation == "identity"
@@ -109,16 +108,12 @@ class Objective(nn.Module):
         if chain is None:
             return None
 
-        @torch.no_grad()
         def learn(rows: Tensor, target: Tensor) -> Tensor:
             if self.corruption is not None:
                 rows = self.corruption(rows)
-            outputs = chain.forward(network.encoder_input(rows))
+            logits = chain.forward(rows)
             loss, gradient = loss_and_gradient(
-                self.loss,
-                network.with_offset(outputs),
-                target,
-                network.output_activation,
+                self.loss, logits, target, network.output_activation
             )
             chain.backward(gradient)
             return loss

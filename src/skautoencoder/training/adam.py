@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import optimizer as torch_optimizer
 
 # torch's own, and not for the public: without it, all is left to torch.
 _has_kernel = hasattr(torch, "_fused_adam_")
+
+
+def without_autograd() -> AbstractContextManager[Any]:
+    """Return :class:`torch.no_grad`, or nothing within one already.
+
+    Entering it takes as long as the product of two small matrices.
+    """
+    return torch.no_grad() if torch.is_grad_enabled() else nullcontext()
 
 
 @dataclass
@@ -47,7 +57,6 @@ class Adam(torch.optim.Adam):
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
     zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step.
 
@@ -61,19 +70,45 @@ class Adam(torch.optim.Adam):
         loss : object
             What the closure returned.
         """
+        if self._is_watched():
+            return _watched_step(self, closure)
+        return self._step(closure)
+
+    # torch would make every step look for hooks and tell a profiler of itself, which
+    # takes twice as long as the kernel. This one does so if there are any.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _is_watched(self) -> bool:
+        """Return whether somebody wants to hear of steps."""
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or torch_optimizer._global_optimizer_pre_hooks
+            or torch_optimizer._global_optimizer_post_hooks
+            or torch.autograd._profiler_enabled()
+        )
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        with without_autograd():
+            self._update()
+        return loss
+
+    def _update(self) -> None:
+        """Change the weights by what their gradients say."""
         gradients = [
             [weight.grad for weight in group["params"]] for group in self.param_groups
         ]
-        missing = any(weight is None for found in gradients for weight in found)
+        # Each of these lines is run before each small step.
+        missing = any(type(None) in map(type, found) for found in gradients)
         if self._lists is None and not missing and self._has_plain_groups():
             self._lists = [self._gather(group) for group in self.param_groups]
         if self._lists is None or missing:
             super().step()
-            return loss
+            return
         for group, lists, found in zip(
             self.param_groups, self._lists, gradients, strict=True
         ):
@@ -93,7 +128,6 @@ class Adam(torch.optim.Adam):
                 amsgrad=False,
                 maximize=group["maximize"],
             )
-        return loss
 
     def _has_plain_groups(self) -> bool:
         """Return whether there is a kernel that does what all groups ask for."""
@@ -130,6 +164,9 @@ class Adam(torch.optim.Adam):
         """Take over a state, as torch's Adam does."""
         self._lists = None
         inspect.unwrap(torch.optim.Optimizer.load_state_dict)(self, state_dict)
+
+
+_watched_step = torch.optim.Optimizer.profile_hook_step(Adam._step)
 
 
 def _is_plain(group: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
 from itertools import zip_longest
 from typing import Any
 
@@ -24,6 +25,7 @@ from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.objectives import DirectGradient
+from skautoencoder.training.adam import without_autograd
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.schedule import learning_rate_factor
@@ -143,14 +145,17 @@ class AutoencoderNet(NeuralNet):
         # Found anew: callbacks may listen to layers by now, or have stopped to.
         gradient = {"direct_gradient": self._direct_gradient()} if training else {}
         losses, sizes = [], []
-        for batch in iterator:
-            if told:
-                self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **gradient)
-            losses.append(step["loss"])
-            sizes.append(len(batch[0]))
-            if told:
-                self.notify("on_batch_end", batch=batch, training=training, **step)
+        # Once for all batches, if there is nobody else whom it would be news to.
+        quietly = gradient.get("direct_gradient") is not None and not told
+        with without_autograd() if quietly else nullcontext():
+            for batch in iterator:
+                if told:
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **gradient)
+                losses.append(step["loss"])
+                sizes.append(batch[0].shape[0])
+                if told:
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
         weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
         # The one place in an epoch where the processor waits for the device.
         loss = float(torch.stack(losses).float().cpu() @ weights)
@@ -172,7 +177,8 @@ class AutoencoderNet(NeuralNet):
         """Take one step of the optimizer; return its loss, still on the device."""
         progress = self._step / self._n_steps
         self._step += 1
-        if hasattr(self.criterion_, "progress"):
+        # Modules take their time to say that they do not have something.
+        if hasattr(type(self.criterion_), "progress"):
             self.criterion_.progress = progress
         # A constant rate is left alone: callbacks may be changing it.
         if self.lr_schedule != "constant":
@@ -180,24 +186,30 @@ class AutoencoderNet(NeuralNet):
             for group in self.optimizer_.param_groups:
                 group["lr"] = group["initial_lr"] * factor
 
-        def closure() -> Tensor:
-            if direct_gradient is None:
-                self.optimizer_.zero_grad()
-                loss = self._objective(batch)
-                loss.backward()
-            else:
+        if direct_gradient is not None:
+            with without_autograd():
                 loss = direct_gradient(*self._on_device(batch))
-            if self._listeners("on_grad_computed"):
-                self.notify(
-                    "on_grad_computed",
-                    named_parameters=list(self.get_all_learnable_params()),
-                    batch=batch,
-                    training=True,
-                )
+            self._tell_of_gradients(batch)
+            self.optimizer_.step()
+            return {"loss": loss}
+
+        def closure() -> Tensor:
+            self.optimizer_.zero_grad()
+            loss = self._objective(batch)
+            loss.backward()
+            self._tell_of_gradients(batch)
             return loss
 
-        loss = self.optimizer_.step(closure)
-        return {"loss": loss.detach()}
+        return {"loss": self.optimizer_.step(closure).detach()}
+
+    def _tell_of_gradients(self, batch: tuple[Tensor, Tensor]) -> None:
+        if self._listeners("on_grad_computed"):
+            self.notify(
+                "on_grad_computed",
+                named_parameters=list(self.get_all_learnable_params()),
+                batch=batch,
+                training=True,
+            )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Return the loss of a batch, without learning from it."""
@@ -208,10 +220,14 @@ class AutoencoderNet(NeuralNet):
         """Return how the objective's gradient is had without autograd, if it can be.
 
         Products of reduced precision are for steps so long that autograd's share in
-        them does not matter.
+        them does not matter. Optimizers that want several gradients a step, like
+        L-BFGS, ask for them with a closure.
         """
         find = getattr(self.criterion_, "direct_gradient", None)
         if find is None or self.compute_dtype != torch.float32:
+            return None
+        optimizer: type[torch.optim.Optimizer] = type(self.optimizer_)
+        if _needs_closure(optimizer):
             return None
         found: DirectGradient | None = find(self.module_)
         return found
@@ -363,3 +379,9 @@ class AutoencoderNet(NeuralNet):
             if getattr(type(callback), method_name)
             is not getattr(Callback, method_name)
         ]
+
+
+@cache
+def _needs_closure(optimizer: type[torch.optim.Optimizer]) -> bool:
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is closure.empty
