@@ -57,9 +57,24 @@ class TestSparsityByDivergence:
         kl: dict[str, Any] = {"sparsity": "kl", "max_epochs": 1}
         custom = AutoencoderTransformer(8, architecture=Custom(encoder, decoder), **kl)
         relu = AutoencoderTransformer(8, architecture=Dense(code_activation="relu"))
-        for estimator in (custom, relu.set_params(**kl)):
+        # Whose first weights happen to say nothing above 1.
+        normalized = AutoencoderTransformer(8, architecture=Dense(code_batch_norm=True))
+        images = ConvAutoencoderTransformer(
+            8, channels=(4, 8), code_activation="relu", sample_shape=(8, 8)
+        )
+        for estimator in (custom, relu, normalized, images):
             with pytest.raises(ValueError, match="sparsity='kl' needs codes"):
-                estimator.fit(X)
+                estimator.set_params(**kl).fit(X)
+
+    def test_maps_of_all_stages_are_refused(self) -> None:
+        estimator = AutoencoderTransformer(
+            None,
+            architecture=Conv((4, 8), skip_connections=True),
+            sample_shape=(8, 8),
+            sparsity="kl",
+        )
+        with pytest.raises(ValueError, match="skip_connections=True it is the maps"):
+            estimator.fit(X)
 
 
 class TestUnits:

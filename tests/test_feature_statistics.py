@@ -64,6 +64,22 @@ def test_guesses_are_limited_and_empty_rows_get_the_mean() -> None:
     )
 
 
+def test_guesses_that_are_no_numbers_become_the_mean() -> None:
+    rows, observed = rows_with_holes(2)
+    statistics = FeatureStatistics.from_rows(rows, observed)
+    guesses = np.full((2, 4), np.nan)
+    limited = statistics.limit(guesses, np.ones((2, 4), dtype=bool))
+    np.testing.assert_array_equal(limited, [statistics.mean] * 2)
+
+
+@pytest.mark.parametrize("value", [0.1, 1000.1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_mean_of_equal_values_is_that_value(value: float, dtype: type) -> None:
+    rows = np.full((10_007, 1), value, dtype=dtype)
+    statistics = FeatureStatistics.from_rows(rows, np.ones_like(rows, dtype=bool))
+    assert statistics.mean[0] == rows[0, 0]
+
+
 def test_values_whose_squares_overflow_are_refused() -> None:
     rows = np.array([[1e300], [-1e300]])
     with pytest.raises(ValueError, match="Scale the data"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skautoencoder import AutoencoderImputer
 from skautoencoder.architectures import Conv, Custom, Dense
 from skautoencoder.architectures._conv_layers import SkipDecoder
+from skautoencoder.training import Rows
 
 TABLES = {
     load.__name__.removeprefix("load_"): StandardScaler().fit_transform(
@@ -148,7 +150,9 @@ def test_features_never_observed_are_as_in_simple_imputer(keep):
     X[:, [2, 5]] = np.nan
     imputer = tiny(keep_empty_features=keep).fit(X)
     simple = SimpleImputer(keep_empty_features=keep).fit(X)
-    filled = imputer.transform(X)
+    with nullcontext() if keep else pytest.warns(UserWarning, match="x2', 'x5"):
+        filled = imputer.transform(X)
+    np.testing.assert_allclose(imputer.statistics_, simple.statistics_)
     assert list(imputer.get_feature_names_out()) == list(simple.get_feature_names_out())
     assert filled.shape == (len(X), 13 if keep else 11)
     if keep:
@@ -163,6 +167,64 @@ def test_pixels_never_observed_are_black():
     filled = tiny_conv().fit_transform(X)
     assert filled.shape == X.shape
     assert not filled[:, 3, 3].any()
+
+
+def test_images_keep_their_pixels_in_either_shape():
+    X = PICTURES.copy()
+    X[:, 3, 3] = np.nan
+    imputer = tiny_conv().fit(X)
+    flat = imputer.transform(X.reshape(len(X), -1))
+    np.testing.assert_array_equal(flat, imputer.transform(X).reshape(len(X), -1))
+    assert flat.shape[1] == len(imputer.get_feature_names_out())
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("spoilt", ["a dead pixel", "blank images"])
+def test_what_cannot_be_learnt_does_not_keep_the_rest_from_it(spoilt, seed):
+    train, clean = IMAGES[:600].copy(), IMAGES[600:900]
+    if spoilt == "a dead pixel":
+        train[:, 0, 0] = np.nan
+    else:
+        train[np.random.RandomState(seed).rand(len(train)) < 0.05] = np.nan
+    imputer = AutoencoderImputer(
+        architecture=Conv((8, 16), residual=True, skip_connections=True),
+        max_epochs=20,
+        random_state=seed,
+    ).fit(train)
+    holes = with_square_holes(clean)
+    found = rmse(clean, imputer.transform(holes), holes)
+    mean = np.broadcast_to(IMAGES[:600].mean(axis=0), clean.shape)
+    # 0.77 to 0.79, and the same without.
+    assert found < 0.85 * rmse(clean, mean, holes)
+
+
+@pytest.mark.parametrize("far", [1e38, -1e300])
+def test_values_far_away_are_answered_with_numbers(far):
+    row = HOLES[:1].copy()
+    row[0, :4] = [np.nan, far, 1.0, far]
+    filled = tiny().fit(HOLES).transform(row)
+    assert np.isfinite(filled).all()
+    assert filled[0, 1] == far
+
+
+def test_float32_statistics_have_all_their_digits():
+    random = np.random.RandomState(0)
+    X = (random.normal(scale=0.3, size=(100_000, 2)) + 1e4).astype(np.float32)
+    X[0] = np.nan
+    X[:, 1] = np.where(np.isnan(X[:, 1]), np.nan, np.float32(1000.1))
+    imputer = tiny(max_epochs=1).fit(X)
+    assert imputer.statistics_[0] == pytest.approx(1e4, abs=0.01)
+    filled = imputer.transform(X[:1])
+    assert filled[0, 1] == np.float32(1000.1)
+
+
+def test_a_warning_of_channels_last_names_the_samples_shape():
+    X = np.random.RandomState(0).uniform(size=(10, 8, 8, 3))
+    with pytest.warns(UserWarning, match="channels") as warned:
+        tiny_conv().fit(X)
+    messages = [str(warning.message) for warning in warned]
+    assert len(messages) == 1
+    assert "shape (8, 8, 3) are taken for 8 channels" in messages[0]
 
 
 @pytest.mark.parametrize("make", [tiny, tiny_conv])
@@ -288,10 +350,28 @@ def test_the_same_seed_gives_the_same_bits(make, X):
 @pytest.mark.parametrize(("make", "X"), [(tiny, HOLES), (tiny_conv, PICTURES)])
 def test_warm_start_continues(make, X):
     imputer = make(warm_start=True).fit(X)
-    n_epochs, low = imputer.n_iter_, imputer.statistics_
+    n_epochs = imputer.n_iter_
     imputer.fit(X)
     assert imputer.n_iter_ == 2 * n_epochs
-    assert imputer.statistics_ is low
+
+
+def test_a_warm_start_continues_from_weights_alone():
+    """What was observed is what this fit observed, like the indicator's features."""
+    X = HOLES.copy()
+    X[:, 2] = np.nan
+    imputer = tiny(warm_start=True, add_indicator=True).fit(X)
+    imputer.fit(HOLES + 100)
+    np.testing.assert_allclose(imputer.statistics_, np.nanmean(HOLES, axis=0) + 100)
+    filled = imputer.transform(HOLES + 100)[:, :13]
+    assert filled.min() >= np.nanmin(HOLES) + 100
+    assert "x2" in imputer.get_feature_names_out()
+
+
+def test_a_warm_start_cannot_go_from_tables_to_images():
+    X = PICTURES.reshape(len(PICTURES), -1)
+    imputer = tiny(warm_start=True).fit(X)
+    with pytest.raises(ValueError, match="warm_start=True continues"):
+        imputer.set_params(architecture=Conv((4, 6))).fit(X)
 
 
 @pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
@@ -367,6 +447,40 @@ def test_the_auto_code_size():
 def test_early_stopping_keeps_rows_out():
     imputer = tiny(early_stopping=True, max_epochs=5).fit(HOLES)
     assert "valid_loss" in imputer.history_[-1]
+
+
+def test_early_stopping_keeps_whole_samples_out(monkeypatch):
+    parts = []
+    split = Rows.split
+
+    def spy(self, fraction, seed):
+        train, valid = split(self, fraction, seed)
+        parts.extend([self, train, valid])
+        return train, valid
+
+    monkeypatch.setattr(Rows, "split", spy)
+    tiny(early_stopping=True).fit(HOLES)
+    data, train, valid = parts
+    of_row = {
+        tuple(row.tolist()): int(i)
+        for row, i in zip(data.rows, data.samples, strict=True)
+    }
+    trained, kept = (
+        {of_row[tuple(row.tolist())] for row in part.rows} for part in (train, valid)
+    )
+    assert len(kept) == round(0.1 * len(HOLES))
+    assert not trained & kept
+
+
+def test_the_same_holes_are_made_at_each_validation():
+    still = tiny_conv(
+        architecture=Conv((4, 6), batch_norm=False),
+        early_stopping=True,
+        lr=1e-12,
+        max_epochs=4,
+    ).fit(IMAGES[:200])
+    losses = still.history_[:, "valid_loss"]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
 
 # ---- what is refused ---------------------------------------------------------------

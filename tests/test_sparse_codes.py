@@ -11,7 +11,11 @@ from helpers import BOTH, IMAGES, ROWS, assert_same_weights, tiny_conv, tiny_den
 from torch import nn
 from torch.autograd.functional import jacobian
 
-from skautoencoder import AutoencoderTransformer, DenoisingAutoencoder
+from skautoencoder import (
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+)
 from skautoencoder.architectures import Conv, Custom, Dense
 
 X, X_TEST = ROWS[:300], ROWS[1300:]
@@ -120,6 +124,24 @@ def test_the_kl_target_is_met(architecture: Any, target: float, seed: int) -> No
     assert np.median(activity) == pytest.approx(target, rel=0.2)
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_the_kl_target_is_met_by_spatial_maps(seed: int) -> None:
+    estimator = ConvAutoencoderTransformer(
+        None,
+        channels=(8, 16),
+        sample_shape=(8, 8),
+        sparsity="kl",
+        sparsity_target=0.1,
+        max_epochs=20,
+        random_state=seed,
+    ).fit(ROWS[:1300])
+    codes = estimator.transform(X_TEST)
+    assert codes.mean() == pytest.approx(0.1, rel=0.2)
+    # Units that say something, not the same of every row.
+    assert codes.std(axis=0).max() > 0.02
+    assert estimator.score(X_TEST) > 0.8
+
+
 def test_modules_of_the_user_keep_their_weights() -> None:
     """A sigmoid code starts at the target, but not by changing given weights."""
     encoder = nn.Sequential(nn.Linear(64, 5), nn.Sigmoid())
@@ -129,7 +151,7 @@ def test_modules_of_the_user_keep_their_weights() -> None:
         max_epochs=1,
         lr=1e-9,
     ).fit(X)
-    fitted = estimator.net_.module_.encoder.module[0].bias
+    fitted = estimator.net_.module_.encoder[0].bias
     torch.testing.assert_close(fitted, encoder[0].bias)
 
 

@@ -23,6 +23,10 @@ PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+# Share of a mean below which a distance from it says nothing.
+_ROUNDING = 1e-12
+
+
 class CodesMixin(CodeFeaturesMixin):
     """What an autoencoder offers as a transformer."""
 
@@ -142,6 +146,8 @@ def fraction_explained(residual: float, rows: Array) -> float:
     """
     mean = rows.mean(axis=0, dtype=np.float64)
     total = sum(float(np.square(rows[part] - mean).sum()) for part in parts(rows))
-    if total == 0.0:
-        return 1.0 if residual == 0.0 else 0.0
+    # The mean of equal numbers is rounded, and differs from them by that.
+    rounding = len(rows) * float(np.square(_ROUNDING * mean).sum())
+    if total <= rounding:
+        return 1.0 if residual <= rounding else 0.0
     return 1.0 - residual / total

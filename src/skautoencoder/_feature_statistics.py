@@ -9,6 +9,8 @@ import numpy as np
 
 from skautoencoder._samples import Array, Mask, Rows64
 
+_FURTHEST = 1e6
+
 
 @dataclass(frozen=True)
 class FeatureStatistics:
@@ -51,7 +53,8 @@ class FeatureStatistics:
         values = np.where(observed, rows, 0.0)
         counts = observed.sum(axis=0)
         is_empty = counts == 0
-        mean = values.sum(axis=0) / np.maximum(counts, 1)
+        # In double precision: sums of many float32 lose the digits that matter.
+        mean = values.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
         with np.errstate(over="ignore"):
             squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
         spread = np.sqrt(squares / np.maximum(counts, 1))
@@ -65,11 +68,19 @@ class FeatureStatistics:
         low = np.where(observed, rows, np.inf).min(axis=0)
         high = np.where(observed, rows, -np.inf).max(axis=0)
         low[is_empty] = high[is_empty] = 0.0
+        # Rounded, the mean of equal numbers is another one.
+        mean = np.clip(mean, low, high)
         return cls(mean, spread, low, high, is_empty)
 
     def to_standard(self, rows: Array, observed: Mask) -> Rows64:
-        """Return rows in standard units, with 0 where nothing was observed."""
-        return np.where(observed, (rows - self.mean) / self.spread, 0.0)
+        """Return rows in standard units, with 0 where nothing was observed.
+
+        What lies a million standard deviations away is not told from what lies
+        further: squares of such numbers have to fit into a float32.
+        """
+        with np.errstate(over="ignore"):
+            standard = (rows - self.mean) / self.spread
+        return np.where(observed, np.clip(standard, -_FURTHEST, _FURTHEST), 0.0)
 
     def from_standard(self, rows: Rows64) -> Rows64:
         """Return rows in the units of the data."""
@@ -80,7 +91,11 @@ class FeatureStatistics:
         return np.where(observed, rows, self.mean).astype(rows.dtype)
 
     def limit(self, guesses: Rows64, observed: Mask) -> Rows64:
-        """Return guesses within what was observed; for empty rows, the mean."""
-        limited = np.clip(guesses, self.low, self.high)
+        """Return guesses within what was observed; for empty rows, the mean.
+
+        And where a guess is not a number.
+        """
+        numbers = np.where(np.isnan(guesses), self.mean, guesses)
+        limited = np.clip(numbers, self.low, self.high)
         limited[~observed.any(axis=1)] = self.mean
         return limited

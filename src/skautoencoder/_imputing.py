@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from numbers import Real
 from typing import Any
 
@@ -101,7 +102,14 @@ class ImputerMixin(TransformerMixin):
             filled[part] = np.where(missing[part], guess, rows[part])
         if len(data_shape) > 1:
             return filled.reshape(len(filled), *data_shape)
-        filled = filled[:, self._is_kept]
+        if not self._is_kept.all():
+            left_out = self._names_of(~self._is_kept)
+            warnings.warn(
+                "Features without any observed values in fit are left out: "
+                f"{left_out}. With keep_empty_features=True they are returned, as 0.",
+                stacklevel=2,
+            )
+            filled = filled[:, self._is_kept]
         if self.indicator_ is None:
             return filled
         flags = missing[:, self.indicator_.features_]
@@ -109,10 +117,14 @@ class ImputerMixin(TransformerMixin):
 
     @property
     def _is_kept(self: Any) -> Mask:
-        if self.keep_empty_features:
+        """Which features are returned; of images, all."""
+        if self.keep_empty_features or len(self._data_shape) > 1:
             return np.ones_like(self._statistics.is_empty)
         kept: Mask = ~self._statistics.is_empty
         return kept
+
+    def _names_of(self: Any, features: Mask) -> list[str]:
+        return [str(name) for name in _check_feature_names_in(self, None)[features]]
 
     def get_feature_names_out(
         self: Any, input_features: ArrayLike | None = None
@@ -134,7 +146,7 @@ class ImputerMixin(TransformerMixin):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
-        kept = names if len(self._data_shape) > 1 else names[self._is_kept]
+        kept = names[self._is_kept]
         if self.indicator_ is None:
             return kept
         flags = self.indicator_.get_feature_names_out(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -169,6 +170,20 @@ def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
             "to the number of features."
         )
     return tuple(int(n) for n in shape)
+
+
+def warn_of_channels_last(sample_shape: Shape) -> None:
+    """Warn if images seem to have their channels as the last axis, not the first."""
+    if len(sample_shape) != 3:
+        return
+    n_channels, height, width = sample_shape
+    if width in (1, 3, 4) and min(n_channels, height) > 4:
+        warnings.warn(
+            f"Samples of shape {sample_shape} are taken for {n_channels} channels "
+            f"of {height}×{width} pixels. If the channels come last, put them "
+            "first with X.transpose(0, 3, 1, 2).",
+            stacklevel=2,
+        )
 
 
 def is_in_unit_range(values: Array | Range, margin: float = _UNIT_RANGE_MARGIN) -> bool:

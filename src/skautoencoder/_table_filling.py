@@ -164,7 +164,8 @@ def rows_to_learn_from(folds: list[Fold]) -> Rows:
         for fold in folds
     ]
     shown = [shown_to_network(fold.filled, fold.shown) for fold in folds]
-    return Rows(torch.cat(shown), torch.cat(targets))
+    samples = np.concatenate([fold.numbers for fold in folds])
+    return Rows(torch.cat(shown), torch.cat(targets), torch.from_numpy(samples))
 
 
 def judge(filling: TableFilling, fold: Fold, answer: Answer) -> TableFilling:

@@ -27,6 +27,7 @@ from skautoencoder._samples import (
     is_in_unit_range,
     mean_and_spread,
     resolve_sample_shape,
+    warn_of_channels_last,
 )
 from skautoencoder._trained import TrainedNetwork
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
@@ -196,6 +197,8 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         self.sample_shape_ = resolve_sample_shape(self.sample_shape, data_shape)
         self._architecture = self._make_architecture(self.sample_shape_)
         self._architecture.check()
+        if isinstance(self._architecture, Conv):
+            warn_of_channels_last(self.sample_shape_)
 
     def _make_architecture(self, sample_shape: Shape) -> Architecture:
         """Return the architecture that the parameters stand for."""
@@ -294,16 +297,26 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
         with evaluating(network):
             codes = network.encode(sample)
             outputs = network.decode(codes)
-        if self.sparsity == "kl" and not is_in_unit_range(codes.cpu().numpy()):
+        if self.sparsity == "kl" and not self._bounds_codes(codes.cpu().numpy()):
             raise ValueError(
                 "sparsity='kl' needs codes in [0, 1]. Leave code_activation at 'auto' "
-                "or set it to 'sigmoid'; let an encoder of your own end in a sigmoid."
+                "or set it to 'sigmoid', and code_batch_norm at False; let an encoder "
+                "of your own end in a sigmoid."
             )
         if self.loss == "bce" and not is_in_unit_range(outputs.cpu().numpy()):
             raise ValueError(
                 "loss='bce' needs reconstructions in [0, 1]. Let the decoder of Custom "
                 "end in a sigmoid, or set its output_activation='sigmoid'."
             )
+
+    def _bounds_codes(self, first_codes: Array) -> bool:
+        """Return whether codes will stay in [0, 1]."""
+        activation = getattr(self._architecture, "code_activation", None)
+        if activation is None:
+            # Modules of the user's own can only be asked.
+            return is_in_unit_range(first_codes)
+        normalized = getattr(self._architecture, "code_batch_norm", False)
+        return activation in ("auto", "sigmoid") and not normalized
 
     def _start_net(self, n_samples: int, validation_fraction: float | None) -> None:
         """Make the net, with fresh weights."""

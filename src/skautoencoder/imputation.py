@@ -131,7 +131,8 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     Attributes
     ----------
     statistics_ : ndarray of shape (`n_features_in_`,)
-        Mean of the observed values of each feature; 0 where there were none.
+        Mean of the observed values of each feature. Where there were none, 0 if
+        the feature is returned and NaN if it is left out.
     weights_ : dict or None
         How far the "network" and the "neighbors" are believed in a table, from 0
         to 1. None for images.
@@ -300,21 +301,19 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         observed = ~self._is_missing(rows)
         self._set_architecture(data_shape)
         self._set_image_shape()
-        if previous is None:
-            self._statistics = FeatureStatistics.from_rows(rows, observed)
-            self.statistics_ = self._statistics.mean
-        known = observed & ~self._statistics.is_empty
-        if not known.any():
+        self._statistics = FeatureStatistics.from_rows(rows, observed)
+        if not observed.any():
             raise ValueError(
                 f"X has no observed value: all of its {rows.size} entries equal "
                 f"missing_values={self.missing_values!r}. Pass data of which at "
                 "least one entry is known, or check missing_values."
             )
+        self.statistics_ = np.where(self._is_kept, self._statistics.mean, np.nan)
         self._set_indicator(rows)
         if self._image_shape is None:
-            self._fit_table(rows, known, previous)
+            self._fit_table(rows, observed, previous)
         else:
-            self._fit_images(rows, known, previous)
+            self._fit_images(rows, observed, previous)
 
     def _set_image_shape(self) -> None:
         """Decide whether samples are images, whose holes have neighbouring pixels."""
@@ -345,7 +344,8 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         """Let the network fill holes that are made in the images."""
         statistics = self._statistics
         value_range = float(statistics.low.min()), float(statistics.high.max())
-        if previous is None:
+        # A table's network, which would not fit anyway, has no such units.
+        if previous is None or not hasattr(self, "_scaling"):
             self._set_units(statistics.fill(rows, observed), value_range)
             if self._center is not None:
                 missing = torch.from_numpy(1 - observed.mean(axis=0)).float()

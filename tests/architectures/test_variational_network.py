@@ -137,8 +137,8 @@ def test_the_likelihood_says_what_answers_mean() -> None:
 def test_modules_of_the_users_own_are_copied() -> None:
     encoder, decoder = nn.Linear(64, 6), nn.Linear(3, 64)
     network = built(Custom(encoder, decoder))
-    assert network.encoder.module is not encoder
-    assert torch.equal(network.encoder.module.weight, encoder.weight)
+    assert network.encoder is not encoder
+    assert torch.equal(network.encoder.weight, encoder.weight)
 
 
 # ---- the reference network ---------------------------------------------------------

@@ -45,10 +45,17 @@ def by_autograd(network: Network, rows: torch.Tensor) -> torch.Tensor:
     return whole.square().sum() / len(rows)
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+SINGLE = [
+    *(Dense((), code_activation=activation) for activation in sorted(ACTIVATIONS)),
+    Custom(nn.Linear(9, 4), nn.Linear(4, 9)),
+    Custom(nn.Sequential(nn.Linear(9, 4), nn.Tanh()), nn.Linear(4, 9)),
+]
+
+
+@pytest.mark.parametrize("architecture", SINGLE, ids=str)
 @pytest.mark.parametrize("units", [{}, CENTER], ids=["as they are", "centred"])
-def test_a_single_layer_is_exact(activation: str, units: dict[str, Any]) -> None:
-    network = build(Dense((), code_activation=activation), **units)
+def test_a_single_layer_is_exact(architecture: Any, units: dict[str, Any]) -> None:
+    network = build(architecture, **units)
     rows = some_rows()
     penalty = penalty_of(network, rows)
     torch.testing.assert_close(penalty, by_autograd(network, rows))

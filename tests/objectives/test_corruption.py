@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -169,6 +171,28 @@ def test_a_callable_may_return_an_array(rows: torch.Tensor) -> None:
 def test_a_callable_that_changes_the_shape_is_an_error(rows: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"shape that it is given, \(400, 50\), but"):
         Corruption(lambda samples: samples[:, :3], 0.0)(rows)
+
+
+@pytest.mark.parametrize(
+    ("noise", "error", "message"),
+    [
+        (lambda samples: None, TypeError, "returned None. .Does it end in a return"),
+        (lambda samples: (samples, samples), TypeError, r"returned \(tensor"),
+        (lambda samples: samples * torch.nan, ValueError, "noise returned .* NaN"),
+        (lambda samples: samples.double() * 1e300, ValueError, "too large"),
+        (lambda samples: samples.to(torch.complex64), ValueError, "complex"),
+    ],
+)
+def test_a_callable_that_returns_no_samples_is_named(
+    rows: torch.Tensor, noise: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Corruption(noise, 0.0)(rows)
+
+
+def test_no_gradient_goes_through_a_callable(rows: torch.Tensor) -> None:
+    factor = nn.Parameter(torch.ones(1))
+    assert not Corruption(lambda samples: samples * factor, 0.0)(rows).requires_grad
 
 
 # ---- in the objective ------------------------------------------------------------

@@ -132,6 +132,41 @@ def test_holes_are_borrowed_from_other_images():
     assert not torch.equal(holes, missing)
 
 
+def test_pixels_that_all_images_lack_are_not_lent():
+    missing = torch.zeros(30, 16).bool()
+    missing[:, 3] = True
+    torch.manual_seed(0)
+    holes = draw_holes(missing, (1, 4, 4))
+    assert (holes & ~missing).any(dim=1).float().mean() > 0.8
+    # Nor do they keep real holes from being lent.
+    missing[4, 8:10] = True
+    assert torch.equal(draw_holes(missing, (1, 4, 4)), missing[4].expand(30, -1))
+
+
+def test_images_are_never_emptied():
+    missing = torch.zeros(30, 16).bool()
+    missing[0] = True
+    missing[1:10, :8] = True
+    missing[10:20, 8:] = True
+    for seed in range(5):
+        torch.manual_seed(seed)
+        holes = draw_holes(missing, (1, 4, 4))
+        assert not holes[0].all(), "a blank image lends nothing"
+        assert not (holes | missing)[20:].all(dim=1).any()
+        # Of a half that is left, at most a rectangle goes.
+        assert (holes | missing)[1:20].all(dim=1).float().mean() < 0.2
+
+
+def test_a_generator_makes_them_the_same():
+    missing = torch.zeros(30, 16).bool()
+    for some in (missing, torch.eye(16).bool()):
+        one, other = (
+            draw_holes(some, (1, 4, 4), torch.Generator().manual_seed(0))
+            for _ in range(2)
+        )
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("n_lenders", [1, 3, 7])
 def test_a_few_images_with_holes_lend_them_to_all(n_lenders):
     missing = torch.zeros(42, 16).bool()

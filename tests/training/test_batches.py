@@ -142,6 +142,13 @@ class TestSplit:
         numbered(50).split(0.3, 0)
         np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
+    def test_rows_of_one_sample_stay_together(self) -> None:
+        samples = torch.arange(40) % 10
+        rows = samples[:, None].float()
+        train, valid = Rows(rows, samples=samples).split(0.3, 0)
+        assert len(valid) == 12
+        assert not set(train.rows[:, 0].tolist()) & set(valid.rows[:, 0].tolist())
+
     def test_targets_are_split_with_their_rows(self) -> None:
         rows = torch.arange(20.0).reshape(10, 2)
         for part in Rows(rows, -rows).split(0.3, 0):

@@ -173,8 +173,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
 
         From one half, the bias alone would take a thousand small steps there.
         """
-        layers = [m for m in encoder.modules() if isinstance(m, nn.Linear)]
-        if layers:
+        kinds = (nn.Linear, nn.Conv2d)
+        layers = [m for m in encoder.modules() if isinstance(m, kinds)]
+        if layers and layers[-1].bias is not None:
             nn.init.constant_(layers[-1].bias, math.log(activity / (1 - activity)))
 
     def check(self) -> None:

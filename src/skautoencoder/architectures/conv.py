@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import chain, pairwise
 from numbers import Integral
 
@@ -80,7 +79,9 @@ class Conv(Architecture):
         Dense layers between the spatial map and a flat code.
     code_activation : str, default="auto"
         Activation of the code. "auto" is "identity", and "sigmoid" where the
-        objective needs a code in (0, 1).
+        objective needs a code in (0, 1). A spatial map has its stage's activation;
+        if it is to have another, one more convolution, of single pixels, precedes
+        that.
     output_activation : {"auto", "identity", "sigmoid"}, default="auto"
         Activation of the reconstruction. "auto" is "sigmoid" where the
         training data lie in [0, 1] and span at least half of it, or the loss is
@@ -200,12 +201,10 @@ class Conv(Architecture):
             down = [[SkipEncoder(down, len(shapes))]]
             up = [[SkipDecoder(up, map_shape, shapes)]]
         else:
-            down.append([nn.Flatten()])
             up.insert(0, self._code_to_map(map_shape, code_size))
+        to_code = self._map_to_code(map_shape, code_size, code_activation)
         encoder = nn.Sequential(
-            nn.Unflatten(1, image_shape),
-            *chain.from_iterable(down),
-            *self._map_to_code(map_shape, code_size, code_activation),
+            nn.Unflatten(1, image_shape), *chain.from_iterable(down), *to_code
         )
         decoder = nn.Sequential(*chain.from_iterable(up), nn.Flatten())
         # Processors run convolutions fastest with the channels of one pixel
@@ -229,6 +228,15 @@ class Conv(Architecture):
                 "and hidden_layer_sizes=(), or skip_connections=False."
             )
 
+    def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
+        if self.skip_connections:
+            raise ValueError(
+                "sparsity='kl' needs units that are made for the code. With "
+                "skip_connections=True it is the maps of all stages, which have "
+                "their own activation. Set one of the two otherwise."
+            )
+        super()._start_code_at(activity, encoder)
+
     @property
     def _hidden_lift(self) -> float:
         has_hidden = len(self.hidden_layer_sizes) > 0
@@ -242,12 +250,20 @@ class Conv(Architecture):
         self, map_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> list[nn.Module]:
         if self.map_is_code(code_size):
+            flatten = [] if self.skip_connections else [nn.Flatten()]
             # The map has its stage's activation already.
             if code_activation in ("identity", self.activation):
-                return []
-            return [make_activation(code_activation)]
+                return [*flatten]
+            activation = make_activation(code_activation)
+            if self.skip_connections:
+                return [activation]
+            # Of what has gone through one activation, another one would see a part.
+            n_channels = map_shape[0]
+            convolution = nn.Conv2d(n_channels, n_channels, kernel_size=1)
+            return [initialize(convolution, code_activation), activation, *flatten]
         sizes = (n_features_of(map_shape), *self.hidden_layer_sizes)
         return [
+            nn.Flatten(),
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
             *code_layers(
                 sizes[-1],
@@ -386,13 +402,6 @@ def as_image_shape(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return a sample shape as (n_channels, height, width)."""
     if len(sample_shape) == 3:
         n_channels, height, width = sample_shape
-        if width in (1, 3, 4) and min(n_channels, height) > 4:
-            warnings.warn(
-                f"Samples of shape {sample_shape} are taken for {n_channels} channels "
-                f"of {height}×{width} pixels. If the channels come last, put them "
-                "first with X.transpose(0, 3, 1, 2).",
-                stacklevel=2,
-            )
         return n_channels, height, width
     if len(sample_shape) == 2:
         return 1, *sample_shape

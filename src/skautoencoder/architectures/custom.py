@@ -94,8 +94,11 @@ class Custom(Architecture):
         encoder = _make_module(self.encoder, "encoder", known)
         code_shape = _code_shape(encoder, sample_shape)
         decoder = _make_module(self.decoder, "decoder", known)
-        _check_output_shape(decoder, code_shape, sample_shape)
-        return _Reshaped(encoder, sample_shape), _Reshaped(decoder, code_shape)
+        output_shape = _output_shape(decoder, code_shape, sample_shape)
+        return (
+            _for_flat_rows(encoder, sample_shape, code_shape),
+            _for_flat_rows(decoder, code_shape, output_shape),
+        )
 
     def _build_variational(
         self, sample_shape: tuple[int, ...], code_size: int, n_classes: int
@@ -113,11 +116,22 @@ class Custom(Architecture):
         code_shape = (n_first // 2 + n_classes, *others)
         known["code_size"] = code_size + n_classes
         decoder = _make_module(self.decoder, "decoder", known)
-        _check_output_shape(decoder, code_shape, sample_shape)
-        return _Reshaped(encoder, sample_shape), _Reshaped(decoder, code_shape)
+        output_shape = _output_shape(decoder, code_shape, sample_shape)
+        return (
+            _for_flat_rows(encoder, sample_shape, code_shape),
+            _for_flat_rows(decoder, code_shape, output_shape),
+        )
 
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         """Leave the user's weights alone."""
+
+
+def _for_flat_rows(
+    module: nn.Module, shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> nn.Module:
+    """Return a module between flat rows: itself, if it is one."""
+    is_flat = len(shape) == len(output_shape) == 1
+    return module if is_flat else _Reshaped(module, shape)
 
 
 class _Reshaped(nn.Module):
@@ -179,9 +193,9 @@ def _code_shape(encoder: nn.Module, sample_shape: tuple[int, ...]) -> tuple[int,
     return tuple(_probe(encoder, sample_shape, "encoder").shape[1:])
 
 
-def _check_output_shape(
+def _output_shape(
     decoder: nn.Module, code_shape: tuple[int, ...], sample_shape: tuple[int, ...]
-) -> None:
+) -> tuple[int, ...]:
     outputs = _probe(decoder, code_shape, "decoder")
     if outputs[0].numel() != n_features_of(sample_shape):
         raise ValueError(
@@ -189,3 +203,4 @@ def _check_output_shape(
             f"{tuple(outputs.shape[1:])} where the data have {sample_shape}. Let "
             "its last layer return what the encoder was given."
         )
+    return tuple(outputs.shape[1:])

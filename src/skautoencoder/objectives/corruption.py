@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ class Corruption(nn.Module):
         there, either with the same probability. A callable takes a float32
         tensor of shape (n_samples, ...), in the units of the data,
         which is its own to change, and returns a tensor or an array of the
-        same shape.
+        same shape. No gradient goes through it.
     level : float
         Standard deviation of "gaussian" noise, or the probability with which
         the others choose a value. Unused by a callable.
@@ -103,12 +104,26 @@ class Corruption(nn.Module):
         assert callable(self.noise)
         shape = self.sample_shape or rows.shape[1:]
         samples = (rows * self.scale + self.offset).reshape(len(rows), *shape)
-        noisy = torch.as_tensor(
-            self.noise(samples), dtype=torch.float32, device=rows.device
-        )
-        if noisy.shape != samples.shape:
+        shape = tuple(samples.shape)
+        with torch.no_grad():
+            answer = self.noise(samples)
+        if not isinstance(answer, Tensor | np.ndarray):
+            raise TypeError(
+                f"noise must return a tensor or an array of shape {shape}, but "
+                f"returned {answer!r:.60}. (Does it end in a return?)"
+            )
+        if tuple(answer.shape) != shape:
             raise ValueError(
                 "noise must return samples of the shape that it is given, "
-                f"{tuple(samples.shape)}, but returned {tuple(noisy.shape)}."
+                f"{shape}, but returned {tuple(answer.shape)}."
+            )
+        given = torch.as_tensor(answer)
+        if given.is_complex():
+            raise ValueError("noise must return real numbers, but returned complex.")
+        noisy = given.to(rows.device, torch.float32)
+        if not noisy.isfinite().all():
+            raise ValueError(
+                "noise returned samples with NaN, infinity or values too large for "
+                "float32. The network can learn from numbers alone: let it return some."
             )
         return (noisy.reshape(rows.shape) - self.offset) / self.scale

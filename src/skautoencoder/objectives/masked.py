@@ -22,8 +22,9 @@ class MaskedObjective(nn.Module):
         The reconstruction loss, see :func:`reconstruction_loss`.
     hole_shape : tuple of int or None, default=None
         Shape (n_channels, height, width) of the images in which further holes are
-        made while the network is learning, as :func:`draw_holes` does; the loss
-        then looks at these holes alone. None: the rows have all their holes.
+        made, as :func:`draw_holes` does; the loss then looks at these holes alone.
+        For a network in evaluation mode they are always the same, so that its
+        losses can be compared. None: the rows have all their holes.
     background : Tensor of shape (n_features,) or None, default=None
         What is put into further holes. None: 0.
     """
@@ -62,9 +63,10 @@ class MaskedObjective(nn.Module):
         asked = ~target.isnan()
         if self.hole_shape is not None:
             values, missing = rows.chunk(2, dim=1)
-            holes = draw_holes(missing > 0, self.hole_shape)
+            generator = None if network.training else torch.Generator().manual_seed(0)
+            holes = draw_holes(missing > 0, self.hole_shape, generator)
             background = (
-                values.new_zeros(()) if self.background is None else (self.background)
+                values.new_zeros(()) if self.background is None else self.background
             )
             values = torch.where(holes, background, values)
             rows = torch.cat([values, missing.maximum(holes.to(rows.dtype))], dim=1)
@@ -84,12 +86,18 @@ class MaskedObjective(nn.Module):
         )
 
 
-def draw_holes(missing: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+def draw_holes(
+    missing: Tensor,
+    image_shape: tuple[int, int, int],
+    generator: torch.Generator | None = None,
+) -> Tensor:
     """Return holes like those that the images have.
 
-    Each image borrows the holes of one of those in the batch that have any. Where
-    none has, each gets a rectangle at a random place, whose sides are a quarter to
-    three fifths of the image's. Draws from torch's default generator.
+    Each image borrows the holes of one of those in the batch that have any. Pixels
+    that all images lack are not counted as holes, as nobody could learn to fill them,
+    and an image without any pixels lends nothing. Where there is no hole to borrow, or
+    where it would leave nothing of an image, there is a rectangle at a random place,
+    whose sides are a quarter to three fifths of the image's.
 
     Parameters
     ----------
@@ -97,6 +105,8 @@ def draw_holes(missing: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
         Where the images have holes.
     image_shape : tuple of int
         (n_channels, height, width) of an image.
+    generator : torch.Generator, default=None
+        What is drawn from. None: torch's default generator.
 
     Returns
     -------
@@ -104,24 +114,36 @@ def draw_holes(missing: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
         Where to make holes.
     """
     n_samples, device = len(missing), missing.device
-    lenders = missing.any(dim=1).nonzero()[:, 0]
+    lends = (missing & ~missing.all(dim=0)).any(dim=1) & ~missing.all(dim=1)
+    lenders = lends.nonzero()[:, 0]
     if not len(lenders):
-        return _rectangles(n_samples, image_shape).to(device)
+        return _rectangles(n_samples, image_shape, generator).to(device)
     # In turn, in a random order: as many images borrow from one as from another.
-    order = torch.randperm(n_samples).to(device)
-    return missing[lenders[order % len(lenders)]]
+    order = torch.randperm(n_samples, generator=generator).to(device)
+    holes = missing[lenders[order % len(lenders)]]
+    emptied = (holes | missing).all(dim=1).nonzero()[:, 0]
+    if len(emptied):
+        instead = _rectangles(len(emptied), image_shape, generator)
+        holes[emptied] = instead.to(device)
+    return holes
 
 
-def _rectangles(n_samples: int, image_shape: tuple[int, int, int]) -> Tensor:
+def _rectangles(
+    n_samples: int,
+    image_shape: tuple[int, int, int],
+    generator: torch.Generator | None,
+) -> Tensor:
     """Return flat masks of shape (n_samples, n_features) with one rectangle each."""
     n_channels, *lengths = image_shape
     inside = []
     for length in lengths:
         shortest = max(length // 4, 1)
         longest = max(round(length * 0.6), shortest)
-        side = torch.randint(shortest, longest + 1, (n_samples, 1))
+        sides = (shortest, longest + 1)
+        side = torch.randint(*sides, (n_samples, 1), generator=generator)
         # Places are drawn evenly, whatever the length of the side.
-        first = (torch.rand(n_samples, 1) * (length - side + 1)).floor()
+        chance = torch.rand(n_samples, 1, generator=generator)
+        first = (chance * (length - side + 1)).floor()
         position = torch.arange(length)
         inside.append((position >= first) & (position < first + side))
     rectangle = inside[0][:, :, None] & inside[1][:, None, :]

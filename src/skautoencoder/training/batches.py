@@ -23,11 +23,20 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         What the network is shown.
     targets : Tensor of shape (n_samples, n_features), default=None
         What it should answer. None: the rows themselves.
+    samples : Tensor of int of shape (n_samples,), default=None
+        Which sample a row was made from: rows of one sample are kept out of training
+        together. None: each from its own.
     """
 
-    def __init__(self, rows: Tensor, targets: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        targets: Tensor | None = None,
+        samples: Tensor | None = None,
+    ) -> None:
         self.rows = rows
         self.targets = targets
+        self.samples = samples
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,17 +55,19 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     def to(self, device: torch.device) -> Rows:
         """Return the same rows on another device."""
         targets = None if self.targets is None else self.targets.to(device)
-        return Rows(self.rows.to(device), targets)
+        return Rows(self.rows.to(device), targets, self.samples)
 
     def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
         """Return a training and a validation part, shuffled by `seed`.
 
-        Both parts have at least one row.
+        Both parts have at least one sample.
         """
-        n_samples = len(self)
-        n_valid = n_samples - n_training_rows(n_samples, fraction)
-        order = torch.from_numpy(np.random.RandomState(seed).permutation(n_samples))
-        train, valid = order[n_valid:].sort().values, order[:n_valid].sort().values
+        samples = torch.arange(len(self)) if self.samples is None else self.samples
+        every = samples.unique()
+        n_valid = len(every) - n_training_rows(len(every), fraction)
+        order = np.random.RandomState(seed).permutation(len(every))
+        is_valid = torch.isin(samples, every[torch.from_numpy(order[:n_valid])])
+        train, valid = (part.nonzero()[:, 0] for part in (~is_valid, is_valid))
         return self._subset(train), self._subset(valid)
 
     def _subset(self, index: Tensor) -> Rows:

@@ -226,8 +226,7 @@ class AutoencoderNet(NeuralNet):
         find = getattr(self.criterion_, "direct_gradient", None)
         if find is None or self.compute_dtype != torch.float32:
             return None
-        optimizer: type[torch.optim.Optimizer] = type(self.optimizer_)
-        if _needs_closure(optimizer):
+        if _needs_closure(type(self.optimizer_).step):
             return None
         found: DirectGradient | None = find(self.module_)
         return found
@@ -346,8 +345,9 @@ class AutoencoderNet(NeuralNet):
             raise ValueError(
                 f"With batch_size={batch_size} and {n_rows} rows to train on there "
                 "are batches of one row, which batch normalisation cannot use. Set "
-                "batch_size to 2 or more, batch_norm=False, or leave more rows to "
-                "train on (early_stopping keeps validation_fraction of them)."
+                "batch_size to 2 or more, batch_norm=False (sparsity='top_k' has a "
+                "normalisation of its own), or leave more rows to train on "
+                "(early_stopping keeps validation_fraction of them)."
             )
 
     # ---- callbacks -------------------------------------------------------------
@@ -382,6 +382,6 @@ class AutoencoderNet(NeuralNet):
 
 
 @cache
-def _needs_closure(optimizer: type[torch.optim.Optimizer]) -> bool:
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
+def _needs_closure(step: Callable[..., Any]) -> bool:
+    closure = inspect.signature(step).parameters.get("closure")
     return closure is not None and closure.default is closure.empty
