@@ -18,15 +18,13 @@ SHARE_OF_PCA = 0.7
 N_PIXELS = 784
 
 
-def ours(cache_dir: str, quick: bool, code_size: int, settings: Result) -> Result:
+def ours(cache_dir: str, quick: bool, code_size: int) -> Result:
     """Fit ours with defaults; its time and test error."""
     from skautoencoder import AutoencoderTransformer
 
     n_train, n_test = (2000, 1000) if quick else (None, None)
     x_train, x_test = load_mnist(cache_dir, n_train, n_test)
-    model = AutoencoderTransformer(
-        code_size, sample_shape=(28, 28), random_state=0, **settings
-    )
+    model = AutoencoderTransformer(code_size, sample_shape=(28, 28), random_state=0)
     if quick:
         model.set_params(max_epochs=3)
     seconds, _ = timed(lambda: model.fit(x_train))
@@ -64,7 +62,7 @@ def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
     rows = []
     for code_size in CODE_SIZES[:1] if context.quick else CODE_SIZES:
         linear = [run_case("codes_mnist", "pca", context, code_size=code_size)]
-        fitted = [fit_ours(context, code_size, {})]
+        fitted = [fit_ours(context, code_size)]
         runs |= {f"PCA {code_size}": linear, f"ours {code_size}": fitted}
         rows.append(
             ratio_row(
@@ -80,10 +78,8 @@ def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
     return rows, runs
 
 
-def fit_ours(context: Context, code_size: int, settings: Result) -> Result:
-    return run_case(
-        "codes_mnist", "ours", context, code_size=code_size, settings=settings
-    )
+def fit_ours(context: Context, code_size: int) -> Result:
+    return run_case("codes_mnist", "ours", context, code_size=code_size)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ the 784 pixels) in under 5 minutes on 2 cores. Hinton and Salakhutdinov (Science
 
 from __future__ import annotations
 
-from typing import Any
-
 from ._report import Row, figure_row
 from ._runner import Context, Result, run_case
 from .codes_mnist import fit_ours
@@ -18,20 +16,17 @@ TITLE = "A 30-number code of MNIST with the default settings"
 LONG_CODE_SIZE = 30
 LONG_CODE_ERROR = 2.7
 LONG_CODE_SECONDS = 300.0
-# What the 30-number code is given besides code_size and sample_shape.
-LONG_CODE_SETTINGS: dict[str, Any] = {}
 
 
 def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
     """Measure, and make the rows of the table."""
     runs: dict[str, list[Result]] = {}
     linear = [run_case("codes_mnist", "pca", context, code_size=LONG_CODE_SIZE)]
-    fitted = [fit_ours(context, LONG_CODE_SIZE, LONG_CODE_SETTINGS)]
+    fitted = [fit_ours(context, LONG_CODE_SIZE)]
     runs |= {f"PCA {LONG_CODE_SIZE}": linear, f"ours {LONG_CODE_SIZE}": fitted}
-    settings = "".join(f", {k}={v!r}" for k, v in LONG_CODE_SETTINGS.items())
     rows = [
         figure_row(
-            f"squared error an image, code_size={LONG_CODE_SIZE}{settings}",
+            f"squared error an image, code_size={LONG_CODE_SIZE}",
             fitted,
             "error",
             unit="",

@@ -13,7 +13,7 @@ two methods of scikit-learn's example on image denoising, PCA and kernel PCA.
 # --------------------
 #
 # Digits of 8×8 pixels in [0, 1]; the last ones are kept for testing. Noise of a fixed
-# seed stands for that of a detector.
+# seed stands for that of a sensor.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -271,13 +271,11 @@ def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
     """Return which columns the user says have levels."""
     n_features = X.shape[1]
     chosen = np.zeros(n_features, dtype=bool)
-    if categorical_features is None or (
-        isinstance(categorical_features, str) and categorical_features == "from_dtype"
-    ):
+    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
         return chosen
     given = np.asarray(categorical_features)
     how = (
-        "Give 'from_dtype', None, the names of columns, their indices, or a mask with "
+        "Give 'from_dtype', the names of columns, their indices, or a mask with "
         "an entry for each column."
     )
     if given.ndim != 1:

@@ -181,6 +181,12 @@ class DetectionMixin(OutlierMixin):
             True for the samples found, by the method of Benjamini and Hochberg on
             the :meth:`p_values`.
 
+        Raises
+        ------
+        ValueError
+            If `false_discovery_rate` is not between 0 and 1, or no rows were kept
+            out of training (`calibration_fraction`).
+
         References
         ----------
         Benjamini and Hochberg, "Controlling the false discovery rate", Journal of

@@ -69,6 +69,12 @@ class SamplingMixin(CodeFeaturesMixin):
                 DataFrame
             The rows, as `fit` saw them: without the noise that `sample` adds, and of
             categories the most probable.
+
+        Raises
+        ------
+        ValueError
+            If codes have another length, or `y` has classes
+            that `fit` did not see or was given without ``conditional=True``.
         """
         check_is_fitted(self)
         codes = check_codes(self, X)
@@ -93,6 +99,12 @@ class SamplingMixin(CodeFeaturesMixin):
         reconstructions : ndarray of shape (n_samples, n_features) or \
                 (n_samples, ...), or DataFrame
             What the network makes of them, as `fit` saw them.
+
+        Raises
+        ------
+        ValueError
+            If `y` has classes that `fit` did not see, or was given without
+            ``conditional=True``.
         """
         check_is_fitted(self)
         rows = self._shown(self._check(X)[0])
@@ -124,6 +136,12 @@ class SamplingMixin(CodeFeaturesMixin):
                 DataFrame
             The reconstructions of `start` and `stop` and, between them, the rows of
             codes on the straight line between theirs.
+
+        Raises
+        ------
+        ValueError
+            If an end is not one sample, `n_steps` is below 2, or `y` has classes
+            that `fit` did not see or was given without ``conditional=True``.
         """
         check_is_fitted(self)
         _check_count(n_steps, "n_steps", 2)
@@ -173,6 +191,12 @@ class SamplingMixin(CodeFeaturesMixin):
             Rows as `fit` saw them. Where the "bernoulli" likelihood was fitted to
             values between 0 and 1, these are probabilities and not draws of ones and
             zeros.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is below 1, or `y` has classes
+            that `fit` did not see or was given without ``conditional=True``.
         """
         check_is_fitted(self)
         _check_count(n_samples, "n_samples", 1)
@@ -236,6 +260,12 @@ class SamplingMixin(CodeFeaturesMixin):
             et al., 2016), from `n_importance_samples` codes. They are made of the
             same noise for all rows and at every call, so a row's score does not
             depend on the rows around it.
+
+        Raises
+        ------
+        ValueError
+            If `y` has classes that `fit` did not see, or was given without
+            ``conditional=True``.
         """
         check_is_fitted(self)
         given, _ = self._check(X)

@@ -53,6 +53,14 @@ from skautoencoder.training import (
 _ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense, "conv": Conv}
 
 
+# What code_size may be where the estimator knows one that suits its purpose.
+CODE_SIZE_OR_AUTO: list[Any] = [
+    Interval(Integral, 1, None, closed="left"),
+    StrOptions({"auto"}),
+    None,
+]
+
+
 def build_network(architecture: Architecture, **kwargs: Any) -> Network:
     """Build a network; a function of this module so that a net can be pickled."""
     return architecture.build(**kwargs)
@@ -100,14 +108,14 @@ class BaseAutoencoder(NestedParametersMixin, BaseEstimator):
     n_nonzero_coefs: int | None = None
     contraction_weight: float = 0.0
 
-    # What max_epochs="auto" aims at.
+    # The sampler has a likelihood instead.
     loss: str = "mse"
 
     # What max_epochs="auto" aims at.
     _usual_steps = 4000
+    _fewest_epochs = 8
     # How long Adam remembers.
     _betas = (0.9, 0.99)
-    _fewest_epochs = 8
 
     # ---- fitting -------------------------------------------------------------
 

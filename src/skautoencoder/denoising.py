@@ -23,7 +23,7 @@ from skautoencoder._samples import (
     parts,
 )
 from skautoencoder.architectures import Architecture
-from skautoencoder.base import BaseAutoencoder
+from skautoencoder.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder.objectives import NOISES, Corruption
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import isolated_randomness
@@ -143,8 +143,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
     verbose : int, default=0
         1 shows a progress bar for each epoch, 2 prints the losses too.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights, the order of the rows, and the validation
-        part. Global generators are neither read nor changed.
+        Seed of the first weights, the order of the rows, the noise, and the
+        validation part. Global generators are neither read nor changed.
     **nested : dict
         Parameters of the parts, under skorch's names: ``optimizer__*``,
         ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
@@ -212,10 +212,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         "noise": [StrOptions(set(NOISES)), callable],
         "noise_level": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "clip": [StrOptions({"auto"}), "array-like", None],
-        "code_size": [
-            *BaseAutoencoder._parameter_constraints["code_size"],
-            StrOptions({"auto"}),
-        ],
+        "code_size": CODE_SIZE_OR_AUTO,
     }
 
     # Fresh noise makes every pass a new one: more of them go on helping.
@@ -328,6 +325,11 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         -------
         self : estimator instance
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If some parts come with clean samples and others without.
         """
         if hasattr(self, "net_") and _holds_samples(y) == self._makes_noise:
             before, now = ("without", "with")[:: 1 if self._makes_noise else -1]

@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,7 +23,7 @@ from skautoencoder._table_filling import (
 )
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
-from skautoencoder.base import BaseAutoencoder, looks_like_image
+from skautoencoder.base import CODE_SIZE_OR_AUTO, BaseAutoencoder, looks_like_image
 from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import apply_in_batches, draw_seed
 
@@ -174,7 +173,7 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     images. `random_state` draws the values that are hidden, too.
 
     For images with pixels in [0, 1], ``loss="bce"`` learns faster. ``Conv()`` trains
-    in half the time of the default network and fills holes less well.
+    faster than the default network and fills holes less well.
 
     A distribution is fitted to at most ``max(2000, 40 * n_features)`` rows, rows
     are compared with at most 2000, and a network learns from 20 000 or, with few
@@ -210,16 +209,13 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         **IMPUTER_CONSTRAINTS,
-        "code_size": [
-            *BaseAutoencoder._parameter_constraints["code_size"],
-            StrOptions({"auto"}),
-        ],
+        "code_size": CODE_SIZE_OR_AUTO,
     }
 
     def __init__(
         self,
         *,
-        missing_values: float = np.nan,
+        missing_values: Any = np.nan,
         add_indicator: bool = False,
         keep_empty_features: bool = False,
         code_size: int | str | None = "auto",

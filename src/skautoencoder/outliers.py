@@ -22,7 +22,7 @@ from skautoencoder._thresholds import (
     offset_of_share,
 )
 from skautoencoder.architectures import Architecture, Conv, Dense
-from skautoencoder.base import BaseAutoencoder
+from skautoencoder.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder.training import AutoencoderNet, draw_seed
 
 # Sets of references for data with outliers in them: in so few rows there is seldom
@@ -135,8 +135,9 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
     verbose : int, default=0
         1 shows a progress bar for each epoch, 2 prints the losses too.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first weights, the order of the rows, and the validation
-        part. Global generators are neither read nor changed.
+        Seed of the first weights, the order of the rows, the validation part, and
+        the rows that are kept out or compared with. Global generators are neither
+        read nor changed.
     **nested : dict
         Parameters of the parts, under skorch's names: ``optimizer__*``,
         ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
@@ -228,10 +229,7 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
-        "code_size": [
-            *BaseAutoencoder._parameter_constraints["code_size"],
-            StrOptions({"auto"}),
-        ],
+        "code_size": CODE_SIZE_OR_AUTO,
         "contamination": [
             StrOptions({"auto"}),
             Interval(Real, 0, 0.5, closed="right"),

@@ -110,6 +110,12 @@ class VAEOverSampler(BaseEstimator):
         -------
         self : VAEOverSampler
             The fitted over-sampler.
+
+        Raises
+        ------
+        ValueError
+            If `sampling_strategy` names a class that `y` does not have, or wants
+            fewer rows of one than there are.
         """
         self._fit(X, y)
         return self
@@ -175,6 +181,12 @@ class VAEOverSampler(BaseEstimator):
             The samples, followed by new ones.
         y_resampled : ndarray of shape (n_samples_new,) or Series
             Their classes.
+
+        Raises
+        ------
+        ValueError
+            If `sampling_strategy` names a class that `y` does not have, or wants
+            fewer rows of one than there are.
         """
         seed = self._fit(X, y)
         n_rows = np.array(list(self.sampling_strategy_.values()), dtype=int)

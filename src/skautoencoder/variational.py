@@ -137,7 +137,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     conditional : bool, default=False
         Whether the decoder is told the class of a row: ``fit(X, y)``, then
         ``sample(n_samples, y=...)``.
-    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+    categorical_features : "from_dtype" or array-like, default="from_dtype"
         Columns of a table whose numbers are names of categories: a boolean mask,
         indices, or column names. "from_dtype" and None: none but those whose dtype
         says so, which are the columns of a DataFrame with categories, strings,
@@ -157,9 +157,9 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         number of samples; for tables 64, from 500 samples on 128, and from 2000 on
         256.
     max_epochs : int or "auto", default="auto"
-        Passes over the training data, at least 8. "auto" is as many as make about
-        4000 steps; of tables, 1.4 steps for each row, at least 1000, and at most
-        those in which 384 000 rows are shown.
+        Passes over the training data. "auto" is at least 8, and as many as make
+        about 4000 steps; of tables, 1.4 steps for each row, at least 1000, and at
+        most those in which 384 000 rows are shown.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -279,7 +279,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         "prior": [StrOptions({"normal", "mixture"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "conditional": ["boolean"],
-        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"})],
     }
     # The likelihood says what a reconstruction is compared by.
     del _parameter_constraints["loss"]
@@ -299,7 +299,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         prior: str = "mixture",
         n_importance_samples: int = 100,
         conditional: bool = False,
-        categorical_features: str | ArrayLike | None = "from_dtype",
+        categorical_features: str | ArrayLike = "from_dtype",
         optimizer: str | type[Optimizer] = "adam",
         lr: float = 1e-2,
         lr_schedule: str = "one_cycle",

@@ -10,7 +10,7 @@ from scipy.special import expit, huber
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 
 from skautoencoder.objectives import LOSSES, reconstruction_loss
-from skautoencoder.objectives.losses import loss_and_gradient
+from skautoencoder.objectives.losses import has_gradient, loss_and_gradient
 
 finite = st.floats(-50, 50, width=32)
 shares = st.floats(0, 1, width=32)
@@ -115,6 +115,7 @@ def test_gradients_are_autograds(loss: str, activation: str) -> None:
     target = torch.from_numpy(rng.uniform(0, high, (20, 6)))
     expected = reconstruction_loss(loss, logits, target, activation)
     (slope,) = torch.autograd.grad(expected, logits)
+    assert has_gradient(loss, activation)
     value, gradient = loss_and_gradient(loss, logits.detach(), target, activation)
     torch.testing.assert_close(value, expected.detach())
     torch.testing.assert_close(gradient, slope)

@@ -52,7 +52,7 @@ def test_linear_networks_are_probabilistic_pca(
 
 SAMPLERS = {
     "table": VAESampler(3, architecture=Dense((6,)), **QUICK),
-    "mixture": VAESampler(3, architecture=Dense((6,)), prior="mixture", **QUICK),
+    "normal": VAESampler(3, architecture=Dense((6,)), prior="normal", **QUICK),
     "bernoulli": VAESampler(3, likelihood="bernoulli", **QUICK),
     "gaussian": VAESampler(3, likelihood="gaussian", **QUICK),
     "conv": VAESampler(3, architecture=Conv((4, 6)), sample_shape=(8, 8), **QUICK),

@@ -119,10 +119,10 @@ def test_frames_of_numbers_come_back_as_frames() -> None:
 @pytest.mark.parametrize("round_trip", [clone, lambda e: pickle.loads(pickle.dumps(e))])
 def test_round_trips(round_trip: Any) -> None:
     X = noise(60, 4)
-    sampler = round_trip(VAESampler(3, prior="mixture", **QUICK).fit(X))
+    sampler = round_trip(VAESampler(3, **QUICK).fit(X))
     if not hasattr(sampler, "net_"):
         sampler.fit(X)
-    fresh = VAESampler(3, prior="mixture", **QUICK).fit(X)
+    fresh = VAESampler(3, **QUICK).fit(X)
     np.testing.assert_array_equal(sampler.sample(5, 0), fresh.sample(5, 0))
     np.testing.assert_array_equal(sampler.score_samples(X), fresh.score_samples(X))
 
@@ -132,7 +132,7 @@ def test_global_generators_stay_as_they_are() -> None:
 
     numpy_before = np.random.get_state()[1].copy()  # noqa: NPY002
     torch_before = torch.get_rng_state()
-    sampler = VAESampler(3, prior="mixture", **QUICK).fit(noise(60, 4))
+    sampler = VAESampler(3, **QUICK).fit(noise(60, 4))
     sampler.sample(3)
     sampler.score_samples(noise(60, 4))
     numpy_after = np.random.get_state()[1]  # noqa: NPY002

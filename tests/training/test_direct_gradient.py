@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.utils._param_validation import StrOptions
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Dense
-from skautoencoder.objectives import Objective
+from skautoencoder.objectives import LOSSES, Objective
 
 
 class TestGradientsWithoutAutograd:
@@ -79,6 +80,24 @@ class TestGradientsWithoutAutograd:
         monkeypatch.setattr(torch.Tensor, "backward", count)
         self.fitted(**params)
         assert (not passes) == is_direct
+
+    def test_a_loss_without_a_derivative_is_left_to_autograd(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def quartic(
+            output: torch.Tensor, target: torch.Tensor, reduction: str = "mean"
+        ) -> torch.Tensor:
+            each = (output - target) ** 4
+            return each.mean() if reduction == "mean" else each
+
+        monkeypatch.setitem(LOSSES, "quartic", quartic)
+        constraint = {"loss": [StrOptions({"quartic"})]}
+        constraints = {**AutoencoderTransformer._parameter_constraints, **constraint}
+        monkeypatch.setattr(
+            AutoencoderTransformer, "_parameter_constraints", constraints
+        )
+        losses = self.fitted(loss="quartic").history_[:, "train_loss"]
+        assert losses[-1] < losses[0]
 
     def test_whoever_listens_to_a_layer_hears_it(self) -> None:
         heard: list[object] = []

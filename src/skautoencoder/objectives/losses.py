@@ -88,6 +88,13 @@ def reconstruction_loss(
     return LOSSES[loss](logits, target)
 
 
+def has_gradient(loss: str, output_activation: str) -> bool:
+    """Return whether :func:`loss_and_gradient` knows a loss of such an output."""
+    if loss == "bce":
+        return output_activation == "sigmoid"
+    return loss in _OF_RESIDUAL
+
+
 def loss_and_gradient(
     loss: str, logits: Tensor, target: Tensor, output_activation: str
 ) -> tuple[Tensor, Tensor]:
@@ -96,7 +103,7 @@ def loss_and_gradient(
     Parameters
     ----------
     loss : {"mse", "l1", "huber", "bce"}
-        The loss. "bce" takes a sigmoid.
+        The loss, see :func:`has_gradient`.
     logits : Tensor of shape (n_samples, n_features)
         The decoder's output before its activation.
     target : Tensor of shape (n_samples, n_features)

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import Corruption
-from skautoencoder.objectives.losses import loss_and_gradient, reconstruction_loss
+from skautoencoder.objectives.losses import (
+    has_gradient,
+    loss_and_gradient,
+    reconstruction_loss,
+)
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
 # Takes rows and targets; sets the gradients of weights and returns the objective.
@@ -101,8 +105,7 @@ class Objective(nn.Module):
             other way than autograd.
         """
         penalizes = self.sparsity in ("l1", "kl") or self.contraction_weight > 0
-        bare_bce = self.loss == "bce" and network.output_activation == "identity"
-        if penalizes or bare_bce:
+        if penalizes or not has_gradient(self.loss, network.output_activation):
             return None
         chain = network.chain()
         if chain is None:
