@@ -46,9 +46,18 @@ class _Linear:
         return torch.mm(gradient, self.weight)
 
     def learn(self, gradient: Tensor) -> None:
-        """Leave the gradient by the weights with them."""
-        self.weight.grad = torch.mm(gradient.t(), self.inputs)
-        self.bias.grad = gradient.sum(0)
+        """Leave the gradient by the weights with them.
+
+        In the place of the one before, if it is still there: to hand over a new tensor
+        takes as long as to compute it.
+        """
+        weight, bias = self.weight.grad, self.bias.grad
+        if weight is None or bias is None:
+            self.weight.grad = torch.mm(gradient.t(), self.inputs)
+            self.bias.grad = gradient.sum(0)
+        else:
+            torch.mm(gradient.t(), self.inputs, out=weight)
+            torch.sum(gradient, 0, out=bias)
 
 
 class _FromOutput:

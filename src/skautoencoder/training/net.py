@@ -140,7 +140,9 @@ class AutoencoderNet(NeuralNet):
             return
         if training and not self._n_steps:
             self._n_steps = self.max_epochs * len(iterator)  # type: ignore[arg-type]
-        self._set_training(training)
+        if not (training and self.module_.training and self._step):
+            # Goes through all layers, which stay as they are from epoch to epoch.
+            self._set_training(training)
         told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
         # Found anew: callbacks may listen to layers by now, or have stopped to.
         gradient = {"direct_gradient": self._direct_gradient()} if training else {}
@@ -186,10 +188,15 @@ class AutoencoderNet(NeuralNet):
             for group in self.optimizer_.param_groups:
                 group["lr"] = group["initial_lr"] * factor
 
+        told = self._listeners("on_grad_computed")
         if direct_gradient is not None:
+            if told:
+                # Who was told of the last ones may have kept them.
+                self.optimizer_.zero_grad()
             with without_autograd():
                 loss = direct_gradient(*self._on_device(batch))
-            self._tell_of_gradients(batch)
+            if told:
+                self._tell_of_gradients(batch)
             self.optimizer_.step()
             return {"loss": loss}
 
@@ -197,19 +204,19 @@ class AutoencoderNet(NeuralNet):
             self.optimizer_.zero_grad()
             loss = self._objective(batch)
             loss.backward()
-            self._tell_of_gradients(batch)
+            if told:
+                self._tell_of_gradients(batch)
             return loss
 
         return {"loss": self.optimizer_.step(closure).detach()}
 
     def _tell_of_gradients(self, batch: tuple[Tensor, Tensor]) -> None:
-        if self._listeners("on_grad_computed"):
-            self.notify(
-                "on_grad_computed",
-                named_parameters=list(self.get_all_learnable_params()),
-                batch=batch,
-                training=True,
-            )
+        self.notify(
+            "on_grad_computed",
+            named_parameters=list(self.get_all_learnable_params()),
+            batch=batch,
+            training=True,
+        )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Return the loss of a batch, without learning from it."""
@@ -239,8 +246,8 @@ class AutoencoderNet(NeuralNet):
 
     def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, targets = batch
-        device = torch.device(self.device)
-        if rows.device.type == device.type:
+        device = self.device  # always with its name, see BaseAutoencoder
+        if rows.device.type == device.partition(":")[0]:
             return batch
         shared = targets is rows
         rows = rows.to(device, non_blocking=True)
@@ -300,7 +307,12 @@ class AutoencoderNet(NeuralNet):
         )
 
     def _require_finite_weights(self) -> None:
-        if all(weight.isfinite().all() for weight in self.module_.parameters()):
+        weights = [weight.detach() for weight in self.module_.parameters()]
+        # One of them that is not finite makes a sum that is not; a look at each takes
+        # longer than a step.
+        if math.isfinite(sum(weight.sum() for weight in weights)):
+            return
+        if all(weight.isfinite().all() for weight in weights):
             return
         # The last step can break what its own loss does not yet show.
         self._require_finite(math.nan, "a weight of the network")
