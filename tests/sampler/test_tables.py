@@ -237,9 +237,8 @@ def test_numbers_that_name_categories_in_an_array(declared: Any, dtype: Any) -> 
         sampler.score_samples(X)
 
 
-@pytest.mark.parametrize("declared", ["from_dtype", None])
-def test_levels_by_type(declared: Any) -> None:
-    sampler = VAESampler(categorical_features=declared, **QUICK).fit(TABLE)
+def test_levels_by_type() -> None:
+    sampler = VAESampler(categorical_features="from_dtype", **QUICK).fit(TABLE)
     assert set(sampler.sample(50, 0)["colour"]) <= {"red", "green", "blue"}
 
 
