@@ -61,7 +61,7 @@ for row_axes, (title, row) in zip(axes, pictures.items(), strict=True):
     for ax, image in zip(row_axes, row, strict=False):
         ax.imshow(image, cmap=background, vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[])
-    row_axes[0].set_ylabel(title)
+    row_axes[0].set_ylabel(title, rotation=0, ha="right", va="center")
 plt.show()
 
 # %%
