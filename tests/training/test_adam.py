@@ -128,9 +128,14 @@ def test_groups_can_be_added() -> None:
     assert_same(*models)
 
 
-def test_hooks_are_told_of_steps() -> None:
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_hooks_are_told_of_steps(amsgrad: bool) -> None:
     models, told = [network(), network()], []
-    optimizers = [Adam(model.parameters(), fused=True) for model in models]
+    # The first of torch's own makes all of these tell their hooks.
+    torch.optim.Adam(models[0].parameters())
+    optimizers = [
+        Adam(model.parameters(), fused=True, amsgrad=amsgrad) for model in models
+    ]
     handles = [
         optimizers[0].register_step_pre_hook(lambda *given: told.append("before")),
         optimizers[0].register_step_post_hook(lambda *given: told.append("after")),

@@ -107,7 +107,7 @@ class Adam(torch.optim.Adam):
         if self._lists is None and not missing and self._has_plain_groups():
             self._lists = [self._gather(group) for group in self.param_groups]
         if self._lists is None or missing:
-            super().step()
+            _torch_step()(self)
             return
         for group, lists, found in zip(
             self.param_groups, self._lists, gradients, strict=True
@@ -167,6 +167,15 @@ class Adam(torch.optim.Adam):
 
 
 _watched_step = torch.optim.Optimizer.profile_hook_step(Adam._step)
+
+
+def _torch_step() -> Callable[[torch.optim.Adam], Any]:
+    """Return torch's own step without what tells its hooks, who are told here."""
+
+    def tells_nobody(step: Callable[..., Any]) -> bool:
+        return not getattr(step, "hooked", False)
+
+    return inspect.unwrap(torch.optim.Adam.step, stop=tells_nobody)
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
