@@ -7,6 +7,8 @@ import functools
 import io
 import pickle
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from helpers import (
 from sklearn.base import clone
 from skorch.callbacks import GradientNormClipping
 
+from skautoencoder import VAESampler
 from skautoencoder.architectures import Dense
 
 X = ROWS[:80]
@@ -337,3 +340,53 @@ def test_a_stored_estimator_holds_no_training_data(make: Any, tmp_path: Path) ->
     path = tmp_path / "estimator.joblib"
     joblib.dump(few, path)
     assert_same_answers(joblib.load(path), few, X)
+
+
+AROUND = {
+    "float64 by default": lambda: default_dtype(torch.float64),
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "no_grad": torch.no_grad,
+}
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize(
+    "make",
+    [tiny_dense, tiny_conv, lambda **params: tiny_dense(sparsity="kl", **params)],
+    ids=["dense", "conv", "by autograd"],
+)
+def test_what_the_user_has_set_in_torch_changes_nothing(around: str, make: Any) -> None:
+    expected = make(random_state=0).fit(X)
+    with AROUND[around]():
+        found = make(random_state=0).fit(X)
+        np.testing.assert_array_equal(found.transform(X), expected.transform(X))
+        np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+def test_rows_are_drawn_alike_whatever_the_user_has_set_in_torch() -> None:
+    table = np.random.RandomState(0).normal(size=(80, 3))
+    settings = {"max_epochs": 2, "random_state": 0}
+    expected = VAESampler(2, **settings).fit(table)
+    with default_dtype(torch.float64):
+        found = VAESampler(2, **settings).fit(table)
+        np.testing.assert_array_equal(found.sample(9, 0), expected.sample(9, 0))
+        np.testing.assert_array_equal(
+            found.score_samples(table), expected.score_samples(table)
+        )
+
+
+def test_lbfgs_goes_on_after_it_was_copied() -> None:
+    fitted = tiny_dense(optimizer="lbfgs", lr=0.1, random_state=0).fit(X)
+    copies = [copy.deepcopy(fitted), pickle.loads(pickle.dumps(fitted))]
+    expected = fitted.partial_fit(X).transform(X)
+    for twin in copies:
+        np.testing.assert_array_equal(twin.partial_fit(X).transform(X), expected)

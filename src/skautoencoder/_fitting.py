@@ -27,6 +27,7 @@ from skautoencoder.training import (
     resolve_optimizer,
     resolve_precision,
     threads_for,
+    without_autocast,
     work_per_sample,
 )
 
@@ -99,6 +100,11 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         # On one thread: orthogonal weights have other digits on two.
         with isolated_randomness(seed, device), threads_for(0.0):
             net.initialize()
+        if not any(weight.requires_grad for weight in net.module_.parameters()):
+            raise ValueError(
+                "The network has no weights to learn: all of them are frozen. Let some "
+                "of your modules' parameters require a gradient."
+            )
         net.check_nested()
         net.check_callbacks()
         net.check_batch_size(n_rows)
@@ -250,8 +256,9 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
     """Ask a network within the block, without gradients and without a trace."""
     was_training = network.training
     network.eval()
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast(device.type):
             yield
     finally:
         network.train(was_training)

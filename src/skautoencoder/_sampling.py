@@ -289,9 +289,8 @@ class SamplingMixin(CodeFeaturesMixin):
         """Return log-likelihoods in the network's units, for each class if any."""
         # Known from the fit alone: the same for all rows, at every call.
         generator = torch.Generator().manual_seed(self.net_.seed)
-        noise = torch.randn(
-            self.n_importance_samples, self.code_size_, generator=generator
-        )
+        shape = (self.n_importance_samples, self.code_size_)
+        noise = torch.randn(shape, generator=generator, dtype=torch.float32)
         return self._model.log_likelihoods(rows, self._priors, noise)
 
     def score(self: Any, X: Any, y: ArrayLike | None = None) -> float:

@@ -35,6 +35,7 @@ from skautoencoder.training import (
     PRECISIONS,
     SCHEDULES,
     AutoencoderNet,
+    float32_by_default,
 )
 
 _ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense, "conv": Conv}
@@ -160,7 +161,8 @@ class BaseAutoencoder(NetMixin):
         """Put the attributes back if the block does not end well."""
         before = self.__dict__.copy()
         try:
-            yield
+            with float32_by_default():
+                yield
         except BaseException:
             self.__dict__ = before
             raise

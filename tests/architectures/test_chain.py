@@ -176,3 +176,31 @@ def test_a_sequence_that_is_listened_to_is_left_to_autograd() -> None:
 @pytest.mark.parametrize("architecture", [Conv((4,)), Dense((4,), tied_weights=True)])
 def test_networks_that_are_no_chain(architecture: Conv | Dense) -> None:
     assert architecture.build((5,), 3).chain() is None
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Dropout(1.0), nn.LeakyReLU(-0.5), nn.ELU(-0.5)], ids=str
+)
+def test_layers_at_their_limits_are_left_to_autograd(layer: nn.Module) -> None:
+    assert chain_of(nn.Linear(5, 4), layer, nn.Linear(4, 5)) is None
+
+
+def test_another_forward_is_left_to_autograd() -> None:
+    for changed in (0, 1):
+        modules = nn.Sequential(nn.Linear(5, 4)), nn.Sequential(nn.Linear(4, 5))
+        modules[changed].forward = lambda rows: 0.1 * rows
+        assert chain_of(*modules) is None
+        modules[changed][0].forward = modules[changed].__dict__.pop("forward")
+        assert chain_of(*modules) is None
+    network = dense()
+    network.decode_logits = lambda codes: codes
+    assert network.chain() is None
+
+
+def test_whoever_listens_to_all_modules_hears_these() -> None:
+    handle = nn.modules.module.register_module_forward_hook(lambda *given: None)
+    try:
+        assert dense().chain() is None
+    finally:
+        handle.remove()
+    assert dense().chain() is not None

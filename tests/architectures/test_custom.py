@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import ROWS
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch import nn
@@ -195,3 +196,36 @@ def test_factories_survive_clone() -> None:
     twin = clone(architecture)
     assert twin.encoder is Encoder
     assert twin.build((6,), 2)(torch.rand(2, 6)).shape == (2, 6)
+
+
+class Transposed(nn.Module):
+    """A decoder that has its matrix from the encoder."""
+
+    def __init__(self, encoder: nn.Linear) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bias = nn.Parameter(torch.zeros(encoder.in_features))
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(codes, self.encoder.weight.t(), self.bias)
+
+
+def test_what_the_modules_share_stays_shared() -> None:
+    encoder = nn.Linear(64, 4)
+    estimator = AutoencoderTransformer(
+        4,
+        architecture=Custom(encoder, Transposed(encoder)),
+        max_epochs=2,
+        random_state=0,
+    )
+    network = clone(estimator).fit(ROWS[:100]).net_.module_
+    assert network.encoder.weight is network.decoder.encoder.weight
+    assert network.encoder is not encoder
+    assert sum(p.numel() for p in network.parameters()) == 64 * 4 + 4 + 64
+
+
+def test_modules_without_a_weight_to_learn() -> None:
+    frozen = nn.Linear(64, 4), nn.Linear(4, 64)
+    architecture = Custom(*(module.requires_grad_(False) for module in frozen))
+    with pytest.raises(ValueError, match="no weights to learn"):
+        AutoencoderTransformer(4, architecture=architecture).fit(ROWS[:100])

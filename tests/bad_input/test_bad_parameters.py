@@ -207,6 +207,7 @@ def test_a_name_that_is_near_to_nothing_gets_no_suggestion() -> None:
         ({"optimizer__weight_decai": 0.1}, ("optimizer__weight_decai", "weight_decay")),
         ({"architecture__hidden_sizes": (3,)}, ("hidden_sizes", "hidden_layer_sizes")),
         ({"iterator_train__shufle": True}, ("iterator_train__shufle", "shuffle")),
+        ({"iterator_train__batch_size": 8}, ("iterator_train__batch_size", "Set b")),
         ({"callbacks__clip__threshold": 1}, ("callbacks__clip",)),
         ({"callbacks__clip": None}, ("callbacks__clip",)),
         ({"callbacks__epoch_timer__unit": "ms"}, ("unit",)),

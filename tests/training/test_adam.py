@@ -118,6 +118,17 @@ def test_a_state_can_be_put_back() -> None:
     assert torch.equal(learn(model, optimizer, 4, seed=1), expected)
 
 
+def test_a_state_can_be_emptied() -> None:
+    models = [network(), network()]
+    for model, kind in zip(models, (Adam, torch.optim.Adam), strict=True):
+        optimizer = kind(model.parameters(), fused=True)
+        learn(model, optimizer, 3)
+        optimizer.state.clear()
+        learn(model, optimizer, 3)
+        assert [float(s["step"]) for s in optimizer.state.values()] == [3.0] * 4
+    assert_same(*models)
+
+
 def test_groups_can_be_added() -> None:
     models = [network(), network()]
     for model, kind in zip(models, (Adam, torch.optim.Adam), strict=True):

@@ -128,3 +128,87 @@ class TestGradientsWithoutAutograd:
         start = self.fitted(optimizer="sgd", lr=1e-9)
         ours, theirs = (est.net_.module_ for est in (clipped, start))
         torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+    @pytest.mark.parametrize("name", ["on_batch_begin", "on_batch_end"])
+    def test_whoever_listens_to_batches_may_change_the_network(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def freeze(self: Callback, net: Any, **kwargs: Any) -> None:
+            net.module_.encoder.requires_grad_(False)
+
+        def evaluate(self: Callback, net: Any, batch: Any, **kwargs: Any) -> None:
+            net.evaluation_step((batch[0], None), training=False)
+
+        for change in (freeze, evaluate):
+            callbacks = [type("Change", (Callback,), {name: change})()]
+            direct = self.fitted(callbacks=callbacks)
+            with monkeypatch.context() as patch:
+                patch.setattr(Objective, "direct_gradient", lambda self, network: None)
+                by_autograd = self.fitted(callbacks=callbacks)
+            ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
+            torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+    def test_whoever_keeps_gradients_has_those_of_each_step(self) -> None:
+        class Keeper(Callback):
+            """Keeps the tensors themselves."""
+
+            def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+                self.kept: list[torch.Tensor] = []
+
+            def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
+                self.kept.append(net.module_.encoder[0].weight.grad)
+
+        fitted = self.fitted(callbacks=[("keeper", Keeper())])
+        kept = dict(fitted.net_.callbacks_)["keeper"].kept
+        assert len({gradient.data_ptr() for gradient in kept}) == len(kept) == 4 * 5
+
+    def test_optimizers_of_the_users_own_get_what_torch_gives_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class NeedsClosure(torch.optim.SGD):
+            """Wants to evaluate again, as sharpness-aware minimisation does."""
+
+            def step(self, closure: Any = None) -> Any:
+                assert closure is not None
+                return super().step(closure)
+
+        class KeepsGradient(torch.optim.SGD):
+            """Adds up in the first gradient that it is given."""
+
+            def step(self, closure: Any = None) -> Any:
+                with torch.enable_grad():
+                    loss = closure()
+                for weight in self.param_groups[0]["params"]:
+                    state = self.state[weight]
+                    if "sum" in state:
+                        state["sum"].add_(weight.grad)
+                    state.setdefault("sum", weight.grad)
+                    with torch.no_grad():
+                        weight.sub_(state["sum"], alpha=0.01)
+                return loss
+
+        for kind in (NeedsClosure, KeepsGradient):
+            direct = self.fitted(optimizer=kind)
+            with monkeypatch.context() as patch:
+                patch.setattr(Objective, "direct_gradient", lambda self, network: None)
+                by_autograd = self.fitted(optimizer=kind)
+            ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
+            torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+    def test_layers_put_into_evaluation_mode_learn_again_in_the_next_epoch(
+        self,
+    ) -> None:
+        class Look(Callback):
+            """Looks at codes."""
+
+            def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+                net.module_.encoder.eval()
+
+        architecture = Dense((8,), batch_norm=True, dropout=0.2)
+        plain, looked = (
+            self.fitted(architecture=architecture, callbacks=callbacks)
+            for callbacks in (None, [Look()])
+        )
+        torch.testing.assert_close(
+            plain.net_.module_.state_dict(), looked.net_.module_.state_dict()
+        )

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, GradientNormClipping
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    GradientNormClipping,
+    TrainEndCheckpoint,
+)
 from torch import nn
 
 from skautoencoder import AutoencoderTransformer
@@ -166,7 +172,7 @@ class TestHistory:
         autoencoder = small(
             callbacks=callbacks, early_stopping=early_stopping, verbose=0
         ).fit(X)
-        assert autoencoder.history_[:, "batches"] == [[]] * 3
+        assert autoencoder.history_[:, "batches"] == [[{}]] * 3
 
     def test_nor_by_the_epoch_that_stopped_early(self, X: np.ndarray) -> None:
         autoencoder = small(
@@ -177,7 +183,7 @@ class TestHistory:
             max_epochs=9,
         ).fit(X)
         assert autoencoder.n_iter_ < 9
-        assert autoencoder.history_[:, "batches"] == [[]] * autoencoder.n_iter_
+        assert autoencoder.history_[:, "batches"] == [[{}]] * autoencoder.n_iter_
 
     def test_the_last_loss_is_near_that_of_the_weights(self, X: np.ndarray) -> None:
         autoencoder = small(max_epochs=40).fit(X)
@@ -392,3 +398,14 @@ class TestTheNetItself:
         rows = torch.from_numpy(X).float()
         assert torch.equal(twin.module_(rows), net.module_(rows))
         assert twin.history == net.history
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_checkpoints_are_written(
+    X: np.ndarray, tmp_path: Path, verbose: int, capsys: Any
+) -> None:
+    best = Checkpoint(monitor="train_loss_best", dirname=tmp_path / "best")
+    last = TrainEndCheckpoint(dirname=tmp_path / "last")
+    small(callbacks=[best, last], verbose=verbose).fit(X)
+    for name in ("best", "last"):
+        assert list((tmp_path / name).glob("*params.pt"))

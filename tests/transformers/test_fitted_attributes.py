@@ -37,7 +37,7 @@ def test_fitted_attributes(make: Any) -> None:
     assert all(0 < lr <= 3e-3 for lr in history[:, "lr"])
     assert all("valid_loss" not in row for row in history)
     # Batches are not kept.
-    assert all(not row["batches"] for row in history)
+    assert all(row["batches"] == [{}] for row in history)
 
 
 def test_train_loss_is_in_units_of_the_spread() -> None:

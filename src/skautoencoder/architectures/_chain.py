@@ -216,6 +216,15 @@ _LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
 _FRESH = (nn.BatchNorm1d, nn.Dropout, nn.Linear)
 
 
+# torch has no public question for these.
+_GLOBAL_HOOKS = (
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+)
+
+
 class Chain:
     """Layers in a row that leave their gradients with their weights.
 
@@ -263,6 +272,8 @@ def chain_of(*modules: nn.Module) -> Chain | None:
         None if there is a layer whose gradient is not worked out here, or one that
         somebody listens to or has changed: autograd then has to do it.
     """
+    if any(getattr(nn.modules.module, name, None) for name in _GLOBAL_HOOKS):
+        return None
     layers = [layer for module in modules for layer in _flat(module)]
     layers = [layer for layer in layers if type(layer) is not nn.Identity]
     if not layers or type(layers[0]) is not nn.Linear:
@@ -292,6 +303,13 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 def _is_simple(layer: nn.Module) -> bool:
     if type(layer) not in _LINKS or _has_hooks(layer) or not layer.training:
         return False
+    # At these limits the derivatives are other ones.
+    if isinstance(layer, nn.Dropout) and layer.p == 1:
+        return False
+    if isinstance(layer, nn.LeakyReLU) and layer.negative_slope < 0:
+        return False
+    if isinstance(layer, nn.ELU) and layer.alpha < 0:
+        return False
     if isinstance(layer, nn.BatchNorm1d):
         if not layer.track_running_stats or layer.momentum is None:
             return False
@@ -309,8 +327,10 @@ def _is_simple(layer: nn.Module) -> bool:
 
 
 def _has_hooks(module: nn.Module) -> bool:
+    """Return whether somebody listens to a module, or has given it another forward."""
     return bool(
-        module._forward_hooks
+        "forward" in vars(module)
+        or module._forward_hooks
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks

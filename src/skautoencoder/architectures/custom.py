@@ -91,9 +91,10 @@ class Custom(Architecture):
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         known = {"code_size": code_size, "sample_shape": sample_shape}
-        encoder = _make_module(self.encoder, "encoder", known)
+        given_encoder, given_decoder = self._copies()
+        encoder = _make_module(given_encoder, "encoder", known)
         code_shape = _code_shape(encoder, sample_shape)
-        decoder = _make_module(self.decoder, "decoder", known)
+        decoder = _make_module(given_decoder, "decoder", known)
         output_shape = _output_shape(decoder, code_shape, sample_shape)
         return (
             _for_flat_rows(encoder, sample_shape, code_shape),
@@ -104,7 +105,8 @@ class Custom(Architecture):
         self, sample_shape: tuple[int, ...], code_size: int, n_classes: int
     ) -> tuple[nn.Module, nn.Module]:
         known = {"code_size": 2 * code_size, "sample_shape": sample_shape}
-        encoder = _make_module(self.encoder, "encoder", known)
+        given_encoder, given_decoder = self._copies()
+        encoder = _make_module(given_encoder, "encoder", known)
         n_first, *others = _code_shape(encoder, sample_shape)
         if n_first % 2 or (others and n_classes):
             raise ValueError(
@@ -115,12 +117,27 @@ class Custom(Architecture):
             )
         code_shape = (n_first // 2 + n_classes, *others)
         known["code_size"] = code_size + n_classes
-        decoder = _make_module(self.decoder, "decoder", known)
+        decoder = _make_module(given_decoder, "decoder", known)
         output_shape = _output_shape(decoder, code_shape, sample_shape)
         return (
             _for_flat_rows(encoder, sample_shape, code_shape),
             _for_flat_rows(decoder, code_shape, output_shape),
         )
+
+    def _copies(self) -> tuple[Any, Any]:
+        """Return encoder and decoder; copies that share what modules share."""
+        copies: dict[int, Any] = {}
+        encoder, decoder = (
+            copy.deepcopy(given, copies) if isinstance(given, nn.Module) else given
+            for given in (self.encoder, self.decoder)
+        )
+        return encoder, decoder
+
+    def __sklearn_clone__(self) -> Custom:
+        # One after the other, what they share would become two.
+        encoder, decoder = self._copies()
+        others = self.get_params(deep=False)
+        return type(self)(**{**others, "encoder": encoder, "decoder": decoder})
 
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         """Leave the user's weights alone."""
@@ -151,7 +168,7 @@ def _make_module(
     module: nn.Module | Callable[..., nn.Module], name: str, known: dict[str, Any]
 ) -> nn.Module:
     if isinstance(module, nn.Module):
-        return copy.deepcopy(module)
+        return module
     wanted: Mapping[str, Any] = {}
     with suppress(ValueError):  # some callables written in C have no signature
         wanted = inspect.signature(module).parameters

@@ -94,6 +94,9 @@ class Network(nn.Module):
 
     def chain(self) -> Chain | None:
         """Return the way from rows to logits, if it is a chain of simple layers."""
+        if vars(self).keys() & {"encode", "encoder_input", "decode_logits"}:
+            # Somebody has given this network other ways.
+            return None
         chain = chain_of(self.encoder, self.decoder)
         if chain is not None and self.center is not None:
             chain.before = self.encoder_input

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skautoencoder.objectives.likelihoods import normal_like, uniform_like
+
 # The smallest standard deviation of a number given the code, in the network's units,
 # in which numbers have a standard deviation of 1. Columns that say the same would
 # take it to zero and the likelihood to infinity.
@@ -279,14 +281,14 @@ class ColumnsLikelihood(nn.Module):
         rows = torch.zeros_like(outputs)
         if len(self.levels):
             logits = self._level_logits(outputs)
-            chance = torch.rand(logits.shape, generator=generator).to(logits)
+            chance = uniform_like(logits, generator)
             # The largest of logits with Gumbel noise is a draw from the softmax.
             tiny = torch.finfo(logits.dtype).tiny
             noise = -(-chance.clamp_min(tiny).log()).clamp_min(tiny).log()
             self._choose(rows, logits + noise)
         if len(self.numbers):
             means = outputs[:, self.numbers]
-            noise = torch.randn(means.shape, generator=generator).to(means)
+            noise = normal_like(means, generator)
             rows[:, self.numbers] = self._to_atoms(means + self.deviation * noise)
         return rows
 

@@ -48,7 +48,7 @@ class BernoulliLikelihood(nn.Module):
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Return ones and zeros drawn with these probabilities."""
         # The generator is the CPU's, whatever the device.
-        chance = torch.rand(outputs.shape, generator=generator).to(outputs)
+        chance = uniform_like(outputs, generator)
         return (chance < outputs.sigmoid()).to(outputs)
 
 
@@ -103,7 +103,7 @@ class GaussianLikelihood(nn.Module):
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Return rows drawn around the means."""
-        noise = torch.randn(outputs.shape, generator=generator).to(outputs)
+        noise = normal_like(outputs, generator)
         return outputs + (0.5 * self.log_variance).exp() * noise
 
 
@@ -123,3 +123,15 @@ def bounded_below(raw: Tensor, low: float) -> Tensor:
         A smooth function of `raw`, whose gradient is nowhere zero.
     """
     return low + F.softplus(raw - low)
+
+
+def uniform_like(outputs: Tensor, generator: torch.Generator) -> Tensor:
+    """Return numbers between 0 and 1, drawn on the CPU for the same on any device."""
+    drawn = torch.rand(outputs.shape, generator=generator, dtype=torch.float32)
+    return drawn.to(outputs)
+
+
+def normal_like(outputs: Tensor, generator: torch.Generator) -> Tensor:
+    """Return normal numbers, drawn on the CPU for the same on any device."""
+    drawn = torch.randn(outputs.shape, generator=generator, dtype=torch.float32)
+    return drawn.to(outputs)

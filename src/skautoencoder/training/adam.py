@@ -103,6 +103,9 @@ class Adam(torch.optim.Adam):
             [weight.grad for weight in group["params"]] for group in self.param_groups
         ]
         # Each of these lines is run before each small step.
+        if not self.state:
+            # Somebody has emptied it, to start anew.
+            self._lists = None
         missing = any(type(None) in map(type, found) for found in gradients)
         if self._lists is None and not missing and self._has_plain_groups():
             self._lists = [self._gather(group) for group in self.param_groups]

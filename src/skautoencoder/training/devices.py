@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +137,24 @@ def work_per_sample(network: nn.Module, n_features: int) -> float:
         for hook in hooks:
             hook.remove()
     return counted
+
+
+@contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Make float32 tensors within the block, whatever the user has set."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def without_autocast(device_type: str) -> AbstractContextManager[Any]:
+    """Return a block in which products are as precise as their factors."""
+    if torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skautoencoder.training.devices import threads_for
+from skautoencoder.training.devices import threads_for, without_autocast
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
@@ -104,7 +104,8 @@ def apply_in_batches(
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     exact = nullcontext() if device.type == "mps" else DoubleSmallProducts()
     step = 3 * work * _USUAL_BATCH
-    with torch.inference_mode(), threads_for(step), exact:
+    precise = without_autocast(device.type)
+    with torch.inference_mode(), threads_for(step), exact, precise:
         for start in range(0, n_samples, batch_size):
             part = slice(start, min(start + batch_size, n_samples))
             rows = read(part)

@@ -7,7 +7,6 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import cache
 from itertools import zip_longest
 from typing import Any
 
@@ -16,6 +15,7 @@ from skorch import NeuralNet
 from skorch.callbacks import (
     Callback,
     EpochTimer,
+    GradientNormClipping,
     LRScheduler,
     PrintLog,
     ProgressBar,
@@ -27,9 +27,14 @@ from torch import Tensor
 from skautoencoder.objectives import DirectGradient
 from skautoencoder.training.adam import without_autograd
 from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.memory import keep_freed_memory
+from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
+
+# Listen to batches, and leave the network and its gradients' tensors where they are.
+_KNOWN_LISTENERS = {GradientNormClipping, LRScheduler, ProgressBar}
 
 
 class AutoencoderNet(NeuralNet):
@@ -120,7 +125,8 @@ class AutoencoderNet(NeuralNet):
             # A call before may have left it at the end of its schedule.
             group["lr"] = group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
-        with suppress(StopTraining):
+        # What the compute dtype says goes, also where the user computes otherwise.
+        with suppress(StopTraining), without_autocast(torch.device(self.device).type):
             self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
@@ -140,12 +146,15 @@ class AutoencoderNet(NeuralNet):
             return
         if training and not self._n_steps:
             self._n_steps = self.max_epochs * len(iterator)  # type: ignore[arg-type]
-        if not (training and self.module_.training and self._step):
-            # Goes through all layers, which stay as they are from epoch to epoch.
-            self._set_training(training)
+        self._set_training(training)
+        # Callbacks such as Checkpoint look for the last batch of an epoch.
+        self.history.new_batch()
         told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
         # Found anew: callbacks may listen to layers by now, or have stopped to.
         gradient = {"direct_gradient": self._direct_gradient()} if training else {}
+        if gradient.get("direct_gradient") is not None:
+            # It writes over the last ones, which somebody may have kept.
+            self.optimizer_.zero_grad()
         losses, sizes = [], []
         # Once for all batches, if there is nobody else whom it would be news to.
         quietly = gradient.get("direct_gradient") is not None and not told
@@ -153,6 +162,8 @@ class AutoencoderNet(NeuralNet):
             for batch in iterator:
                 if told:
                     self.notify("on_batch_begin", batch=batch, training=training)
+                    # They may have asked the network something in between.
+                    self._set_training(training)
                 step = step_fn(batch, **gradient)
                 losses.append(step["loss"])
                 sizes.append(batch[0].shape[0])
@@ -227,13 +238,19 @@ class AutoencoderNet(NeuralNet):
         """Return how the objective's gradient is had without autograd, if it can be.
 
         Products of reduced precision are for steps so long that autograd's share in
-        them does not matter. Optimizers that want several gradients a step, like
-        L-BFGS, ask for them with a closure.
+        them does not matter. Optimizers that are not known may want several gradients
+        a step, or keep them; callbacks that are not known may change what stands
+        between two batches.
         """
         find = getattr(self.criterion_, "direct_gradient", None)
         if find is None or self.compute_dtype != torch.float32:
             return None
-        if _needs_closure(type(self.optimizer_).step):
+        listeners = {
+            type(callback)
+            for name in ("on_batch_begin", "on_batch_end", "on_grad_computed")
+            for callback in self._listeners(name)
+        }
+        if not (takes_one_gradient(self.optimizer_) and listeners <= _KNOWN_LISTENERS):
             return None
         found: DirectGradient | None = find(self.module_)
         return found
@@ -328,8 +345,15 @@ class AutoencoderNet(NeuralNet):
                     f"callbacks__{name} is for a callback called {callback!r}, but "
                     f"there are only {callbacks}."
                 )
-        known = sorted({*inspect.signature(RowBatches).parameters} - {"dataset"})
+        known = sorted(
+            {*inspect.signature(RowBatches).parameters} - {"dataset", "batch_size"}
+        )
         for name in self.get_params_for("iterator_train"):
+            if name == "batch_size":
+                raise ValueError(
+                    "iterator_train__batch_size is batch_size: the number of epochs "
+                    "and much else follow from it. Set batch_size."
+                )
             if name not in known:
                 raise ValueError(
                     f"iterator_train__{name} is not a parameter of the batches. They "
@@ -351,14 +375,12 @@ class AutoencoderNet(NeuralNet):
             isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
             for layer in self.module_.modules()
         )
-        given = self.get_params_for("iterator_train")
-        batch_size = given.get("batch_size", self.batch_size)
-        if normalizes and min(batch_size, n_rows) < 2:
+        if normalizes and min(self.batch_size, n_rows) < 2:
             raise ValueError(
-                f"With batch_size={batch_size} and {n_rows} rows to train on there "
-                "are batches of one row, which batch normalisation cannot use. Set "
-                "batch_size to 2 or more, batch_norm=False (sparsity='top_k' has a "
-                "normalisation of its own), or leave more rows to train on "
+                f"With batch_size={self.batch_size} and {n_rows} rows to train on "
+                "there are batches of one row, which batch normalisation cannot use. "
+                "Set batch_size to 2 or more, batch_norm=False (sparsity='top_k' has "
+                "a normalisation of its own), or leave more rows to train on "
                 "(early_stopping keeps validation_fraction of them)."
             )
 
@@ -379,8 +401,9 @@ class AutoencoderNet(NeuralNet):
                 stops = True
         if method_name == "on_epoch_end":
             # Batches are of use to callbacks while the epoch runs; kept, they
-            # would be stored with every fitted estimator.
-            self.history[-1]["batches"].clear()
+            # would be stored with every fitted estimator. One stays, without
+            # contents, for those that look for the last one later.
+            self.history[-1]["batches"][:] = [{}]
         if stops:
             raise StopTraining
 
@@ -391,9 +414,3 @@ class AutoencoderNet(NeuralNet):
             if getattr(type(callback), method_name)
             is not getattr(Callback, method_name)
         ]
-
-
-@cache
-def _needs_closure(step: Callable[..., Any]) -> bool:
-    closure = inspect.signature(step).parameters.get("closure")
-    return closure is not None and closure.default is closure.empty

@@ -10,12 +10,23 @@ from torch.optim import Optimizer
 
 from skautoencoder.training.adam import Adam
 
+
+class LBFGS(torch.optim.LBFGS):
+    """:class:`torch.optim.LBFGS` that goes on after it was copied or pickled."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the weights again, which torch leaves out."""
+        super().__setstate__(state)
+        self._params = self.param_groups[0]["params"]
+        self._numel_cache = None
+
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "adam": Adam,
     "adamax": torch.optim.Adamax,
     "adamw": torch.optim.AdamW,
-    "lbfgs": torch.optim.LBFGS,
+    "lbfgs": LBFGS,
     "nadam": torch.optim.NAdam,
     "radam": torch.optim.RAdam,
     "rmsprop": torch.optim.RMSprop,
@@ -26,6 +37,15 @@ _ADAM_LIKE = (Adam, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam)
 
 # One pass over all weights instead of several a weight.
 _FUSED = (Adam, torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+
+
+# Those that change weights by the one gradient that they find with them.
+_ONE_GRADIENT = {*OPTIMIZERS.values(), torch.optim.Adam} - {LBFGS}
+
+
+def takes_one_gradient(optimizer: Optimizer) -> bool:
+    """Return whether a step needs no closure and keeps no gradient for the next."""
+    return type(optimizer) in _ONE_GRADIENT
 
 
 def resolve_optimizer(
@@ -55,6 +75,8 @@ def resolve_optimizer(
         If the optimizer has no parameter of a given name.
     """
     kind = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    if kind is torch.optim.LBFGS:
+        kind = LBFGS
     if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
         raise TypeError(
             f"optimizer must be a name ({', '.join(OPTIMIZERS)}) or a subclass of "
