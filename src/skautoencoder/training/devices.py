@@ -143,6 +143,9 @@ def work_per_sample(network: nn.Module, n_features: int) -> float:
 def float32_by_default() -> Iterator[None]:
     """Make float32 tensors within the block, whatever the user has set."""
     before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
     torch.set_default_dtype(torch.float32)
     try:
         yield

@@ -33,7 +33,7 @@ from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
 
-# Listen to batches, and leave the network and its gradients' tensors where they are.
+# Are told of batches, and leave the network as it is.
 _KNOWN_LISTENERS = {GradientNormClipping, LRScheduler, ProgressBar}
 
 
@@ -150,11 +150,10 @@ class AutoencoderNet(NeuralNet):
         # Callbacks such as Checkpoint look for the last batch of an epoch.
         self.history.new_batch()
         told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
-        # Found anew: callbacks may listen to layers by now, or have stopped to.
-        gradient = {"direct_gradient": self._direct_gradient()} if training else {}
-        if gradient.get("direct_gradient") is not None:
-            # It writes over the last ones, which somebody may have kept.
-            self.optimizer_.zero_grad()
+        # Callbacks may listen to layers by now, or have stopped to; those that are not
+        # known may change the network, or keep gradients, between any two batches.
+        gradient = self._find_gradient() if training else {}
+        anew = training and self._has_strange_listeners()
         losses, sizes = [], []
         # Once for all batches, if there is nobody else whom it would be news to.
         quietly = gradient.get("direct_gradient") is not None and not told
@@ -164,6 +163,8 @@ class AutoencoderNet(NeuralNet):
                     self.notify("on_batch_begin", batch=batch, training=training)
                     # They may have asked the network something in between.
                     self._set_training(training)
+                if anew:
+                    gradient = self._find_gradient()
                 step = step_fn(batch, **gradient)
                 losses.append(step["loss"])
                 sizes.append(batch[0].shape[0])
@@ -201,9 +202,6 @@ class AutoencoderNet(NeuralNet):
 
         told = self._listeners("on_grad_computed")
         if direct_gradient is not None:
-            if told:
-                # Who was told of the last ones may have kept them.
-                self.optimizer_.zero_grad()
             with without_autograd():
                 loss = direct_gradient(*self._on_device(batch))
             if told:
@@ -234,26 +232,29 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             return {"loss": self._objective(batch)}
 
-    def _direct_gradient(self) -> DirectGradient | None:
+    def _find_gradient(self) -> dict[str, DirectGradient | None]:
         """Return how the objective's gradient is had without autograd, if it can be.
 
         Products of reduced precision are for steps so long that autograd's share in
         them does not matter. Optimizers that are not known may want several gradients
-        a step, or keep them; callbacks that are not known may change what stands
-        between two batches.
+        a step, or keep them.
         """
         find = getattr(self.criterion_, "direct_gradient", None)
         if find is None or self.compute_dtype != torch.float32:
-            return None
-        listeners = {
-            type(callback)
+            return {"direct_gradient": None}
+        if not takes_one_gradient(self.optimizer_):
+            return {"direct_gradient": None}
+        # It would write over the last ones, which somebody may have kept.
+        self.optimizer_.zero_grad()
+        return {"direct_gradient": find(self.module_)}
+
+    def _has_strange_listeners(self) -> bool:
+        """Return whether callbacks of the user's own are told of batches."""
+        return any(
+            type(callback) not in _KNOWN_LISTENERS
             for name in ("on_batch_begin", "on_batch_end", "on_grad_computed")
             for callback in self._listeners(name)
-        }
-        if not (takes_one_gradient(self.optimizer_) and listeners <= _KNOWN_LISTENERS):
-            return None
-        found: DirectGradient | None = find(self.module_)
-        return found
+        )
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         rows, targets = self._on_device(batch)
