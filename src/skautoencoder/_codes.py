@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._code_features import CodeFeaturesMixin
-from skautoencoder._samples import Array, check_codes, parts
+from skautoencoder._samples import ROUNDING, Array, check_codes, parts
 
 # Parameters of the penalties on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
@@ -21,10 +21,6 @@ PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
     "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
     "contraction_weight": [Interval(Real, 0, None, closed="left")],
 }
-
-
-# Share of a mean below which a distance from it says nothing.
-_ROUNDING = 1e-12
 
 
 class CodesMixin(CodeFeaturesMixin):
@@ -147,7 +143,7 @@ def fraction_explained(residual: float, rows: Array) -> float:
     mean = rows.mean(axis=0, dtype=np.float64)
     total = sum(float(np.square(rows[part] - mean).sum()) for part in parts(rows))
     # The mean of equal numbers is rounded, and differs from them by that.
-    rounding = len(rows) * float(np.square(_ROUNDING * mean).sum())
+    rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
     if total <= rounding:
         return 1.0 if residual <= rounding else 0.0
     return 1.0 - residual / total

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from skautoencoder._samples import Array, Mask, Rows64
+from skautoencoder._samples import ROUNDING, Array, Mask, Rows64
 
 _FURTHEST = 1e6
 
@@ -64,7 +64,7 @@ class FeatureStatistics:
                 "for example with StandardScaler."
             )
         # Below the rounding of the mean there is nothing but noise to be blown up.
-        spread[spread <= 1e-12 * np.abs(mean)] = 1.0
+        spread[spread <= ROUNDING * np.abs(mean)] = 1.0
         low = np.where(observed, rows, np.inf).min(axis=0)
         high = np.where(observed, rows, -np.inf).max(axis=0)
         low[is_empty] = high[is_empty] = 0.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,13 @@ from skautoencoder.training import (
     Rows,
     copy_callbacks,
     draw_seed,
+    evaluating,
     isolated_randomness,
     n_training_rows,
     resolve_device,
     resolve_optimizer,
     resolve_precision,
     threads_for,
-    without_autocast,
     work_per_sample,
 )
 
@@ -249,16 +248,3 @@ def code_size_of(network: Network, n_features: int) -> int:
     device = next((p.device for p in network.parameters()), None)
     with evaluating(network):
         return network.encode(torch.zeros(1, n_features, device=device)).shape[1]
-
-
-@contextmanager
-def evaluating(network: torch.nn.Module) -> Iterator[None]:
-    """Ask a network within the block, without gradients and without a trace."""
-    was_training = network.training
-    network.eval()
-    device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    try:
-        with torch.no_grad(), without_autocast(device.type):
-            yield
-    finally:
-        network.train(was_training)

@@ -103,7 +103,7 @@ class ImputerMixin(TransformerMixin):
         if len(data_shape) > 1:
             return filled.reshape(len(filled), *data_shape)
         if not self._is_kept.all():
-            left_out = self._names_of(~self._is_kept)
+            left_out = list(_check_feature_names_in(self, None)[~self._is_kept])
             warnings.warn(
                 "Features without any observed values in fit are left out: "
                 f"{left_out}. With keep_empty_features=True they are returned, as 0.",
@@ -122,9 +122,6 @@ class ImputerMixin(TransformerMixin):
             return np.ones_like(self._statistics.is_empty)
         kept: Mask = ~self._statistics.is_empty
         return kept
-
-    def _names_of(self: Any, features: Mask) -> list[str]:
-        return [str(name) for name in _check_feature_names_in(self, None)[features]]
 
     def get_feature_names_out(
         self: Any, input_features: ArrayLike | None = None

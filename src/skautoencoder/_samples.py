@@ -23,6 +23,8 @@ from skautoencoder.training.inference import to_tensor
 # MinMaxScaler returns 1.0000000000000002.
 _UNIT_RANGE_MARGIN = 1e-6
 _CHUNK = 4096
+# Share of a mean below which a distance from it is nothing but rounding.
+ROUNDING = 1e-12
 # What it takes to read, change and write a number, in operations.
 _WORK_PER_NUMBER = 10.0
 
@@ -226,7 +228,7 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
             "example with StandardScaler."
         )
     # Below the rounding of the mean there is nothing but noise to be blown up.
-    rounding = 1e-12 * float(mean.abs().max())
+    rounding = ROUNDING * float(mean.abs().max())
     return mean.numpy(), spread if spread > rounding else 1.0
 
 

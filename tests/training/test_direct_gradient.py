@@ -27,6 +27,19 @@ class TestGradientsWithoutAutograd:
         }
         return AutoencoderTransformer(3, **{**settings, **params}).fit(X)
 
+    @classmethod
+    def fitted_both_ways(
+        cls, monkeypatch: pytest.MonkeyPatch, **params: Any
+    ) -> tuple[AutoencoderTransformer, AutoencoderTransformer]:
+        """Fit as it comes and by autograd, and see that the networks are the same."""
+        direct = cls.fitted(**params)
+        with monkeypatch.context() as patch:
+            patch.setattr(Objective, "direct_gradient", lambda self, network: None)
+            by_autograd = cls.fitted(**params)
+        ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
+        torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+        return direct, by_autograd
+
     @pytest.mark.parametrize(
         "params",
         [
@@ -41,11 +54,7 @@ class TestGradientsWithoutAutograd:
     def test_what_is_learnt_is_the_same(
         self, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        direct = self.fitted(**params)
-        monkeypatch.setattr(Objective, "direct_gradient", lambda self, network: None)
-        by_autograd = self.fitted(**params)
-        ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
-        torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+        direct, by_autograd = self.fitted_both_ways(monkeypatch, **params)
         losses = [est.history_[:, "train_loss"] for est in (direct, by_autograd)]
         np.testing.assert_allclose(*losses, rtol=1e-5)
 
@@ -141,12 +150,7 @@ class TestGradientsWithoutAutograd:
 
         for change in (freeze, evaluate):
             callbacks = [type("Change", (Callback,), {name: change})()]
-            direct = self.fitted(callbacks=callbacks)
-            with monkeypatch.context() as patch:
-                patch.setattr(Objective, "direct_gradient", lambda self, network: None)
-                by_autograd = self.fitted(callbacks=callbacks)
-            ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
-            torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+            self.fitted_both_ways(monkeypatch, callbacks=callbacks)
 
     def test_whoever_keeps_gradients_has_those_of_each_step(self) -> None:
         class Keeper(Callback):
@@ -188,12 +192,7 @@ class TestGradientsWithoutAutograd:
                 return loss
 
         for kind in (NeedsClosure, KeepsGradient):
-            direct = self.fitted(optimizer=kind)
-            with monkeypatch.context() as patch:
-                patch.setattr(Objective, "direct_gradient", lambda self, network: None)
-                by_autograd = self.fitted(optimizer=kind)
-            ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
-            torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+            self.fitted_both_ways(monkeypatch, optimizer=kind)
 
     def test_layers_put_into_evaluation_mode_learn_again_in_the_next_epoch(
         self,

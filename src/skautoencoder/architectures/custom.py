@@ -95,11 +95,7 @@ class Custom(Architecture):
         encoder = _make_module(given_encoder, "encoder", known)
         code_shape = _code_shape(encoder, sample_shape)
         decoder = _make_module(given_decoder, "decoder", known)
-        output_shape = _output_shape(decoder, code_shape, sample_shape)
-        return (
-            _for_flat_rows(encoder, sample_shape, code_shape),
-            _for_flat_rows(decoder, code_shape, output_shape),
-        )
+        return _between_flat_rows(encoder, decoder, sample_shape, code_shape)
 
     def _build_variational(
         self, sample_shape: tuple[int, ...], code_size: int, n_classes: int
@@ -118,11 +114,7 @@ class Custom(Architecture):
         code_shape = (n_first // 2 + n_classes, *others)
         known["code_size"] = code_size + n_classes
         decoder = _make_module(given_decoder, "decoder", known)
-        output_shape = _output_shape(decoder, code_shape, sample_shape)
-        return (
-            _for_flat_rows(encoder, sample_shape, code_shape),
-            _for_flat_rows(decoder, code_shape, output_shape),
-        )
+        return _between_flat_rows(encoder, decoder, sample_shape, code_shape)
 
     def _copies(self) -> tuple[Any, Any]:
         """Return encoder and decoder; copies that share what modules share."""
@@ -141,6 +133,20 @@ class Custom(Architecture):
 
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         """Leave the user's weights alone."""
+
+
+def _between_flat_rows(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    sample_shape: tuple[int, ...],
+    code_shape: tuple[int, ...],
+) -> tuple[nn.Module, nn.Module]:
+    """Return modules that take flat rows and codes and answer with them."""
+    output_shape = _output_shape(decoder, code_shape, sample_shape)
+    return (
+        _for_flat_rows(encoder, sample_shape, code_shape),
+        _for_flat_rows(decoder, code_shape, output_shape),
+    )
 
 
 def _for_flat_rows(

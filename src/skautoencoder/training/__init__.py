@@ -4,11 +4,11 @@ from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
 from skautoencoder.training.callbacks import copy_callbacks
 from skautoencoder.training.devices import (
     PRECISIONS,
+    evaluating,
     float32_by_default,
     resolve_device,
     resolve_precision,
     threads_for,
-    without_autocast,
     work_per_sample,
 )
 from skautoencoder.training.inference import apply_in_batches
@@ -29,6 +29,7 @@ __all__ = [
     "apply_in_batches",
     "copy_callbacks",
     "draw_seed",
+    "evaluating",
     "float32_by_default",
     "isolated_randomness",
     "n_training_rows",
@@ -36,6 +37,5 @@ __all__ = [
     "resolve_optimizer",
     "resolve_precision",
     "threads_for",
-    "without_autocast",
     "work_per_sample",
 ]

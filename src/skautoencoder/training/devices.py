@@ -92,6 +92,19 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Ask a network within the block, without gradients and without a trace."""
+    was_training = network.training
+    network.eval()
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    try:
+        with torch.no_grad(), without_autocast(device.type):
+            yield
+    finally:
+        network.train(was_training)
+
+
 def work_per_sample(network: nn.Module, n_features: int) -> float:
     """Return the floating-point operations of one row's way through a network.
 
@@ -126,14 +139,11 @@ def work_per_sample(network: nn.Module, n_features: int) -> float:
         for layer in network.modules()
         if not list(layer.children())
     ]
-    was_training = network.training
+    device = next((p.device for p in network.parameters()), None)
     try:
-        network.eval()
-        device = next((p.device for p in network.parameters()), None)
-        with torch.no_grad():
+        with evaluating(network):
             network(torch.zeros(1, n_features, device=device))
     finally:
-        network.train(was_training)
         for hook in hooks:
             hook.remove()
     return counted

@@ -126,7 +126,7 @@ class AutoencoderNet(NeuralNet):
             group["lr"] = group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         # What the compute dtype says goes, also where the user computes otherwise.
-        with suppress(StopTraining), without_autocast(torch.device(self.device).type):
+        with suppress(StopTraining), without_autocast(self._device_type):
             self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
@@ -152,20 +152,19 @@ class AutoencoderNet(NeuralNet):
         told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
         # Callbacks may listen to layers by now, or have stopped to; those that are not
         # known may change the network, or keep gradients, between any two batches.
-        gradient = self._find_gradient() if training else {}
-        anew = training and self._has_strange_listeners()
+        gradient = self._start_direct_gradient() if training else None
+        anew = self._has_strange_listeners()
         losses, sizes = [], []
         # Once for all batches, if there is nobody else whom it would be news to.
-        quietly = gradient.get("direct_gradient") is not None and not told
+        quietly = gradient is not None and not told
         with without_autograd() if quietly else nullcontext():
             for batch in iterator:
                 if told:
                     self.notify("on_batch_begin", batch=batch, training=training)
-                    # They may have asked the network something in between.
-                    self._set_training(training)
                 if anew:
-                    gradient = self._find_gradient()
-                step = step_fn(batch, **gradient)
+                    self._set_training(training)
+                    gradient = self._start_direct_gradient() if training else None
+                step = step_fn(batch, direct_gradient=gradient)
                 losses.append(step["loss"])
                 sizes.append(batch[0].shape[0])
                 if told:
@@ -232,8 +231,10 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             return {"loss": self._objective(batch)}
 
-    def _find_gradient(self) -> dict[str, DirectGradient | None]:
+    def _start_direct_gradient(self) -> DirectGradient | None:
         """Return how the objective's gradient is had without autograd, if it can be.
+
+        Weights are left without one, for it to begin anew.
 
         Products of reduced precision are for steps so long that autograd's share in
         them does not matter. Optimizers that are not known may want several gradients
@@ -241,12 +242,13 @@ class AutoencoderNet(NeuralNet):
         """
         find = getattr(self.criterion_, "direct_gradient", None)
         if find is None or self.compute_dtype != torch.float32:
-            return {"direct_gradient": None}
+            return None
         if not takes_one_gradient(self.optimizer_):
-            return {"direct_gradient": None}
+            return None
         # It would write over the last ones, which somebody may have kept.
         self.optimizer_.zero_grad()
-        return {"direct_gradient": find(self.module_)}
+        found: DirectGradient | None = find(self.module_)
+        return found
 
     def _has_strange_listeners(self) -> bool:
         """Return whether callbacks of the user's own are told of batches."""
@@ -258,24 +260,28 @@ class AutoencoderNet(NeuralNet):
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         rows, targets = self._on_device(batch)
-        with self._autocast(torch.device(self.device).type):
+        with self._autocast():
             loss: Tensor = self.criterion_(self.module_, rows, targets)
         return loss
 
     def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, targets = batch
-        device = self.device  # always with its name, see BaseAutoencoder
-        if rows.device.type == device.partition(":")[0]:
+        if rows.device.type == self._device_type:
             return batch
+        device = torch.device(self.device)
         shared = targets is rows
         rows = rows.to(device, non_blocking=True)
         targets = rows if shared else targets.to(device, non_blocking=True)
         return rows, targets
 
-    def _autocast(self, device_type: str) -> AbstractContextManager[Any]:
+    @property
+    def _device_type(self) -> str:
+        return str(self.device).partition(":")[0]
+
+    def _autocast(self) -> AbstractContextManager[Any]:
         if self.compute_dtype == torch.float32:
             return nullcontext()
-        return torch.autocast(device_type, dtype=self.compute_dtype)
+        return torch.autocast(self._device_type, dtype=self.compute_dtype)
 
     def continue_from(self, net: AutoencoderNet) -> None:
         """Take over the weights and the history of another net."""
