@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from helpers import (
@@ -22,6 +23,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 
+from skautoencoder import ConvAutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 
 X, y = ROWS[:160], DIGITS.target[:160]
@@ -70,6 +72,22 @@ def test_two_jobs_give_the_same_bits_in_a_pipeline(make: Any, data: Any) -> None
     mine, theirs = one.best_estimator_["classifier"], two.best_estimator_["classifier"]
     np.testing.assert_array_equal(mine.coef_, theirs.coef_)
     np.testing.assert_array_equal(one.predict_proba(data), two.predict_proba(data))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_large_convolutions_give_the_same_bits(precision: str) -> None:
+    # With batch normalisation and steps that are worth several threads.
+    images = IMAGES[:120].repeat(3, axis=1).repeat(3, axis=2)
+    estimator = ConvAutoencoderTransformer(
+        batch_size=32, max_epochs=2, precision=precision, random_state=0
+    )
+    grid = {"code_size": [2, 10]}
+    one, two = (
+        GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(images) for n in (1, 2)
+    )
+    assert one.best_estimator_.net_.n_parts == min(2, joblib.cpu_count())
+    assert_same_results(one, two)
+    assert_same_weights(one.best_estimator_, two.best_estimator_)
 
 
 def test_threads_give_the_same_bits() -> None:

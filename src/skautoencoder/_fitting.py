@@ -22,6 +22,7 @@ from skautoencoder.training import (
     draw_seed,
     evaluating,
     isolated_randomness,
+    n_parts_for,
     n_training_rows,
     resolve_device,
     resolve_optimizer,
@@ -209,6 +210,7 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         if "seed" not in self._nested_params("iterator_train"):
             net.iterator_train__seed = seed
         step_work = 3 * self._work * net.batch_size
+        net.n_parts = n_parts_for(step_work) if net.can_split() else 1
         with isolated_randomness(seed, device), threads_for(step_work):
             net.partial_fit(data)
         self.history_ = net.history

@@ -10,6 +10,7 @@ from torch import nn
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 from skautoencoder.training import (
+    n_parts_for,
     resolve_device,
     resolve_precision,
     threads_for,
@@ -209,3 +210,26 @@ def test_cuda() -> None:
 @with_mps
 def test_mps() -> None:
     fit_on("mps")
+
+
+class TestParts:
+    @pytest.fixture
+    def six_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("joblib.cpu_count", lambda: 6)
+
+    @pytest.mark.usefixtures("six_processors")
+    def test_more_work_more_parts(self) -> None:
+        numbers = [n_parts_for(work) for work in (SMALL, 6e8, 4.5e9, LARGE)]
+        assert numbers == [1, 2, 4, 6]
+
+    @pytest.mark.usefixtures("two_threads")
+    def test_the_threads_that_are_allowed_do_not_matter(self) -> None:
+        two = n_parts_for(1e12)
+        torch.set_num_threads(1)
+        assert n_parts_for(1e12) == two
+
+    def test_a_single_processor_has_nothing_to_divide(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+        assert n_parts_for(1e12) == 1

@@ -17,6 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skautoencoder.architectures._listening import (
+    has_global_hooks,
+    has_hooks,
+    has_weight_hooks,
+)
+
 _backward = torch.ops.aten
 
 
@@ -216,15 +222,6 @@ _LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
 _FRESH = (nn.BatchNorm1d, nn.Dropout, nn.Linear)
 
 
-# torch has no public question for these.
-_GLOBAL_HOOKS = (
-    "_global_forward_hooks",
-    "_global_forward_pre_hooks",
-    "_global_backward_hooks",
-    "_global_backward_pre_hooks",
-)
-
-
 class Chain:
     """Layers in a row that leave their gradients with their weights.
 
@@ -272,7 +269,7 @@ def chain_of(*modules: nn.Module) -> Chain | None:
         None if there is a layer whose gradient is not worked out here, or one that
         somebody listens to or has changed: autograd then has to do it.
     """
-    if any(getattr(nn.modules.module, name, None) for name in _GLOBAL_HOOKS):
+    if has_global_hooks():
         return None
     layers = [layer for module in modules for layer in _flat(module)]
     layers = [layer for layer in layers if type(layer) is not nn.Identity]
@@ -293,7 +290,7 @@ def chain_of(*modules: nn.Module) -> Chain | None:
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
     """Go through the layers of sequences within sequences."""
-    if type(module) is nn.Sequential and not _has_hooks(module):
+    if type(module) is nn.Sequential and not has_hooks(module):
         for part in module:
             yield from _flat(part)
     else:
@@ -301,7 +298,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _is_simple(layer: nn.Module) -> bool:
-    if type(layer) not in _LINKS or _has_hooks(layer) or not layer.training:
+    if type(layer) not in _LINKS or has_hooks(layer) or not layer.training:
         return False
     # At these limits the derivatives are other ones.
     if isinstance(layer, nn.Dropout) and layer.p == 1:
@@ -320,18 +317,6 @@ def _is_simple(layer: nn.Module) -> bool:
         isinstance(weight, nn.Parameter)
         and weight.requires_grad
         and weight.dtype == torch.float32
-        and not weight._backward_hooks
-        and not getattr(weight, "_post_accumulate_grad_hooks", None)
+        and not has_weight_hooks(weight)
         for weight in weights
-    )
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    """Return whether somebody listens to a module, or has given it another forward."""
-    return bool(
-        "forward" in vars(module)
-        or module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
     )

@@ -222,3 +222,17 @@ class TopK(nn.Module):
         codes = self.normalization(codes.float())
         values, places = codes.topk(self.n_nonzero_coefs, dim=1, sorted=False)
         return torch.zeros_like(codes).scatter(1, places, values)
+
+
+class Reshaped(nn.Module):
+    """Gives a module the shape it wants and takes flat rows from it."""
+
+    def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.shape = shape
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return what the module makes of rows, as flat rows."""
+        outputs: Tensor = self.module(rows.reshape(-1, *self.shape))
+        return outputs.reshape(len(rows), -1)

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
 from skautoencoder.architectures._architecture import Architecture, n_features_of
+from skautoencoder.architectures._layers import Reshaped
 
 
 class Custom(Architecture):
@@ -154,20 +155,7 @@ def _for_flat_rows(
 ) -> nn.Module:
     """Return a module between flat rows: itself, if it is one."""
     is_flat = len(shape) == len(output_shape) == 1
-    return module if is_flat else _Reshaped(module, shape)
-
-
-class _Reshaped(nn.Module):
-    """Gives a module the shape it wants and takes flat rows from it."""
-
-    def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.module = module
-        self.shape = shape
-
-    def forward(self, rows: Tensor) -> Tensor:
-        outputs: Tensor = self.module(rows.reshape(-1, *self.shape))
-        return outputs.reshape(len(rows), -1)
+    return module if is_flat else Reshaped(module, shape)
 
 
 def _make_module(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures._chain import Chain, chain_of
+from skautoencoder.architectures._splitting import can_split
 
 # A pixel that is always black would put the sigmoid's start at minus infinity,
 # where no gradient could move it again.
@@ -94,8 +95,7 @@ class Network(nn.Module):
 
     def chain(self) -> Chain | None:
         """Return the way from rows to logits, if it is a chain of simple layers."""
-        if vars(self).keys() & {"encode", "encoder_input", "decode_logits"}:
-            # Somebody has given this network other ways.
+        if self._is_changed():
             return None
         chain = chain_of(self.encoder, self.decoder)
         if chain is not None and self.center is not None:
@@ -103,6 +103,14 @@ class Network(nn.Module):
         if chain is not None and self.output_offset is not None:
             chain.after = self._with_offset
         return chain
+
+    def can_split(self) -> bool:
+        """Return whether parts of a batch may go through at the same time."""
+        return not self._is_changed() and can_split(self.encoder, self.decoder)
+
+    def _is_changed(self) -> bool:
+        """Return whether somebody has given this network other ways."""
+        return bool(vars(self).keys() & {"encode", "encoder_input", "decode_logits"})
 
     def activate(self, logits: Tensor) -> Tensor:
         """Apply the output activation."""

@@ -3,6 +3,7 @@
 from skautoencoder.objectives.columns import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
+from skautoencoder.objectives.draws import own_generator
 from skautoencoder.objectives.likelihoods import (
     BernoulliLikelihood,
     GaussianLikelihood,
@@ -35,5 +36,6 @@ __all__ = [
     "kl_divergence",
     "kl_sparsity",
     "l1_sparsity",
+    "own_generator",
     "reconstruction_loss",
 ]

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.objectives.draws import generator
+
 NOISES = ("gaussian", "masking", "salt_and_pepper")
 
 # Takes samples and returns them with noise.
@@ -88,11 +90,13 @@ class Corruption(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Return noisy copies of rows of shape (n_samples, n_features)."""
         if self.noise == "gaussian":
-            noisy = torch.randn_like(rows).mul_(self.level / self.scale).add_(rows)
+            noisy = torch.empty_like(rows).normal_(generator=generator())
+            noisy.mul_(self.level / self.scale).add_(rows)
         elif self.noise == "masking":
-            noisy = torch.where(torch.rand_like(rows) < self.level, self.zero, rows)
+            chance = torch.empty_like(rows).uniform_(generator=generator())
+            noisy = torch.where(chance < self.level, self.zero, rows)
         elif self.noise == "salt_and_pepper":
-            chance = torch.rand_like(rows)
+            chance = torch.empty_like(rows).uniform_(generator=generator())
             noisy = torch.where(chance < self.level / 2, self.low, rows)
             noisy = torch.where(chance >= 1 - self.level / 2, self.high, noisy)
         else:

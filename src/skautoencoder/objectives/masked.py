@@ -29,6 +29,9 @@ class MaskedObjective(nn.Module):
         What is put into further holes. None: 0.
     """
 
+    #: Not a mean over rows: holes are lent within a batch, and counted over all of it.
+    splits: bool = False
+
     background: Tensor | None
 
     def __init__(

@@ -89,6 +89,16 @@ class Objective(nn.Module):
         self.contraction_weight = contraction_weight
         self.corruption = corruption
 
+    @property
+    def splits(self) -> bool:
+        """Whether it is a mean over rows, which the parts of a batch can be asked for.
+
+        A noise of the user's own may draw from generators that all threads share.
+        """
+        if self.sparsity == "kl" or self.contraction_weight > 0:
+            return False
+        return self.corruption is None or not callable(self.corruption.noise)
+
     def direct_gradient(self, network: EncoderDecoder) -> DirectGradient | None:
         """Return how the gradient on a batch is had without autograd.
 

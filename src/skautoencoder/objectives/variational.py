@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skautoencoder.objectives.draws import generator
 from skautoencoder.objectives.likelihoods import bounded_below
 
 # A posterior this narrow says a unit of the code to three digits; one this wide is
@@ -67,6 +68,9 @@ class VariationalObjective(nn.Module):
     #: Share of the fit that is done; the net tells before each step.
     progress: float = 0.0
 
+    #: Whether it is a mean over rows, which the parts of a batch can be asked for.
+    splits: bool = True
+
     def __init__(
         self, *, beta: float = 1.0, warm_up: float = 0.0, binarizes: bool = False
     ) -> None:
@@ -95,9 +99,10 @@ class VariationalObjective(nn.Module):
             Minus the bound in nats, the mean over the rows.
         """
         if self.binarizes:
-            rows = torch.bernoulli(rows)
+            rows = torch.bernoulli(rows, generator=generator())
         mean, log_variance = network.posterior(rows)
-        codes = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        noise = torch.empty_like(mean).normal_(generator=generator())
+        codes = mean + (0.5 * log_variance).exp() * noise
         outputs = network.answer(codes, target if network.n_classes else None)
         log_likelihood = network.likelihood.log_likelihood(outputs, rows)
         divergence = kl_divergence(mean, log_variance).sum(dim=1)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import joblib
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,11 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 # a second one costs more than it brings; near it, one thread is a little slower
 # and gives the same bits on every machine and in every worker of a grid search.
 _ONE_THREAD_WORK = 5e8
+
+# Operations that make up for what it costs to treat a part of a batch by itself, and
+# the most parts that a batch is divided into.
+_PART_WORK = 1e9
+_MOST_PARTS = 8
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -192,3 +198,20 @@ def threads_for(work: float) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def n_parts_for(work: float) -> int:
+    """Return into how many parts a batch is divided that is computed on threads.
+
+    The number depends on the work and on the machine's processors, not on how many of
+    them this process may use: joblib allows the workers of a grid search fewer, and
+    the digits of a result depend on the parts.
+
+    Parameters
+    ----------
+    work : float
+        Floating-point operations of a step.
+    """
+    if work < _ONE_THREAD_WORK:
+        return 1
+    return min(max(int(work / _PART_WORK), 2), joblib.cpu_count(), _MOST_PARTS)

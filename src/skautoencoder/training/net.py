@@ -30,6 +30,7 @@ from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.optimizers import takes_one_gradient
+from skautoencoder.training.parts import Parts, parts_of_batches
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import StopTraining
 
@@ -57,6 +58,8 @@ class AutoencoderNet(NeuralNet):
         Share of the rows kept out of training for ``valid_loss``.
     compute_dtype : torch.dtype, default=torch.float32
         Type of the matrix products in training.
+    n_parts : int, default=1
+        Number of parts of a batch that are computed on threads of their own.
     seed : int, default=0
         Seed of the validation split.
     **kwargs : dict
@@ -71,6 +74,7 @@ class AutoencoderNet(NeuralNet):
         lr_schedule: str = "constant",
         validation_fraction: float | None = None,
         compute_dtype: torch.dtype = torch.float32,
+        n_parts: int = 1,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -81,9 +85,12 @@ class AutoencoderNet(NeuralNet):
         self.lr_schedule = lr_schedule
         self.validation_fraction = validation_fraction
         self.compute_dtype = compute_dtype
+        self.n_parts = n_parts
         self.seed = seed
 
     history: History
+    # While batches are computed in parts.
+    _parts: Parts | None = None
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -126,12 +133,25 @@ class AutoencoderNet(NeuralNet):
             group["lr"] = group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
         # What the compute dtype says goes, also where the user computes otherwise.
-        with suppress(StopTraining), without_autocast(self._device_type):
+        with (
+            suppress(StopTraining),
+            without_autocast(self._device_type),
+            self._in_parts(),
+        ):
             self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
         self._require_finite_weights()
         return self
+
+    @contextmanager
+    def _in_parts(self) -> Iterator[None]:
+        """Compute batches in parts within the block, if there are to be several."""
+        with parts_of_batches(self.n_parts) as self._parts:
+            try:
+                yield
+            finally:
+                self._parts = None
 
     def run_single_epoch(
         self,
@@ -210,8 +230,11 @@ class AutoencoderNet(NeuralNet):
 
         def closure() -> Tensor:
             self.optimizer_.zero_grad()
-            loss = self._objective(batch)
-            loss.backward()
+            if self._parts is not None and self.can_split():
+                loss = self._parts.learn(self._objective, self.module_, batch)
+            else:
+                loss = self._objective(batch)
+                loss.backward()
             if told:
                 self._tell_of_gradients(batch)
             return loss
@@ -228,8 +251,18 @@ class AutoencoderNet(NeuralNet):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Return the loss of a batch, without learning from it."""
+        if self._parts is not None and self.can_split():
+            return {"loss": self._parts.evaluate(self._objective, batch)}
         with torch.no_grad():
             return {"loss": self._objective(batch)}
+
+    def can_split(self) -> bool:
+        """Return whether the parts of a batch may be computed at the same time."""
+        return (
+            self._device_type == "cpu"
+            and getattr(self.criterion_, "splits", False)
+            and self.module_.can_split()
+        )
 
     def _start_direct_gradient(self) -> DirectGradient | None:
         """Return how the objective's gradient is had without autograd, if it can be.
@@ -281,7 +314,10 @@ class AutoencoderNet(NeuralNet):
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.compute_dtype == torch.float32:
             return nullcontext()
-        return torch.autocast(self._device_type, dtype=self.compute_dtype)
+        # Rounded weights are used once. To keep them is to share them among threads.
+        return torch.autocast(
+            self._device_type, dtype=self.compute_dtype, cache_enabled=False
+        )
 
     def continue_from(self, net: AutoencoderNet) -> None:
         """Take over the weights and the history of another net."""

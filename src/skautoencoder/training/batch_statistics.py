@@ -1,0 +1,180 @@
+"""Batch normalisation of a batch whose parts are in several threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+_aten = torch.ops.aten
+
+
+class Meeting:
+    """Where the threads that compute the parts of a batch tell each other numbers.
+
+    Parameters
+    ----------
+    n_parts : int
+        Number of threads.
+    n_running : int
+        How many of them may compute at the same time.
+    """
+
+    def __init__(self, n_parts: int, n_running: int) -> None:
+        self.running = threading.Semaphore(n_running)
+        self._barrier = threading.Barrier(n_parts)
+        # Two, in turn: who is late may still read one while others write the next.
+        self._boards: list[list[Any]] = [[None] * n_parts, [None] * n_parts]
+        self._n_rounds = [0] * n_parts
+
+    def exchange(self, part: int, told: Any) -> list[Any]:
+        """Return what all parts tell, in their order, once all of them have."""
+        board = self._boards[self._n_rounds[part] % 2]
+        self._n_rounds[part] += 1
+        board[part] = told
+        self.running.release()
+        try:
+            self._barrier.wait()
+        finally:
+            self.running.acquire()
+        return list(board)
+
+    def abort(self) -> None:
+        """Let nobody wait any more; who does gets a BrokenBarrierError."""
+        self._barrier.abort()
+
+
+class SharedStatistics(TorchFunctionMode):
+    """Within the block, batch normalisation looks at all parts of a batch.
+
+    Parameters
+    ----------
+    meeting : Meeting
+        Where the parts meet.
+    part : int
+        Which of them this thread computes.
+    """
+
+    def __init__(self, meeting: Meeting, part: int) -> None:
+        super().__init__()
+        self.meeting = meeting
+        self.part = part
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Answer a call of one of torch's functions."""
+        if func is F.batch_norm:
+            return self._batch_norm(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    def _batch_norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        if not training:
+            return F.batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
+        running = (running_mean, running_var, momentum)
+        outputs: Tensor = _SharedBatchNorm.apply(
+            input, weight, bias, running, eps, self.meeting, self.part
+        )
+        return outputs
+
+
+class _SharedBatchNorm(torch.autograd.Function):
+    """Ioffe and Szegedy, "Batch normalization", ICML 2015, in parts.
+
+    A thread sums over its own part; sums of all parts are added in the same order
+    everywhere.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running: tuple[Tensor, Tensor, float],
+        eps: float,
+        meeting: Meeting,
+        part: int,
+    ) -> Tensor:
+        running_mean, running_var, momentum = running
+        unused = torch.empty_like(running_mean), torch.empty_like(running_var)
+        # That float32 tensors are written to says that the answers are to be float32.
+        moments = _aten.batch_norm_update_stats(inputs, *unused, 0.0)
+        n_values = inputs.numel() // inputs.shape[1]
+        told = meeting.exchange(part, (n_values, *moments))
+        total = sum(n for n, _, _ in told)
+        mean = _added([n / total * mean for n, mean, _ in told])
+        variance = _added(
+            [n / total * (var + (own - mean).square()) for n, own, var in told]
+        )
+        if part == 0:
+            running_mean.lerp_(mean, momentum)
+            running_var.lerp_(variance * (total / max(total - 1, 1)), momentum)
+        ctx.save_for_backward(inputs, weight, mean, variance)
+        ctx.eps, ctx.meeting, ctx.part, ctx.total = eps, meeting, part, total
+        return _normalized(inputs, weight, bias, mean, variance, eps)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (gradient,) = gradients
+        inputs, weight, mean, variance = ctx.saved_tensors
+        scale = torch.ones_like(mean) if weight is None else weight
+        # As if mean and variance were constants,
+        through, by_weight, by_bias = _aten.native_batch_norm_backward(
+            gradient,
+            inputs,
+            scale,
+            mean,
+            variance,
+            None,
+            None,
+            False,
+            ctx.eps,
+            [True, True, True],
+        )
+        told = ctx.meeting.exchange(ctx.part, (by_weight, by_bias))
+        # and what goes through them.
+        factor = scale / (ctx.total * (variance + ctx.eps).sqrt())
+        slope = factor * _added([weights for weights, _ in told])
+        constant = factor * _added([biases for _, biases in told])
+        through.sub_(_normalized(inputs, slope, constant, mean, variance, ctx.eps))
+        if weight is None:
+            by_weight = by_bias = None
+        return through, by_weight, by_bias, None, None, None, None
+
+
+def _added(tensors: list[Tensor]) -> Tensor:
+    """Return the sum of tensors, added from the first to the last."""
+    first, *others = tensors
+    for other in others:
+        first = first + other
+    return first
+
+
+def _normalized(
+    inputs: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+) -> Tensor:
+    """Return inputs with these moments taken out, times weight plus bias."""
+    outputs: Tensor = _aten.native_batch_norm(
+        inputs, weight, bias, mean, variance, False, 0.0, eps
+    )[0]
+    return outputs

@@ -1,0 +1,103 @@
+"""Which networks the parts of a batch can go through at the same time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures._splitting import can_split
+
+
+def conv(**params: Any) -> nn.Module:
+    code_size = None if params.get("skip_connections") else 2
+    network = Conv((2, 3), **params).build(sample_shape=(1, 8, 8), code_size=code_size)
+    assert isinstance(network, nn.Module)
+    return network
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"batch_norm": False},
+        {"downsampling": "max_pool", "upsampling": "nearest", "residual": True},
+        {"upsampling": "nearest", "upsampling_kernel_size": 3},
+        {"skip_connections": True},
+        {"kernel_size": 4, "hidden_layer_sizes": (5,)},
+        *({"activation": name} for name in ("relu", "gelu", "tanh", "elu")),
+    ],
+)
+def test_convolutions_can(params: dict[str, Any]) -> None:
+    assert conv(**params).can_split()
+
+
+def test_modules_of_torch_s_between_flat_rows_can() -> None:
+    encoder = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.Dropout2d(0.0))
+    decoder = nn.Sequential(nn.Flatten(), nn.Linear(18, 64))
+    can = Custom(encoder[:2], decoder).build(sample_shape=(1, 8, 8), code_size=None)
+    assert can.can_split()
+    # Whose random numbers would be whose?
+    cannot = Custom(encoder, decoder).build(sample_shape=(1, 8, 8), code_size=None)
+    assert not cannot.can_split()
+
+
+def test_dense_layers_are_not_worth_it() -> None:
+    assert not Dense((8,)).build(sample_shape=(6,), code_size=2).can_split()
+
+
+class OwnConv(nn.Conv2d):
+    """May do anything."""
+
+
+class OwnNorm(nn.BatchNorm2d):
+    """May do anything."""
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        OwnConv(1, 1, 3),
+        OwnNorm(1),
+        nn.Dropout(0.1),
+        nn.RReLU(),
+        nn.InstanceNorm2d(1, track_running_stats=True),
+        nn.BatchNorm2d(1, momentum=None),
+        nn.BatchNorm2d(1, track_running_stats=False),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_what_may_keep_or_draw_something_cannot(layer: nn.Module) -> None:
+    assert can_split(nn.Conv2d(1, 1, 3))
+    assert not can_split(nn.Conv2d(1, 1, 3), layer)
+
+
+def test_not_past_those_who_listen() -> None:
+    def listen(*args: Any) -> None: ...
+
+    network = conv()
+    for handle in (
+        network.encoder[1].register_forward_hook(listen),
+        network.decoder.register_full_backward_hook(listen),
+        network.encoder[1].weight.register_hook(listen),
+        nn.modules.module.register_module_forward_hook(listen),
+    ):
+        assert not network.can_split()
+        handle.remove()
+    assert network.can_split()
+
+
+def test_not_past_a_way_of_somebody_s_own() -> None:
+    network = conv()
+
+    def encode(rows: Tensor) -> Tensor:
+        return torch.zeros(len(rows), 2)
+
+    network.encode = encode
+    assert not network.can_split()
+    network = conv()
+    network.encoder[1].forward = encode
+    assert not network.can_split()
