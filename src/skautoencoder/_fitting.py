@@ -19,6 +19,7 @@ from skautoencoder.training import (
     EarlyStopping,
     Rows,
     copy_callbacks,
+    counting_work,
     draw_seed,
     evaluating,
     isolated_randomness,
@@ -28,7 +29,6 @@ from skautoencoder.training import (
     resolve_optimizer,
     resolve_precision,
     threads_for,
-    work_per_sample,
 )
 
 
@@ -76,12 +76,12 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             callbacks.append(("early_stopping", stopping))
-        build, network = self._make_network()
+        build, description = self._make_network()
         objective, criterion = self._make_objective()
         net = AutoencoderNet(
             build,
             objective,
-            **{f"module__{name}": value for name, value in network.items()},
+            **{f"module__{name}": value for name, value in description.items()},
             **{f"criterion__{name}": value for name, value in criterion.items()},
             optimizer=kind,
             **{f"optimizer__{name}": value for name, value in optimizer.items()},
@@ -108,13 +108,17 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         net.check_nested()
         net.check_callbacks()
         net.check_batch_size(n_rows)
-        n_features = math.prod(self._shown_shape)
-        self._work = work_per_sample(net.module_, n_features)
+        # One sample says what the network is like.
+        network = net.module_
+        with counting_work(network) as work:
+            sample = torch.zeros(1, math.prod(self._shown_shape), device=device)
+            codes = network.encode(sample)
+            network.decode(codes)
+        self._work, self.code_size_ = work.n_operations, codes.shape[1]
         # Forward, and twice that to come back.
         net.compute_dtype = resolve_precision(
             self.precision, device, 3 * self._work * min(batch_size, n_rows)
         )
-        self.code_size_ = code_size_of(net.module_, n_features)
         self.net_ = net
 
     @property
@@ -218,6 +222,8 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
 
     def _check_network(self, rows: torch.Tensor) -> None:
         """Raise if the network answers with what the objective cannot use."""
+        if self.sparsity != "kl" and self.loss != "bce":
+            return
         network = self.net_.module_
         sample = rows.to(self.net_.device)
         with evaluating(network):
@@ -243,10 +249,3 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
             return is_in_unit_range(first_codes)
         normalized = getattr(self._architecture, "code_batch_norm", False)
         return activation in ("auto", "sigmoid") and not normalized
-
-
-def code_size_of(network: Network, n_features: int) -> int:
-    """Return how many numbers a network makes of a row."""
-    device = next((p.device for p in network.parameters()), None)
-    with evaluating(network):
-        return network.encode(torch.zeros(1, n_features, device=device)).shape[1]

@@ -6,18 +6,19 @@ import difflib
 from numbers import Integral
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import (
     InvalidParameterError,
     StrOptions,
     make_constraint,
 )
 
+from skautoencoder.architectures._architecture import NamedParameters
+
 # Whose parameters can be given as ``optimizer__weight_decay=1e-4``.
 NESTED_PREFIXES = ("optimizer", "iterator_train", "callbacks", "architecture")
 
 
-class NestedParametersMixin(BaseEstimator):
+class NestedParametersMixin(NamedParameters):
     """Parameters of the things inside an estimator, under skorch's names.
 
     A nested parameter is stored as an attribute under the name it was given, so

@@ -10,11 +10,11 @@ from torch import nn
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 from skautoencoder.training import (
+    counting_work,
     n_parts_for,
     resolve_device,
     resolve_precision,
     threads_for,
-    work_per_sample,
 )
 
 CPU = torch.device("cpu")
@@ -37,6 +37,12 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+def work_per_sample(network: nn.Module, n_features: int) -> float:
+    with counting_work(network) as work:
+        network(torch.zeros(1, n_features))
+    return work.n_operations
 
 
 class TestResolveDevice:

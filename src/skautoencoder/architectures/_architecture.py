@@ -17,7 +17,23 @@ from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import Bound, VariationalNetwork
 
 
-class Architecture(BaseEstimator, metaclass=ABCMeta):
+class NamedParameters(BaseEstimator):
+    """Reads the names of a class's parameters once, not at each question.
+
+    scikit-learn reads them off the constructor's signature, which takes as long as
+    half a step of training on a small table, and is asked for them six times a fit.
+    """
+
+    _param_names: list[str]
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        if "_param_names" not in vars(cls):
+            cls._param_names = super()._get_param_names()
+        return list(cls._param_names)
+
+
+class Architecture(NamedParameters, metaclass=ABCMeta):
     """Base class of the architectures.
 
     An architecture is a description: it holds nothing but its parameters, so

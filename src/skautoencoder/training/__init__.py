@@ -4,13 +4,13 @@ from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
 from skautoencoder.training.callbacks import copy_callbacks
 from skautoencoder.training.devices import (
     PRECISIONS,
+    counting_work,
     evaluating,
     float32_by_default,
     n_parts_for,
     resolve_device,
     resolve_precision,
     threads_for,
-    work_per_sample,
 )
 from skautoencoder.training.inference import apply_in_batches
 from skautoencoder.training.net import AutoencoderNet
@@ -29,6 +29,7 @@ __all__ = [
     "Rows",
     "apply_in_batches",
     "copy_callbacks",
+    "counting_work",
     "draw_seed",
     "evaluating",
     "float32_by_default",
@@ -39,5 +40,4 @@ __all__ = [
     "resolve_optimizer",
     "resolve_precision",
     "threads_for",
-    "work_per_sample",
 ]

@@ -72,6 +72,8 @@ class Adam(torch.optim.Adam):
         """
         if self._is_watched():
             return _watched_step(self, closure)
+        if closure is None and not torch.is_grad_enabled():
+            return self._update()
         return self._step(closure)
 
     # torch would make every step look for hooks and tell a profiler of itself, which

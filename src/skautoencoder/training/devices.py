@@ -111,24 +111,21 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
-def work_per_sample(network: nn.Module, n_features: int) -> float:
-    """Return the floating-point operations of one row's way through a network.
+class Work:
+    """Floating-point operations that were counted.
 
-    Only layers with a weight matrix or kernel are counted: the others are small
-    beside them. The network's state is left as it was.
-
-    Parameters
+    Attributes
     ----------
-    network : torch.nn.Module
-        Takes rows of shape (n_samples, n_features).
-    n_features : int
-        Number of features.
+    n_operations : float
+        How many so far.
     """
-    counted = 0.0
 
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-        nonlocal counted
-        weight = getattr(layer, "weight", None)
+    def __init__(self) -> None:
+        self.n_operations = 0.0
+
+    def count(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        """Add what a layer does for one sample."""
+        weight = layer.weight
         if not isinstance(weight, Tensor) or weight.ndim < 2:
             return
         # A transposed convolution uses its kernel once a position of the input.
@@ -138,21 +135,33 @@ def work_per_sample(network: nn.Module, n_features: int) -> float:
             n_positions = positions[0, 0].numel()
         else:
             n_positions = 1
-        counted += 2.0 * n_positions * weight.numel()
+        self.n_operations += 2.0 * n_positions * weight.numel()
 
+
+@contextmanager
+def counting_work(network: nn.Module) -> Iterator[Work]:
+    """Count the operations that a network takes for a sample within the block.
+
+    Only layers with a weight matrix or kernel are counted: the others are small
+    beside them. The network is in evaluation mode, and its state is left as it was.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        To be asked within the block.
+    """
+    work = Work()
     hooks = [
-        layer.register_forward_hook(count)
+        layer.register_forward_hook(work.count)
         for layer in network.modules()
-        if not list(layer.children())
+        if isinstance(getattr(layer, "weight", None), Tensor) and not layer._modules
     ]
-    device = next((p.device for p in network.parameters()), None)
     try:
         with evaluating(network):
-            network(torch.zeros(1, n_features, device=device))
+            yield work
     finally:
         for hook in hooks:
             hook.remove()
-    return counted
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -82,7 +84,7 @@ def resolve_optimizer(
             f"optimizer must be a name ({', '.join(OPTIMIZERS)}) or a subclass of "
             f"torch.optim.Optimizer, got {optimizer!r}."
         )
-    known = inspect.signature(kind).parameters
+    known = _parameters_of(kind)  # type: ignore[arg-type]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     # skorch's own: settings for groups of weights
     unknown = sorted(set(given) - set(known) - {"param_groups"})
@@ -100,3 +102,9 @@ def resolve_optimizer(
     if has_fused and not implementation & set(given):
         arguments["fused"] = True
     return kind, arguments
+
+
+@cache
+def _parameters_of(kind: Callable[..., Optimizer]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of an optimizer; to read them takes as long as a step."""
+    return inspect.signature(kind).parameters
