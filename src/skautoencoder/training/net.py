@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any
 
 import torch
@@ -32,11 +32,20 @@ from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.parts import Parts, parts_of_batches
 from skautoencoder.training.schedule import learning_rate_factor
-from skautoencoder.training.stopping import StopTraining
+from skautoencoder.training.stopping import EarlyStopping, StopTraining
 
-# What callbacks are told of batches, and those who leave the network as it is.
+# What callbacks are told of batches.
 _OF_BATCHES = ("on_batch_begin", "on_batch_end", "on_grad_computed")
-_KNOWN_LISTENERS = {GradientNormClipping, LRScheduler, ProgressBar}
+
+# Those who leave network, gradients and optimizer as they are, but for the rate.
+_KNOWN_CALLBACKS = {
+    EarlyStopping,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+    PrintLog,
+    ProgressBar,
+}
 
 # Those that a user may set.
 _BATCH_PARAMETERS = sorted(
@@ -97,6 +106,8 @@ class AutoencoderNet(NeuralNet):
     history: History
     # While batches are computed in parts.
     _parts: Parts | None = None
+    # How gradients are had, as long as nobody can have changed it.
+    _gradient: DirectGradient | None = None
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -134,6 +145,7 @@ class AutoencoderNet(NeuralNet):
         keep_freed_memory()
         # Counters of this call, from which the schedule knows how far it is.
         self._n_steps, self._step = 0, 0
+        self._gradient = None
         for group in self.optimizer_.param_groups:
             # A call before may have left it at the end of its schedule.
             group["lr"] = group.setdefault("initial_lr", group["lr"])
@@ -146,6 +158,7 @@ class AutoencoderNet(NeuralNet):
         ):
             self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
+        self._gradient = None
         self._set_training(False)
         self._require_finite_weights()
         return self
@@ -172,11 +185,15 @@ class AutoencoderNet(NeuralNet):
             return
         if training and not self._n_steps:
             self._n_steps = self.max_epochs * len(iterator)  # type: ignore[arg-type]
-        self._set_training(training)
         # Callbacks such as Checkpoint look for the last batch of an epoch.
         self.history.new_batch()
-        # Callbacks may listen to layers by now, or have stopped to.
-        gradient = self._start_direct_gradient() if training else None
+        undisturbed = _are_known(callback for _, callback in self.callbacks_)
+        gradient = self._gradient
+        if gradient is None or not training or not undisturbed:
+            # Callbacks may listen to layers by now, or have stopped to.
+            self._set_training(training)
+            gradient = self._start_direct_gradient() if training else None
+            self._gradient = gradient if undisturbed else None
         if gradient is None or any(map(self._listeners, _OF_BATCHES)):
             steps = self._told_steps(iterator, training, step_fn, gradient)
         else:
@@ -185,13 +202,13 @@ class AutoencoderNet(NeuralNet):
         weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
         # The one place in an epoch where the processor waits for the device.
         loss = float(torch.stack(losses).float().cpu() @ weights)
-        name = f"{prefix}_loss"
+        name, epoch = f"{prefix}_loss", self.history[-1]
         best = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
-        self.history.record(f"{name}_best", loss < next(best, math.inf))
-        self.history.record(name, loss)
-        self.history.record(f"{prefix}_batch_count", len(losses))
+        epoch[f"{name}_best"] = loss < next(best, math.inf)
+        epoch[name] = loss
+        epoch[f"{prefix}_batch_count"] = len(losses)
         if training:
-            self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+            epoch["lr"] = self.optimizer_.param_groups[0]["lr"]
         self._require_finite(loss, f"{prefix}_loss")
 
     def train_step(
@@ -233,9 +250,9 @@ class AutoencoderNet(NeuralNet):
     ) -> Iterator[tuple[Tensor, int]]:
         """Take the steps of an epoch and tell callbacks; yield losses and sizes."""
         told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
-        # Those that are not known may change the network, or keep gradients, between
-        # any two batches.
-        anew = self._has_strange_listeners()
+        # Who is not known may change the network, or keep gradients, between any two.
+        listeners = chain.from_iterable(map(self._listeners, _OF_BATCHES))
+        anew = not _are_known(listeners)
         for batch in batches:
             if told:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -314,17 +331,11 @@ class AutoencoderNet(NeuralNet):
         if not takes_one_gradient(self.optimizer_):
             return None
         # It would write over the last ones, which somebody may have kept.
-        self.optimizer_.zero_grad()
+        for group in self.optimizer_.param_groups:
+            for weight in group["params"]:
+                weight.grad = None
         found: DirectGradient | None = find(self.module_)
         return found
-
-    def _has_strange_listeners(self) -> bool:
-        """Return whether callbacks of the user's own are told of batches."""
-        return any(
-            type(callback) not in _KNOWN_LISTENERS
-            for name in _OF_BATCHES
-            for callback in self._listeners(name)
-        )
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         rows, targets = self._on_device(batch)
@@ -489,3 +500,8 @@ class AutoencoderNet(NeuralNet):
             if getattr(type(callback), method_name)
             is not getattr(Callback, method_name)
         ]
+
+
+def _are_known(callbacks: Iterable[Callback]) -> bool:
+    """Return whether none of these callbacks may change or keep what is the net's."""
+    return all(type(callback) in _KNOWN_CALLBACKS for callback in callbacks)
