@@ -28,6 +28,19 @@ def make(kind: Any = AutoencoderTransformer, **params: Any) -> Any:
     return kind(2, callbacks=callbacks, max_epochs=1, random_state=0, **params)
 
 
+def test_subclasses_have_parameters_of_their_own() -> None:
+    class Wider(Dense):
+        def __init__(self, width: int = 5) -> None:
+            super().__init__((width,))
+            self.width = width
+
+    assert "width" not in Dense().get_params()
+    assert Wider(7).get_params() == {"width": 7}
+    names = Dense._get_param_names()
+    names.append("mine")
+    assert "mine" not in Dense._get_param_names()
+
+
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, ConvAutoencoderTransformer])
 class TestNested:
     def test_they_are_parameters_like_others(self, kind: Any) -> None:

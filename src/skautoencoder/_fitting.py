@@ -108,18 +108,24 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         net.check_nested()
         net.check_callbacks()
         net.check_batch_size(n_rows)
-        # One sample says what the network is like.
-        network = net.module_
-        with counting_work(network) as work:
-            sample = torch.zeros(1, math.prod(self._shown_shape), device=device)
-            codes = network.encode(sample)
-            network.decode(codes)
-        self._work, self.code_size_ = work.n_operations, codes.shape[1]
+        self._work, self.code_size_ = self._measure(net.module_, device)
         # Forward, and twice that to come back.
         net.compute_dtype = resolve_precision(
             self.precision, device, 3 * self._work * min(batch_size, n_rows)
         )
         self.net_ = net
+
+    def _measure(self, network: Network, device: torch.device) -> tuple[float, int]:
+        """Return the operations that a row takes, and how many numbers a code has."""
+        known = network.work_and_code_size()
+        if known is not None:
+            return known
+        # One sample says what the network is like.
+        with counting_work(network) as work:
+            sample = torch.zeros(1, math.prod(self._shown_shape), device=device)
+            codes = network.encode(sample)
+            network.decode(codes)
+        return work.n_operations, codes.shape[1]
 
     @property
     def _shown_shape(self) -> Shape:

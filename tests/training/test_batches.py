@@ -98,6 +98,26 @@ def test_targets_stay_with_their_rows(shuffle: bool) -> None:
         assert torch.equal(targets, -batch)
 
 
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize("with_targets", [True, False])
+def test_few_and_many_numbers_give_the_same_batches(
+    monkeypatch: pytest.MonkeyPatch, with_targets: bool, drop_last: bool
+) -> None:
+    def batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
+        rows = numbered(23)
+        data = Rows(rows.rows, rows.rows + 100) if with_targets else rows
+        return list(RowBatches(data, 5, shuffle=True, drop_last=drop_last, seed=3))
+
+    few = batches()
+    monkeypatch.setattr("skautoencoder.training.batches._FEW_NUMBERS", 0)
+    many = batches()
+    assert len(few) == len(many) == (4 if drop_last else 5)
+    for (rows, targets), (same_rows, same_targets) in zip(few, many, strict=True):
+        assert torch.equal(rows, same_rows)
+        assert torch.equal(targets, same_targets)
+        assert (targets is rows) is not with_targets
+
+
 def test_without_targets_the_rows_are_not_taken_twice() -> None:
     data = Rows(torch.rand(6, 2))
     for shuffle in (False, True):

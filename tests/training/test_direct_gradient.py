@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import assert_same_weights
 from sklearn.utils._param_validation import StrOptions
 from skorch.callbacks import Callback, GradientNormClipping
 
@@ -193,6 +194,38 @@ class TestGradientsWithoutAutograd:
 
         for kind in (NeedsClosure, KeepsGradient):
             self.fitted_both_ways(monkeypatch, optimizer=kind)
+
+    @pytest.mark.parametrize("early_stopping", [True, False])
+    def test_somebody_who_looks_on_changes_no_bit(self, early_stopping: bool) -> None:
+        class LooksOn(Callback):
+            def on_epoch_end(self, net: Any, **kwargs: Any) -> None: ...
+
+        params: dict[str, Any] = {"early_stopping": early_stopping, "max_epochs": 6}
+        alone = self.fitted(**params)
+        for callbacks in ([LooksOn()], [GradientNormClipping(1e9)]):
+            watched = self.fitted(callbacks=callbacks, **params)
+            assert_same_weights(alone, watched)
+            assert alone.history_[:, "train_loss"] == watched.history_[:, "train_loss"]
+
+    def test_whoever_freezes_a_layer_between_epochs_is_heard(self) -> None:
+        class Freezes(Callback):
+            def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+                layer = net.module_.encoder[0]
+                layer.requires_grad_(False)
+                layer.weight.grad = None
+                self.weight_ = layer.weight.detach().clone()
+
+        estimator = self.fitted(callbacks=[Freezes()])
+        callback = dict(estimator.net_.callbacks_)["Freezes"]
+        weight = estimator.net_.module_.encoder[0].weight
+        assert torch.equal(weight, callback.weight_)
+
+    def test_the_best_epochs_are_marked(self) -> None:
+        history = self.fitted(early_stopping=True, max_epochs=12, lr=0.1).history_
+        for name in ("train_loss", "valid_loss"):
+            losses = np.array(history[:, name])
+            lowest = np.minimum.accumulate(np.concatenate([[np.inf], losses]))[:-1]
+            assert list(history[:, f"{name}_best"]) == list(losses < lowest)
 
     def test_layers_put_into_evaluation_mode_learn_again_in_the_next_epoch(
         self,

@@ -297,6 +297,26 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
         yield module
 
 
+def products_and_width(module: nn.Module) -> tuple[int, int] | None:
+    """Return what can be read off layers that know nothing but rows.
+
+    To ask such a network for a sample takes as long as two steps of training.
+
+    Returns
+    -------
+    n_products : int
+        How many numbers it multiplies for a row.
+    width : int
+        How many numbers it makes of a row.
+    None : if that is not to be seen from its layers.
+    """
+    layers = [layer for layer in _flat(module) if type(layer) is not nn.Identity]
+    matrices = [layer for layer in layers if type(layer) is nn.Linear]
+    if not matrices or any(type(layer) not in _LINKS for layer in layers):
+        return None
+    return sum(m.weight.numel() for m in matrices), matrices[-1].out_features
+
+
 def _is_simple(layer: nn.Module) -> bool:
     if type(layer) not in _LINKS or has_hooks(layer) or not layer.training:
         return False

@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.architectures._chain import Chain, chain_of
+from skautoencoder.architectures._chain import (
+    Chain,
+    chain_of,
+    products_and_width,
+)
 from skautoencoder.architectures._splitting import can_split
 
 # A pixel that is always black would put the sigmoid's start at minus infinity,
@@ -103,6 +107,16 @@ class Network(nn.Module):
         if chain is not None and self.output_offset is not None:
             chain.after = self._with_offset
         return chain
+
+    def work_and_code_size(self) -> tuple[float, int] | None:
+        """Return the operations that a row takes, and how many numbers a code has.
+
+        None, if they cannot be read off the layers.
+        """
+        parts = products_and_width(self.encoder), products_and_width(self.decoder)
+        if parts[0] is None or parts[1] is None or self._is_changed():
+            return None
+        return 2.0 * (parts[0][0] + parts[1][0]), parts[0][1]
 
     def can_split(self) -> bool:
         """Return whether parts of a batch may go through at the same time."""

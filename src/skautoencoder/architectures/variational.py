@@ -63,6 +63,12 @@ class VariationalNetwork(Network):
         mean, raw = parameters.chunk(2, dim=1)
         return mean, self.bound(raw)
 
+    def work_and_code_size(self) -> tuple[float, int] | None:
+        """Return the operations that a row takes, and how many numbers a code has."""
+        known = super().work_and_code_size()
+        # The encoder says means and log-variances.
+        return None if known is None else (known[0], known[1] // 2)
+
     def encode(self, rows: Tensor) -> Tensor:
         """Return the posterior means of rows."""
         return self.posterior(rows)[0]

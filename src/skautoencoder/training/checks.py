@@ -1,0 +1,93 @@
+"""What may go wrong with a net, and what to tell the user then."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
+
+from skautoencoder.training.batches import RowBatches
+
+# Those that a user may set.
+_BATCH_PARAMETERS = sorted(
+    {*inspect.signature(RowBatches).parameters} - {"dataset", "batch_size"}
+)
+
+
+class ChecksMixin(NeuralNet):
+    """The part of a net that finds mistakes in parameters and in results."""
+
+    lr_schedule: str
+    history: Any
+
+    def _require_finite(self, loss: float, name: str) -> None:
+        if math.isfinite(loss):
+            return
+        epoch = self.history[-1]["epoch"]
+        raise ValueError(
+            f"Training diverged: {name} became {loss} in epoch {epoch}. Lower lr "
+            f"(now {self.lr}), scale the data (StandardScaler, MinMaxScaler), or "
+            "clip gradients with skorch's GradientNormClipping in callbacks."
+        )
+
+    def _require_finite_weights(self) -> None:
+        weights = [weight.detach() for weight in self.module_.parameters()]
+        # One of them that is not finite makes a sum that is not; a look at each takes
+        # longer than a step.
+        if math.isfinite(sum(weight.sum() for weight in weights)):
+            return
+        if all(weight.isfinite().all() for weight in weights):
+            return
+        # The last step can break what its own loss does not yet show.
+        self._require_finite(math.nan, "a weight of the network")
+
+    def check_nested(self) -> None:
+        """Raise if a nested parameter belongs to nothing."""
+        # Not callbacks_: skorch leaves out those that are set to None.
+        callbacks = [name for name, _ in self._uniquely_named_callbacks()]
+        for name in self.get_params_for("callbacks"):
+            callback = name.partition("__")[0]
+            if callback not in callbacks:
+                raise ValueError(
+                    f"callbacks__{name} is for a callback called {callback!r}, but "
+                    f"there are only {callbacks}."
+                )
+        for name in self.get_params_for("iterator_train"):
+            if name == "batch_size":
+                raise ValueError(
+                    "iterator_train__batch_size is batch_size: the number of epochs "
+                    "and much else follow from it. Set batch_size."
+                )
+            if name not in _BATCH_PARAMETERS:
+                raise ValueError(
+                    f"iterator_train__{name} is not a parameter of the batches. They "
+                    f"have {', '.join(_BATCH_PARAMETERS)}."
+                )
+
+    def check_callbacks(self) -> None:
+        """Raise if a callback would work against the learning-rate schedule."""
+        schedulers = [cb for _, cb in self.callbacks_ if isinstance(cb, LRScheduler)]
+        if schedulers and self.lr_schedule != "constant":
+            raise ValueError(
+                f"lr_schedule={self.lr_schedule!r} sets the learning rate, and so does "
+                "an LRScheduler in callbacks. Set lr_schedule='constant' with it."
+            )
+
+    def check_batch_size(self, n_rows: int) -> None:
+        """Raise if there would be batches that cannot be normalised."""
+        normalizes = any(
+            isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
+            for layer in self.module_.modules()
+        )
+        if normalizes and min(self.batch_size, n_rows) < 2:
+            raise ValueError(
+                f"With batch_size={self.batch_size} and {n_rows} rows to train on "
+                "there are batches of one row, which batch normalisation cannot use. "
+                "Set batch_size to 2 or more, batch_norm=False (sparsity='top_k' has "
+                "a normalisation of its own), or leave more rows to train on "
+                "(early_stopping keeps validation_fraction of them)."
+            )
