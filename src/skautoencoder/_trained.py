@@ -52,7 +52,7 @@ class TrainedNetwork:
         def write(part: slice, result: Tensor) -> None:
             codes[part] = result.numpy()
 
-        self.apply(self.network.encode, rows, write)
+        self.apply(self.network.encode, rows, write, at_once=True)
         return codes
 
     def decode(self, codes: Array) -> Array:
@@ -80,7 +80,7 @@ class TrainedNetwork:
         def write(part: slice, result: Tensor) -> None:
             errors[part] = result.numpy()
 
-        self.apply(error, rows, write)
+        self.apply(error, rows, write, at_once=True)
         return errors
 
     def _samples(
@@ -92,7 +92,7 @@ class TrainedNetwork:
         def write(part: slice, result: Tensor) -> None:
             rows[part] = self.scaling.to_data(result, rows.dtype)
 
-        self.apply(function, given, write, **kwargs)
+        self.apply(function, given, write, at_once=True, **kwargs)
         return samples
 
     def apply(
@@ -104,6 +104,7 @@ class TrainedNetwork:
         *,
         extra_work: float = 0.0,
         n_numbers: int = 0,
+        at_once: bool = False,
     ) -> None:
         """Send rows through a function of the network, batch by batch.
 
@@ -121,6 +122,9 @@ class TrainedNetwork:
             Floating-point operations of a row besides the network's.
         n_numbers : int, default=0
             Numbers that the function makes of a row, if more than a sample has.
+        at_once : bool, default=False
+            Whether several threads may call `function`, which asks the network and
+            nothing else, and `write` at the same time.
         """
 
         def read_checked(part: slice) -> Tensor:
@@ -138,4 +142,5 @@ class TrainedNetwork:
             n_features=given.shape[1],
             n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
             work=self.work + extra_work,
+            at_once=at_once and self.network.can_share(),
         )

@@ -422,6 +422,7 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
             n_features=shown.shape[1],
             n_numbers=shown.shape[1],
             work=self._work,
+            at_once=network.can_share(),
         )
         return answers
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures import Conv, Custom, Dense
-from skautoencoder.architectures._splitting import can_split
+from skautoencoder.architectures._splitting import can_share, can_split
 
 
 def conv(**params: Any) -> nn.Module:
@@ -45,8 +45,15 @@ def test_modules_of_torch_s_between_flat_rows_can() -> None:
     assert not cannot.can_split()
 
 
-def test_dense_layers_are_not_worth_it() -> None:
-    assert not Dense((8,)).build(sample_shape=(6,), code_size=2).can_split()
+@pytest.mark.parametrize(
+    "architecture",
+    [Dense((8,), batch_norm=True, dropout=0.2), Dense((8,), tied_weights=True)],
+)
+def test_dense_layers_are_not_worth_it(architecture: Dense) -> None:
+    network = architecture.build(sample_shape=(6,), code_size=2)
+    assert not network.can_split()
+    # To be asked by several threads they are.
+    assert network.can_share()
 
 
 class OwnConv(nn.Conv2d):
@@ -75,6 +82,20 @@ def test_what_may_keep_or_draw_something_cannot(layer: nn.Module) -> None:
     assert not can_split(nn.Conv2d(1, 1, 3), layer)
 
 
+@pytest.mark.parametrize(
+    ("layer", "shares"),
+    [
+        (nn.Dropout(0.1), True),
+        (nn.BatchNorm2d(1, momentum=None), True),
+        (OwnConv(1, 1, 3), False),
+        (nn.LSTM(1, 1), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_who_may_be_asked_by_several_threads(layer: nn.Module, shares: bool) -> None:
+    assert can_share(nn.Conv2d(1, 1, 3), layer) is shares
+
+
 def test_not_past_those_who_listen() -> None:
     def listen(*args: Any) -> None: ...
 
@@ -88,6 +109,8 @@ def test_not_past_those_who_listen() -> None:
         assert not network.can_split()
         handle.remove()
     assert network.can_split()
+    handle = network.decoder[0].register_forward_pre_hook(listen)
+    assert not network.can_share()
 
 
 def test_not_past_a_way_of_somebody_s_own() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.training import devices
 from skautoencoder.training.inference import (
     DoubleSmallProducts,
     apply_in_batches,
@@ -189,9 +191,9 @@ class TestBatchSize:
         size = batch_size_for(work, n_numbers)
         assert size in {16, 32, 64, 128, 256, 512, 1024}
         if size < 1024:  # one more doubling would have been too much
-            assert 2 * size * work > 2e9 or 2 * size * n_numbers > 2**22
+            assert 2 * size * work > 1e9 or 2 * size * n_numbers > 2**22
         if size > 16:
-            assert size * work <= 2e9
+            assert size * work <= 1e9
             assert size * n_numbers <= 2**22
 
     def test_small_networks_get_the_largest_batch(self) -> None:
@@ -234,6 +236,112 @@ class TestApplyInBatches:
         assert [p.start for p in parts] == list(range(0, n_samples, 64))
         assert parts[-1].stop == n_samples
         assert set(seen) == {64}, "every call sees the same number of rows"
+
+
+class TestSeveralThreads:
+    """Each with a batch of its own, if they may and it is worth it."""
+
+    def apply(self, function: Any, n_samples: int = 1000, **params: Any) -> np.ndarray:
+        rows = torch.arange(float(n_samples)).reshape(-1, 1)
+        results = np.full(n_samples, np.nan)
+
+        def write(part: slice, result: torch.Tensor) -> None:
+            results[part] = result[:, 0].numpy()
+
+        apply_in_batches(
+            nn.Linear(1, 1),
+            function,
+            lambda part: rows[part],
+            write,
+            n_samples=n_samples,
+            n_features=1,
+            n_numbers=1,
+            **{"work": 1e9, "at_once": True, **params},
+        )
+        return results
+
+    @pytest.mark.parametrize("n_samples", [1, 15, 16, 17, 1000])
+    def test_every_row_is_answered(self, n_samples: int) -> None:
+        before = torch.get_num_threads()
+        results = self.apply(lambda batch: 2 * batch, n_samples)
+        np.testing.assert_array_equal(results, 2.0 * np.arange(n_samples))
+        assert torch.get_num_threads() == before
+
+    @pytest.mark.parametrize(
+        ("params", "several"),
+        [({}, True), ({"work": 1.0}, False), ({"at_once": False}, False)],
+    )
+    def test_they_compute_alone(self, params: dict[str, Any], several: bool) -> None:
+        before = torch.get_num_threads()
+        seen: set[tuple[bool, int]] = set()
+
+        def function(batch: torch.Tensor) -> torch.Tensor:
+            assert torch.is_inference_mode_enabled()
+            is_main = threading.current_thread() is threading.main_thread()
+            seen.add((is_main, torch.get_num_threads()))
+            return batch
+
+        torch.set_num_threads(2)
+        try:
+            self.apply(function, **params)
+        finally:
+            torch.set_num_threads(before)
+        alone = several or "work" in params
+        assert seen == {(not several, 1 if alone else 2)}
+
+    def test_an_error_is_the_caller_s_and_ends_the_rest(self) -> None:
+        n_calls = 0
+
+        def fails(batch: torch.Tensor) -> torch.Tensor:
+            nonlocal n_calls
+            n_calls += 1
+            raise ValueError("no answer")
+
+        before = torch.get_num_threads()
+        with pytest.raises(ValueError, match="no answer"):
+            self.apply(fails, 100_000)
+        assert n_calls < 100_000 / 16
+        assert torch.get_num_threads() == before
+
+    @pytest.mark.parametrize("name", ["tied", "wide", "wider", "conv", "residual"])
+    def test_their_number_does_not_change_a_bit(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        autoencoder = AutoencoderTransformer(
+            7, architecture=ARCHITECTURES[name], max_epochs=1, random_state=0
+        ).fit(some_rows()[:64])
+        monkeypatch.setattr(devices, "_ONE_THREAD_WORK", 0.0)
+        before = torch.get_num_threads()
+        answers = []
+        try:
+            for n_threads in (1, 2, 3):
+                torch.set_num_threads(n_threads)
+                answers.append(outputs(autoencoder, some_rows()))
+        finally:
+            torch.set_num_threads(before)
+        one, *others = answers
+        for other in others:
+            for kind, values in one.items():
+                np.testing.assert_array_equal(other[kind], values, err_msg=kind)
+
+    def test_modules_of_one_s_own_are_asked_by_one_thread(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: set[threading.Thread] = set()
+
+        class Asks(nn.Linear):
+            def forward(self, rows: torch.Tensor) -> torch.Tensor:
+                asked.add(threading.current_thread())
+                return super().forward(rows)
+
+        autoencoder = AutoencoderTransformer(
+            architecture=Custom(Asks(N_FEATURES, 3), nn.Linear(3, N_FEATURES)),
+            max_epochs=1,
+            random_state=0,
+        ).fit(some_rows()[:64])
+        monkeypatch.setattr(devices, "_ONE_THREAD_WORK", 0.0)
+        autoencoder.predict(some_rows())
+        assert asked == {threading.main_thread()}
 
 
 class TestDoubleSmallProducts:

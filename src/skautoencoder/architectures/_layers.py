@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -236,3 +237,43 @@ class Reshaped(nn.Module):
         """Return what the module makes of rows, as flat rows."""
         outputs: Tensor = self.module(rows.reshape(-1, *self.shape))
         return outputs.reshape(len(rows), -1)
+
+
+class TiedDecoder(nn.Module):
+    """A decoder that borrows the encoder's matrices, transposed.
+
+    The matrices are read from the encoder at each call and are not parameters of
+    this module: formats that refuse tensors with two owners can store it.
+    """
+
+    def __init__(
+        self, encoder: nn.Sequential, activation: str, lift: float = 0.0
+    ) -> None:
+        super().__init__()
+        matrices = [m for m in encoder if isinstance(m, nn.Linear)]
+        # In a tuple, where nn.Module does not look for modules of its own.
+        self._matrices = tuple(reversed(matrices))
+        self.activation = make_activation(activation)
+        self.biases = nn.ParameterList(
+            torch.zeros(m.in_features) for m in self._matrices
+        )
+        last = len(matrices) - 1
+        for i, (matrix, bias) in enumerate(
+            zip(self._matrices, self.biases, strict=True)
+        ):
+            set_means(
+                bias,
+                matrix.weight.t(),
+                lift if i < last else 0.0,
+                lift if i else 0.0,
+            )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the rows that `codes` stand for, before the activation."""
+        rows = codes
+        for i, (matrix, bias) in enumerate(
+            zip(self._matrices, self.biases, strict=True)
+        ):
+            rows = self.activation(rows) if i else rows
+            rows = F.linear(rows, matrix.weight.t(), bias)
+        return rows

@@ -1,4 +1,4 @@
-"""Which networks the parts of a batch can go through at the same time."""
+"""Which networks several threads can be in at the same time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skautoencoder.architectures._conv_layers import (
     SkipDecoder,
     SkipEncoder,
 )
-from skautoencoder.architectures._layers import Reshaped, TopK
+from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
 from skautoencoder.architectures._listening import (
     has_global_hooks,
     has_hooks,
@@ -29,6 +29,7 @@ _CONVOLUTIONS: tuple[type[nn.Module], ...] = (
     EnlargedConv,
 )
 _NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 # They keep nothing between calls and draw no random numbers. A subclass may: only
 # these very types.
@@ -47,6 +48,7 @@ _STATELESS = {
     nn.Linear,
     nn.MaxPool2d,
     nn.ModuleList,
+    nn.ParameterList,
     nn.PReLU,
     nn.PixelShuffle,
     nn.ReLU,
@@ -66,12 +68,36 @@ _STATELESS = {
     ResidualBlock,
     SkipDecoder,
     SkipEncoder,
+    TiedDecoder,
     TopK,
 }
 
 
+# Nor do these, where they do not learn.
+_STATELESS_AFTERWARDS = {*_STATELESS, *_NORMALIZATIONS, *_DROPOUTS}
+
+
+def can_share(*modules: nn.Module) -> bool:
+    """Return whether several threads may ask modules that have learnt.
+
+    Parameters
+    ----------
+    *modules : torch.nn.Module
+        The modules, in evaluation mode.
+
+    Returns
+    -------
+    shares : bool
+        False if there is a layer that is not known here, or somebody who listens.
+    """
+    layers = [layer for module in modules for layer in module.modules()]
+    if has_global_hooks() or any(map(has_hooks, layers)):
+        return False
+    return all(type(layer) in _STATELESS_AFTERWARDS for layer in layers)
+
+
 def can_split(*modules: nn.Module) -> bool:
-    """Return whether parts of a batch may go through modules at the same time.
+    """Return whether the parts of a batch may go through modules that learn.
 
     Worth it for convolutions alone: where a batch is short beside the weights, as in
     dense layers, adding up the gradients of its parts takes too long.
@@ -79,27 +105,26 @@ def can_split(*modules: nn.Module) -> bool:
     Parameters
     ----------
     *modules : torch.nn.Module
-        The modules.
+        The modules, in training mode.
 
     Returns
     -------
     splits : bool
         False if there is no convolution, a layer that is not known here, or somebody
-        who listens to what a layer does and expects to be told of whole batches.
+        who listens and expects to be told of whole batches.
     """
     layers = [layer for module in modules for layer in module.modules()]
     if not any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
         return False
-    if has_global_hooks() or not all(_is_known(layer) for layer in layers):
+    if not can_share(*modules) or not all(map(_keeps_nothing, layers)):
         return False
     return not any(
         has_weight_hooks(weight) for module in modules for weight in module.parameters()
     )
 
 
-def _is_known(layer: nn.Module) -> bool:
-    if has_hooks(layer):
-        return False
+def _keeps_nothing(layer: nn.Module) -> bool:
+    """Return whether parts of a batch leave nothing behind in a layer that learns."""
     if type(layer) in _NORMALIZATIONS:
         # Without a momentum, each call would weigh less than the one before.
         return bool(layer.track_running_stats) and layer.momentum is not None

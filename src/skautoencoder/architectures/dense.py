@@ -5,10 +5,8 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
@@ -17,11 +15,11 @@ from skautoencoder.architectures._architecture import (
 )
 from skautoencoder.architectures._layers import (
     ACTIVATIONS,
+    TiedDecoder,
     dense_stack,
     lift_of,
     linear,
     make_activation,
-    set_means,
 )
 
 
@@ -188,43 +186,3 @@ def check_sizes(name: str, sizes: Any, *, allow_empty: bool = False) -> None:
             f"{name} must be a tuple of positive integers, such as (64, 32), "
             f"got {sizes!r}."
         )
-
-
-class TiedDecoder(nn.Module):
-    """A decoder that borrows the encoder's matrices, transposed.
-
-    The matrices are read from the encoder at each call and are not parameters of
-    this module: formats that refuse tensors with two owners can store it.
-    """
-
-    def __init__(
-        self, encoder: nn.Sequential, activation: str, lift: float = 0.0
-    ) -> None:
-        super().__init__()
-        matrices = [m for m in encoder if isinstance(m, nn.Linear)]
-        # In a tuple, where nn.Module does not look for modules of its own.
-        self._matrices = tuple(reversed(matrices))
-        self.activation = make_activation(activation)
-        self.biases = nn.ParameterList(
-            torch.zeros(m.in_features) for m in self._matrices
-        )
-        last = len(matrices) - 1
-        for i, (matrix, bias) in enumerate(
-            zip(self._matrices, self.biases, strict=True)
-        ):
-            set_means(
-                bias,
-                matrix.weight.t(),
-                lift if i < last else 0.0,
-                lift if i else 0.0,
-            )
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Return the rows that `codes` stand for, before the activation."""
-        rows = codes
-        for i, (matrix, bias) in enumerate(
-            zip(self._matrices, self.biases, strict=True)
-        ):
-            rows = self.activation(rows) if i else rows
-            rows = F.linear(rows, matrix.weight.t(), bias)
-        return rows

@@ -10,7 +10,7 @@ from skautoencoder.architectures._chain import (
     chain_of,
     products_and_width,
 )
-from skautoencoder.architectures._splitting import can_split
+from skautoencoder.architectures._splitting import can_share, can_split
 
 # A pixel that is always black would put the sigmoid's start at minus infinity,
 # where no gradient could move it again.
@@ -119,8 +119,12 @@ class Network(nn.Module):
         return 2.0 * (parts[0][0] + parts[1][0]), parts[0][1]
 
     def can_split(self) -> bool:
-        """Return whether parts of a batch may go through at the same time."""
+        """Return whether parts of a batch may go through while it learns."""
         return not self._is_changed() and can_split(self.encoder, self.decoder)
+
+    def can_share(self) -> bool:
+        """Return whether several threads may ask it, once it has learnt."""
+        return not self._is_changed() and can_share(self.encoder, self.decoder)
 
     def _is_changed(self) -> bool:
         """Return whether somebody has given this network other ways."""

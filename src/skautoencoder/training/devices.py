@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -80,7 +81,7 @@ def resolve_precision(precision: str, device: torch.device, work: float) -> torc
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32
-    if work < _ONE_THREAD_WORK:
+    if not is_large(work):
         return torch.float32
     return torch.bfloat16 if _has_fast_bfloat16(device) else torch.float32
 
@@ -199,7 +200,7 @@ def threads_for(work: float) -> Iterator[None]:
         Floating-point operations of one call.
     """
     n_threads = torch.get_num_threads()
-    if work >= _ONE_THREAD_WORK or n_threads == 1:
+    if is_large(work) or n_threads == 1:
         yield
         return
     torch.set_num_threads(1)
@@ -207,6 +208,11 @@ def threads_for(work: float) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(n_threads)
+
+
+def is_large(work: float) -> bool:
+    """Return whether several threads are worth it for this many operations."""
+    return work >= _ONE_THREAD_WORK
 
 
 def n_parts_for(work: float) -> int:
@@ -221,6 +227,30 @@ def n_parts_for(work: float) -> int:
     work : float
         Floating-point operations of a step.
     """
-    if work < _ONE_THREAD_WORK:
+    if not is_large(work):
         return 1
     return min(max(int(work / _PART_WORK), 2), joblib.cpu_count(), _MOST_PARTS)
+
+
+@contextmanager
+def threads_of_their_own(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Make threads within the block of which each computes alone.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many.
+    """
+    with threads_for(0.0):
+        pool = ThreadPoolExecutor(n_threads, initializer=_compute_alone)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _compute_alone() -> None:
+    """Let torch use no more than this thread for what this thread asks."""
+    # A new thread takes over the process's setting when it first looks at it.
+    torch.get_num_threads()
+    torch.set_num_threads(1)

@@ -13,13 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skautoencoder.training.devices import threads_for, without_autocast
+from skautoencoder.training.devices import (
+    is_large,
+    threads_for,
+    threads_of_their_own,
+    without_autocast,
+)
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
 # Small networks are those that also train on one thread, with batches like these.
 _USUAL_BATCH = 128
-_WORK_PER_BATCH = 2e9
+_WORK_PER_BATCH = 1e9
 _NUMBERS_PER_BATCH = 2**22
 _SMALL_MATRIX = 2**14
 
@@ -77,6 +82,7 @@ def apply_in_batches(
     n_features: int,
     n_numbers: int,
     work: float,
+    at_once: bool = False,
 ) -> None:
     """Send rows through a network, batch by batch.
 
@@ -99,15 +105,17 @@ def apply_in_batches(
         Numbers in a row of data.
     work : float
         Floating-point operations a row.
+    at_once : bool, default=False
+        Whether several threads may ask and write at the same time. A batch then is
+        computed by one of them, and its digits do not depend on their number.
     """
     batch_size = batch_size_for(work, n_numbers)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    exact = nullcontext() if device.type == "mps" else DoubleSmallProducts()
-    step = 3 * work * _USUAL_BATCH
-    precise = without_autocast(device.type)
-    with torch.inference_mode(), threads_for(step), exact, precise:
-        for start in range(0, n_samples, batch_size):
-            part = slice(start, min(start + batch_size, n_samples))
+
+    def answer(start: int) -> None:
+        part = slice(start, min(start + batch_size, n_samples))
+        exact = nullcontext() if device.type == "mps" else DoubleSmallProducts()
+        with torch.inference_mode(), exact, without_autocast(device.type):
             rows = read(part)
             n_rows = len(rows)
             if n_rows < batch_size:
@@ -115,6 +123,18 @@ def apply_in_batches(
                 padded[:n_rows] = rows
                 rows = padded
             write(part, function(rows.to(device))[:n_rows].cpu())
+
+    starts = range(0, n_samples, batch_size)
+    step = 3 * work * _USUAL_BATCH
+    if at_once and device.type == "cpu" and is_large(step):
+        n_threads = max(min(torch.get_num_threads(), len(starts)), 1)
+        with threads_of_their_own(n_threads) as pool:
+            for _ in pool.map(answer, starts):
+                pass
+        return
+    with threads_for(step):
+        for start in starts:
+            answer(start)
 
 
 def to_tensor(array: NDArray[np.floating]) -> Tensor:

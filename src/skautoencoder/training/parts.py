@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives import own_generator
 from skautoencoder.training.batch_statistics import Meeting, SharedStatistics
-from skautoencoder.training.devices import threads_for
+from skautoencoder.training.devices import threads_of_their_own
 
 Batch = tuple[Tensor, Tensor]
 Answer = TypeVar("Answer")
@@ -129,18 +129,8 @@ def parts_of_batches(n_parts: int) -> Iterator[Parts | None]:
         yield None
         return
     n_running = torch.get_num_threads()
-    with (
-        threads_for(0.0),
-        ThreadPoolExecutor(n_parts, initializer=_compute_alone) as pool,
-    ):
+    with threads_of_their_own(n_parts) as pool:
         yield Parts(n_parts, n_running, pool)
-
-
-def _compute_alone() -> None:
-    """Let torch use no more than this thread for what this thread asks."""
-    # A new thread takes over the process's setting when it first looks at it.
-    torch.get_num_threads()
-    torch.set_num_threads(1)
 
 
 def _divided(batch: Batch, n_parts: int) -> list[Batch]:
