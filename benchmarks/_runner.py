@@ -11,8 +11,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +35,8 @@ CONTESTANTS = (
     "imblearn",
 )
 TIMEOUT_S = 4 * 3600
+# Between a benchmark and its own workers, on this machine.
+_KEY = b"benchmarks"
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,13 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
     # The answer travels through a file: some peers print to stdout as they please.
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [sys.executable, "-m", f"benchmarks.{module}"]
-        command += ["--worker", case, "--answer", str(answer)]
+        command = [*_command(module, case), "--answer", str(answer)]
         command += ["--options", json.dumps(options)]
-        # TensorFlow's start-up messages are all that this variable changes.
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-        started, busy = time.perf_counter(), _busy_elsewhere()
+        started, busy = time.perf_counter(), busy_elsewhere()
         try:
             done = subprocess.run(
                 command,
-                env=environment,
+                env=_environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -102,15 +103,60 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
             result = {"failed": f"exit code {done.returncode}: {last_lines[0]}"}
     seconds = time.perf_counter() - started
     if busy is not None:
-        result["busy_elsewhere"] = (
-            max(0.0, (_busy_elsewhere() or busy) - busy) / seconds
-        )
+        result["busy_elsewhere"] = max(0.0, (busy_elsewhere() or busy) - busy) / seconds
     state = describe(result)
     print(f"  {module}: {case} {state} [{seconds:.0f} s]", file=sys.stderr, flush=True)
     return result
 
 
-def _busy_elsewhere() -> float | None:
+def _command(module: str, case: str) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.{module}", "--worker", case]
+
+
+def _environment() -> dict[str, str]:
+    # TensorFlow's start-up messages are all that this variable changes.
+    return {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+
+
+@contextmanager
+def standing_by(
+    module: str, cases: Iterable[str], context: Context
+) -> Iterator[dict[str, Callable[..., Result]]]:
+    """Keep a process for each case, to be asked in turn within the block.
+
+    For cases of less than a second: a machine whose speed drifts from one minute to the
+    next is the same for contestants that run right after each other.
+
+    Returns
+    -------
+    asks : dict
+        For each case a function that runs it with options and returns what it
+        returned, as :func:`run_case` does.
+    """
+    given = {"cache_dir": str(context.cache_dir), "quick": context.quick}
+    with ExitStack() as stack:
+        listener = stack.enter_context(Listener(authkey=_KEY))
+
+        def start(case: str) -> Callable[..., Result]:
+            command = [*_command(module, case), "--standby", str(listener.address)]
+            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            # Left last, when its connection is closed and it has come to its end.
+            stack.enter_context(subprocess.Popen(command, env=_environment(), **silent))
+            process = stack.enter_context(listener.accept())
+
+            def ask(**options: Any) -> Result:
+                process.send({**given, **options})
+                if not process.poll(TIMEOUT_S):
+                    return {"failed": f"no answer within {TIMEOUT_S} s"}
+                result: Result = process.recv()
+                return result
+
+            return ask
+
+        yield {case: start(case) for case in cases}
+
+
+def busy_elsewhere() -> float | None:
     """Processor seconds spent so far by all but our workers; None off Linux."""
     try:
         import resource  # does not exist on Windows
@@ -200,20 +246,35 @@ def worker_main(cases: Mapping[str, Case]) -> None:
         raise SystemExit(main(["--only", name, *sys.argv[1:]]))
     parser = argparse.ArgumentParser()
     parser.add_argument("--worker", required=True, choices=list(cases))
-    parser.add_argument("--answer", required=True, type=Path)
+    parser.add_argument("--answer", type=Path)
+    parser.add_argument("--standby", default="")
     parser.add_argument("--options", default="{}", type=json.loads)
     arguments = parser.parse_args()
+    case = cases[arguments.worker]
+    if arguments.standby:
+        _stand_by(case, arguments.standby)
+    else:
+        arguments.answer.write_text(json.dumps(_answer(case, arguments.options)))
+
+
+def _answer(case: Case, options: dict[str, Any]) -> Result:
+    """What a case returns, or why it did not."""
     try:
-        result = cases[arguments.worker](**arguments.options)
+        return case(**options)
     except ModuleNotFoundError as error:
         top_level = (error.name or "").partition(".")[0]
-        if top_level not in CONTESTANTS or error.name != top_level:
-            traceback.print_exc()
-            result = {"failed": f"{type(error).__name__}: {error}"}
-        else:
-            result = {"missing": top_level}
+        if top_level in CONTESTANTS and error.name == top_level:
+            return {"missing": top_level}
+        traceback.print_exc()
+        return {"failed": f"{type(error).__name__}: {error}"}
     except Exception as error:
         traceback.print_exc()
         message = str(error).strip().splitlines() or [""]
-        result = {"failed": f"{type(error).__name__}: {message[0]}"}
-    arguments.answer.write_text(json.dumps(result))
+        return {"failed": f"{type(error).__name__}: {message[0]}"}
+
+
+def _stand_by(case: Case, address: str) -> None:
+    """Run a case each time somebody asks, until nobody does any more."""
+    with Client(address, authkey=_KEY) as asker, suppress(EOFError):
+        while True:
+            asker.send(_answer(case, asker.recv()))

@@ -6,14 +6,25 @@ table is synthetic and, where the data folder has it, ADBench's cardio besides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from statistics import median
+import sys
+import time
 from typing import Any
 
-from ._data import Array, load_tables
+from ._data import load_tables
 from ._peers import n_parameters, pyod_fit, skorch_fit, torch_dense, torch_fit
 from ._report import Row, ratio_row
-from ._runner import Case, Context, Result, take_turns, timed, worker_main
+from ._runner import (
+    Case,
+    Context,
+    Result,
+    busy_elsewhere,
+    describe,
+    median_of,
+    standing_by,
+    state_of,
+    timed,
+    worker_main,
+)
 
 TITLE = "A small table (1831×21), 10 epochs"
 
@@ -24,119 +35,115 @@ BATCH_SIZES = (32, 256)
 AGAINST_TORCH = 1.25
 AGAINST_PYOD = 8.0
 ROUNDS = 3
-FITS_IN_A_PROCESS = 3
-
-# Fits once: seconds and whatever else is to be kept.
-Fit = Callable[[Array, int], Result]
+FITS = 5
 
 
-def _each_table(cache_dir: str, quick: bool, fit: Fit) -> Result:
-    """Medians of a few fits for each table and batch size.
-
-    A first, shorter fit is thrown away (lazy imports, thread pools); all
-    contestants are treated so.
-    """
-    result: Result = {}
-    warm = False
-    for table, x in load_tables(cache_dir).items():
-        for batch_size in BATCH_SIZES:
-            if not warm:
-                result["very first fit"] = fit(x, batch_size)["seconds"]
-                warm = True
-            fits = [
-                fit(x, batch_size) for _ in range(1 if quick else FITS_IN_A_PROCESS)
-            ]
-            for key in fits[0]:
-                figure = median(float(one[key]) for one in fits)
-                result[f"{table} {batch_size} {key}"] = figure
-    return result
-
-
-def ours(cache_dir: str, quick: bool) -> Result:
+def ours(cache_dir: str, quick: bool, table: str, batch_size: int) -> Result:
     """Ours with the network, batches and epochs of the others, else defaults."""
     from skautoencoder import AutoencoderTransformer
     from skautoencoder.architectures import Dense
 
-    def fit(x: Array, batch_size: int) -> Result:
-        estimator = AutoencoderTransformer(
-            CODE_SIZE,
-            architecture=Dense(hidden_layer_sizes=(HIDDEN_SIZE,), activation="relu"),
-            batch_size=batch_size,
-            max_epochs=EPOCHS,
-            random_state=0,
-        )
-        seconds, _ = timed(lambda: estimator.fit(x))
-        parameters = n_parameters(estimator.net_.module_)
-        return {"seconds": seconds, "parameters": parameters}
-
-    return _each_table(cache_dir, quick, fit)
+    x = load_tables(cache_dir)[table]
+    estimator = AutoencoderTransformer(
+        CODE_SIZE,
+        architecture=Dense(hidden_layer_sizes=(HIDDEN_SIZE,), activation="relu"),
+        batch_size=batch_size,
+        max_epochs=EPOCHS,
+        random_state=0,
+    )
+    seconds, _ = timed(lambda: estimator.fit(x))
+    return {"seconds": seconds, "parameters": n_parameters(estimator.net_.module_)}
 
 
-def bare_torch(cache_dir: str, quick: bool) -> Result:
+def bare_torch(cache_dir: str, quick: bool, table: str, batch_size: int) -> Result:
     """A bare loop on one thread."""
     import torch
 
     torch.set_num_threads(1)
+    x = load_tables(cache_dir)[table]
 
-    def train(x: Array, batch_size: int) -> Any:
+    def train() -> Any:
         torch.manual_seed(0)
         network = torch_dense((x.shape[1], HIDDEN_SIZE, CODE_SIZE))
         torch_fit(network, x, epochs=EPOCHS, batch_size=batch_size)
         return network
 
-    def fit(x: Array, batch_size: int) -> Result:
-        seconds, network = timed(lambda: train(x, batch_size))
-        return {"seconds": seconds, "parameters": n_parameters(network)}
-
-    return _each_table(cache_dir, quick, fit)
+    seconds, network = timed(train)
+    return {"seconds": seconds, "parameters": n_parameters(network)}
 
 
-def skorch(cache_dir: str, quick: bool) -> Result:
+def skorch(cache_dir: str, quick: bool, table: str, batch_size: int) -> Result:
     """Plain skorch."""
-
-    def fit(x: Array, batch_size: int) -> Result:
-        network = torch_dense((x.shape[1], HIDDEN_SIZE, CODE_SIZE))
-        seconds, net = skorch_fit(network, x, epochs=EPOCHS, batch_size=batch_size)
-        return {"seconds": seconds, "parameters": n_parameters(net.module_)}
-
-    return _each_table(cache_dir, quick, fit)
+    x = load_tables(cache_dir)[table]
+    network = torch_dense((x.shape[1], HIDDEN_SIZE, CODE_SIZE))
+    seconds, net = skorch_fit(network, x, epochs=EPOCHS, batch_size=batch_size)
+    return {"seconds": seconds, "parameters": n_parameters(net.module_)}
 
 
-def pyod(cache_dir: str, quick: bool, as_it_comes: bool) -> Result:
-    """PyOD's AutoEncoder: as it comes, or with the network of the others."""
-    network = {} if as_it_comes else {"batch_norm": False, "dropout_rate": 0.0}
-
-    def fit(x: Array, batch_size: int) -> Result:
-        sizes = [HIDDEN_SIZE, CODE_SIZE]
-        return pyod_fit(x, sizes, epochs=EPOCHS, batch_size=batch_size, **network)
-
-    return _each_table(cache_dir, quick, fit)
-
-
-def pyod_as_it_comes(cache_dir: str, quick: bool) -> Result:
+def pyod(cache_dir: str, quick: bool, table: str, batch_size: int) -> Result:
     """PyOD's AutoEncoder with batch normalisation and dropout, its defaults."""
-    return pyod(cache_dir, quick, True)
+    x = load_tables(cache_dir)[table]
+    sizes = [HIDDEN_SIZE, CODE_SIZE]
+    return pyod_fit(x, sizes, epochs=EPOCHS, batch_size=batch_size)
 
 
-def pyod_same_network(cache_dir: str, quick: bool) -> Result:
+def pyod_same_network(
+    cache_dir: str, quick: bool, table: str, batch_size: int
+) -> Result:
     """PyOD's AutoEncoder without them."""
-    return pyod(cache_dir, quick, False)
+    x = load_tables(cache_dir)[table]
+    sizes = [HIDDEN_SIZE, CODE_SIZE]
+    network = {"batch_norm": False, "dropout_rate": 0.0}
+    return pyod_fit(x, sizes, epochs=EPOCHS, batch_size=batch_size, **network)
 
 
 CASES: dict[str, Case] = {
     "ours": ours,
     "bare_torch": bare_torch,
     "skorch": skorch,
-    "pyod": pyod_as_it_comes,
+    "pyod": pyod,
     "pyod_same_network": pyod_same_network,
 }
 
 
+def one_round(context: Context) -> dict[str, Result]:
+    """Each contestant's median seconds for each table and batch size.
+
+    Contestants stand by in processes of their own and fit in turn, one right after the
+    other. The first fit of each (lazy imports, thread pools) is kept apart.
+    """
+    started, busy = time.perf_counter(), busy_elsewhere()
+    with standing_by("small_tables", CASES, context) as contestants:
+        first = {"table": "synthetic", "batch_size": BATCH_SIZES[0]}
+        results = {name: ask(**first) for name, ask in contestants.items()}
+        for result in results.values():
+            result["very first fit"] = result.get("seconds", 0.0)
+        able = [name for name in CASES if state_of([results[name]]) is None]
+        for table in load_tables(context.cache_dir):
+            for batch_size in BATCH_SIZES:
+                fits: dict[str, list[Result]] = {name: [] for name in able}
+                for _ in range(1 if context.quick else FITS):
+                    for name in able:
+                        options = {"table": table, "batch_size": batch_size}
+                        fits[name].append(contestants[name](**options))
+                for name, found in fits.items():
+                    for key in found[0]:
+                        figure = median_of(found, key)
+                        results[name][f"{table} {batch_size} {key}"] = figure
+    seconds = time.perf_counter() - started
+    if busy is not None:
+        elsewhere = max(0.0, (busy_elsewhere() or busy) - busy) / seconds
+        for result in results.values():
+            result["busy_elsewhere"] = elsewhere
+    for name, result in results.items():
+        print(f"  small_tables: {name} {describe(result)}", file=sys.stderr, flush=True)
+    return results
+
+
 def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
     """Measure, and make the rows of the table."""
-    runs = take_turns(
-        "small_tables", {name: {} for name in CASES}, context, context.rounds(ROUNDS)
-    )
+    rounds = [one_round(context) for _ in range(context.rounds(ROUNDS))]
+    runs = {name: [results[name] for results in rounds] for name in CASES}
     our_runs = runs["ours"]
     rows = []
     for table in load_tables(context.cache_dir):
