@@ -126,13 +126,14 @@ def apply_in_batches(
 
     starts = range(0, n_samples, batch_size)
     step = 3 * work * _USUAL_BATCH
-    if at_once and device.type == "cpu" and is_large(step):
-        n_threads = max(min(torch.get_num_threads(), len(starts)), 1)
+    each_alone = at_once and device.type == "cpu" and is_large(step)
+    n_threads = min(torch.get_num_threads(), len(starts)) if each_alone else 1
+    if n_threads > 1:
         with threads_of_their_own(n_threads) as pool:
             for _ in pool.map(answer, starts):
                 pass
         return
-    with threads_for(step):
+    with threads_for(0.0 if each_alone else step):
         for start in starts:
             answer(start)
 
