@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,16 @@ class TestGradientsWithoutAutograd:
         callback = dict(estimator.net_.callbacks_)["Freezes"]
         weight = estimator.net_.module_.encoder[0].weight
         assert torch.equal(weight, callback.weight_)
+
+    def test_a_fit_that_was_broken_off_can_be_stored(self) -> None:
+        estimator = self.fitted(architecture=Dense((8,), output_activation="identity"))
+        rows = np.random.RandomState(1).uniform(size=(40, 6))
+        with pytest.raises(ValueError, match="diverged"):
+            estimator.partial_fit(1e25 * rows)
+        assert torch.is_grad_enabled()
+        again = pickle.loads(pickle.dumps(estimator))
+        assert_same_weights(estimator, again)
+        again.partial_fit(rows)
 
     def test_the_best_epochs_are_marked(self) -> None:
         history = self.fitted(early_stopping=True, max_epochs=12, lr=0.1).history_
