@@ -111,7 +111,13 @@ class Network(nn.Module):
     def work_and_code_size(self) -> tuple[float, int] | None:
         """Return the operations that a row takes, and how many numbers a code has.
 
-        None, if they cannot be read off the layers.
+        Returns
+        -------
+        work : float
+            Floating-point operations of one row's way there and back.
+        code_size : int
+            How many numbers a code has.
+        None : if they cannot be read off the layers.
         """
         parts = products_and_width(self.encoder), products_and_width(self.decoder)
         if parts[0] is None or parts[1] is None or self._is_changed():

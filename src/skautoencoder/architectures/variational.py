@@ -64,7 +64,16 @@ class VariationalNetwork(Network):
         return mean, self.bound(raw)
 
     def work_and_code_size(self) -> tuple[float, int] | None:
-        """Return the operations that a row takes, and how many numbers a code has."""
+        """Return the operations that a row takes, and how many numbers a code has.
+
+        Returns
+        -------
+        work : float
+            Floating-point operations of one row's way there and back.
+        code_size : int
+            How many numbers a code has.
+        None : if they cannot be read off the layers.
+        """
         known = super().work_and_code_size()
         # The encoder says means and log-variances.
         return None if known is None else (known[0], known[1] // 2)
