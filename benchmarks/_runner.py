@@ -83,7 +83,7 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
         answer = Path(folder) / "answer.json"
         command = [*_command(module, case), "--answer", str(answer)]
         command += ["--options", json.dumps(options)]
-        started, busy = time.perf_counter(), busy_elsewhere()
+        started, crowd = time.perf_counter(), crowd_meter()
         try:
             done = subprocess.run(
                 command,
@@ -102,8 +102,7 @@ def run_case(module: str, case: str, context: Context, **options: Any) -> Result
             last_lines = done.stderr.strip().splitlines()[-1:] or ["no message"]
             result = {"failed": f"exit code {done.returncode}: {last_lines[0]}"}
     seconds = time.perf_counter() - started
-    if busy is not None:
-        result["busy_elsewhere"] = max(0.0, (busy_elsewhere() or busy) - busy) / seconds
+    result |= crowd()
     state = describe(result)
     print(f"  {module}: {case} {state} [{seconds:.0f} s]", file=sys.stderr, flush=True)
     return result
@@ -156,7 +155,28 @@ def standing_by(
         yield {case: start(case) for case in cases}
 
 
-def busy_elsewhere() -> float | None:
+def crowd_meter() -> Callable[[], Result]:
+    """Start to watch other processes.
+
+    Returns
+    -------
+    read : callable
+        Returns how many cores they have kept busy since (``busy_elsewhere``), as a part
+        of a result: after our workers have ended, and nothing off Linux.
+    """
+    started, before = time.perf_counter(), _busy_elsewhere()
+
+    def read() -> Result:
+        after = _busy_elsewhere()
+        if before is None or after is None:
+            return {}
+        seconds = time.perf_counter() - started
+        return {"busy_elsewhere": max(0.0, after - before) / seconds}
+
+    return read
+
+
+def _busy_elsewhere() -> float | None:
     """Processor seconds spent so far by all but our workers; None off Linux."""
     try:
         import resource  # does not exist on Windows

@@ -7,7 +7,6 @@ table is synthetic and, where the data folder has it, ADBench's cardio besides.
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 from ._data import load_tables
@@ -17,7 +16,7 @@ from ._runner import (
     Case,
     Context,
     Result,
-    busy_elsewhere,
+    crowd_meter,
     describe,
     median_of,
     standing_by,
@@ -113,7 +112,7 @@ def one_round(context: Context) -> dict[str, Result]:
     other, twice, of which the second counts. The first fit of all (lazy imports, thread
     pools) is kept apart.
     """
-    started, busy = time.perf_counter(), busy_elsewhere()
+    crowd = crowd_meter()
     with standing_by("small_tables", CASES, context) as contestants:
         first = {"table": "synthetic", "batch_size": BATCH_SIZES[0]}
         results = {name: ask(**first) for name, ask in contestants.items()}
@@ -133,12 +132,9 @@ def one_round(context: Context) -> dict[str, Result]:
                     for key in found[0]:
                         figure = median_of(found, key)
                         results[name][f"{table} {batch_size} {key}"] = figure
-    seconds = time.perf_counter() - started
-    if busy is not None:
-        elsewhere = max(0.0, (busy_elsewhere() or busy) - busy) / seconds
-        for result in results.values():
-            result["busy_elsewhere"] = elsewhere
+    others = crowd()
     for name, result in results.items():
+        result |= others
         print(f"  small_tables: {name} {describe(result)}", file=sys.stderr, flush=True)
     return results
 

@@ -44,6 +44,9 @@ class Network(nn.Module):
     shift: Tensor
     output_offset: Tensor | None
 
+    # What the encoder says about each unit of a code.
+    _numbers_per_unit = 1
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -119,10 +122,12 @@ class Network(nn.Module):
             How many numbers a code has.
         None : if they cannot be read off the layers.
         """
-        parts = products_and_width(self.encoder), products_and_width(self.decoder)
-        if parts[0] is None or parts[1] is None or self._is_changed():
+        encoder = products_and_width(self.encoder)
+        decoder = products_and_width(self.decoder)
+        if encoder is None or decoder is None or self._is_changed():
             return None
-        return 2.0 * (parts[0][0] + parts[1][0]), parts[0][1]
+        (encoding, width), (decoding, _) = encoder, decoder
+        return 2.0 * (encoding + decoding), width // self._numbers_per_unit
 
     def can_split(self) -> bool:
         """Return whether parts of a batch may go through while it learns."""

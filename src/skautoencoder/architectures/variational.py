@@ -36,6 +36,9 @@ class VariationalNetwork(Network):
         See :class:`Network`.
     """
 
+    # Its mean and its log-variance.
+    _numbers_per_unit = 2
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -62,21 +65,6 @@ class VariationalNetwork(Network):
         parameters = self.encoder(self.encoder_input(rows)).float()
         mean, raw = parameters.chunk(2, dim=1)
         return mean, self.bound(raw)
-
-    def work_and_code_size(self) -> tuple[float, int] | None:
-        """Return the operations that a row takes, and how many numbers a code has.
-
-        Returns
-        -------
-        work : float
-            Floating-point operations of one row's way there and back.
-        code_size : int
-            How many numbers a code has.
-        None : if they cannot be read off the layers.
-        """
-        known = super().work_and_code_size()
-        # The encoder says means and log-variances.
-        return None if known is None else (known[0], known[1] // 2)
 
     def encode(self, rows: Tensor) -> Tensor:
         """Return the posterior means of rows."""
