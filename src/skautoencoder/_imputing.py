@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
-from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import MissingValues
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -67,6 +66,9 @@ class ImputerMixin(TransformerMixin):
                 f"shape {self._data_shape}. Set it to False, or pass rows of shape "
                 "(n_samples, n_features) and sample_shape."
             )
+        # Brings a lot of scikit-learn along, which importing us need not wait for.
+        from sklearn.impute import MissingIndicator
+
         self.indicator_ = MissingIndicator(
             missing_values=np.nan if self._marks_nan else self.missing_values,
             error_on_new=False,

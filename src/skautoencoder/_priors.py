@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn import config_context
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 _LOG_TWO_PI = math.log(2 * math.pi)
 # A mixture is chosen among these, on as many codes at most.
@@ -166,6 +168,9 @@ def fit_mixture(
 def _fitted(
     codes: NDArray[np.float64], n_components: int, shape: str, seed: int
 ) -> GaussianMixture:
+    # Brings a lot of scikit-learn along, which importing us need not wait for.
+    from sklearn.mixture import GaussianMixture
+
     mixture = GaussianMixture(
         n_components,
         covariance_type=shape,
