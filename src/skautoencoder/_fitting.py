@@ -23,12 +23,11 @@ from skautoencoder.training import (
     draw_seed,
     evaluating,
     isolated_randomness,
-    n_parts_for,
     n_training_rows,
+    one_thread,
     resolve_device,
     resolve_optimizer,
     resolve_precision,
-    threads_for,
 )
 
 
@@ -98,7 +97,7 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
             seed=seed,
         )
         # On one thread: orthogonal weights have other digits on two.
-        with isolated_randomness(seed, device), threads_for(0.0):
+        with isolated_randomness(seed, device), one_thread():
             net.initialize()
         if not any(weight.requires_grad for weight in net.module_.parameters()):
             raise ValueError(
@@ -219,9 +218,8 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         seed = (net.seed + len(net.history)) % 2**31
         if "seed" not in self._nested_params("iterator_train"):
             net.iterator_train__seed = seed
-        step_work = 3 * self._work * net.batch_size
-        net.n_parts = n_parts_for(step_work) if net.can_split() else 1
-        with isolated_randomness(seed, device), threads_for(step_work):
+        net.step_work = 3 * self._work * net.batch_size
+        with isolated_randomness(seed, device):
             net.partial_fit(data)
         self.history_ = net.history
         self.n_iter_ = len(net.history)

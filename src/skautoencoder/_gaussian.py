@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from skautoencoder._samples import Mask, Rows64
-from skautoencoder.training import threads_for
+from skautoencoder.training import one_thread
 
 # Numbers in the matrices that are factorised together: small enough for memory,
 # large enough that the calls do not cost more than the work.
@@ -156,7 +156,7 @@ def fit_gaussian(
     """
     n_samples, n_features = rows.shape
     share = min(prior_rows / n_samples, 0.5)
-    with threads_for(2.0 * rows.size * n_features):
+    with one_thread():
         gaussian = start or Gaussian(np.zeros(n_features), np.eye(n_features))
         filled = previous = None
         for _ in range(max_iter):

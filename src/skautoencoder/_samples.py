@@ -17,8 +17,8 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skautoencoder.training.devices import threads_for
 from skautoencoder.training.inference import to_tensor
+from skautoencoder.training.threads import one_thread
 
 # MinMaxScaler returns 1.0000000000000002.
 _UNIT_RANGE_MARGIN = 1e-6
@@ -213,7 +213,7 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
 
     Both are summed in double precision, a part of the rows at a time.
     """
-    with threads_for(_WORK_PER_NUMBER * rows.size):
+    with one_thread():
         mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts(rows))
         assert isinstance(mean, Tensor)
         mean = mean / len(rows)
@@ -279,7 +279,7 @@ class Scaling:
         if self.offset is None:
             return self.to_network(rows)
         tensor = torch.empty(rows.shape, dtype=torch.float32)
-        with threads_for(_WORK_PER_NUMBER * rows.size):
+        with one_thread():
             for part in parts(rows):
                 tensor[part] = self.to_network(rows[part])
         return tensor

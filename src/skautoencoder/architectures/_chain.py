@@ -8,10 +8,10 @@ known, and in a row without branches the chain rule is a loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,13 @@ class Link(Protocol):
 
         What `forward` returned is of no more use then, and may be written over.
         """
+
+
+class FirstLink(Link, Protocol):
+    """A layer that may be the first one of a chain."""
+
+    def learn(self, gradient: Tensor) -> None:
+        """Leave the gradient by the weights, given the one by the outputs."""
 
 
 class _Linear:
@@ -202,8 +209,11 @@ def _tanh(layer: nn.Tanh) -> Link:
     return _FromOutput(torch.tanh_, _backward.tanh_backward.default)
 
 
+# What makes links of layers.
+Links = Mapping[type[nn.Module], Callable[[Any], Link]]
+
 # A subclass may do something else: only these very types.
-_LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
+_LINKS: Links = {
     nn.BatchNorm1d: _BatchNorm,
     nn.Dropout: _Dropout,
     nn.ELU: _elu,
@@ -253,15 +263,21 @@ class Chain:
 
     def backward(self, gradient: Tensor) -> None:
         """Set each weight's ``grad``, given the gradient by what rows came to."""
-        first, *others = self.links
-        for link in reversed(others):
+        for link in reversed(self.links[1:]):
             gradient = link.backward(gradient)
-        assert isinstance(first, _Linear)
+        first = cast(FirstLink, self.links[0])
         first.learn(gradient)
 
 
-def chain_of(*modules: nn.Module) -> Chain | None:
+def chain_of(*modules: nn.Module, links: Links | None = None) -> Chain | None:
     """Return modules that follow each other as a chain in training.
+
+    Parameters
+    ----------
+    *modules : torch.nn.Module
+        The modules.
+    links : mapping from types to callables, default=None
+        What takes the place of the usual links for layers of some types.
 
     Returns
     -------
@@ -285,7 +301,8 @@ def chain_of(*modules: nn.Module) -> Chain | None:
     for before, layer in pairwise(layers):
         if not isinstance(layer, _FRESH) and not isinstance(before, _FRESH):
             return None
-    return Chain([_LINKS[type(layer)](layer) for layer in layers])
+    links = {**_LINKS, **(links or {})}
+    return Chain([links[type(layer)](layer) for layer in layers])
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:

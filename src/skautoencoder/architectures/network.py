@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from skautoencoder.architectures._chain import (
     Chain,
+    Links,
     chain_of,
     products_and_width,
 )
@@ -100,11 +101,17 @@ class Network(nn.Module):
         """Return the decoder's outputs, moved to where the mean row is."""
         return outputs if self.output_offset is None else outputs + self.output_offset
 
-    def chain(self) -> Chain | None:
-        """Return the way from rows to logits, if it is a chain of simple layers."""
+    def chain(self, links: Links | None = None) -> Chain | None:
+        """Return the way from rows to logits, if it is a chain of simple layers.
+
+        Parameters
+        ----------
+        links : mapping from types to callables, default=None
+            What takes the place of the usual links for layers of some types.
+        """
         if self._is_changed():
             return None
-        chain = chain_of(self.encoder, self.decoder)
+        chain = chain_of(self.encoder, self.decoder, links=links)
         if chain is not None and self.center is not None:
             chain.before = self.encoder_input
         if chain is not None and self.output_offset is not None:

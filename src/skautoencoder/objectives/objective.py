@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,24 @@ from skautoencoder.objectives.losses import (
 )
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
 
-# Takes rows and targets; sets the gradients of weights and returns the objective.
-# To be called within torch.no_grad, which takes too long to enter for each small batch.
-DirectGradient = Callable[[Tensor, Tensor], Tensor]
+
+class DirectGradient(Protocol):
+    """How the gradient on a batch is had without autograd.
+
+    To be called within :class:`torch.no_grad`, which takes too long to enter for each
+    small batch.
+    """
+
+    def __call__(self, rows: Tensor, target: Tensor, share: float = 1.0) -> Tensor:
+        """Set the gradients of the weights and return the objective.
+
+        Parameters
+        ----------
+        rows, target : Tensor of shape (n_samples, n_features)
+            What the network is shown and what it should answer with.
+        share : float, default=1.0
+            What both are multiplied by: the share of a whole batch that the rows are.
+        """
 
 
 class Chain(Protocol):
@@ -48,7 +62,7 @@ class EncoderDecoder(Protocol):
     def encoder_input(self, rows: Tensor) -> Tensor:
         """Return rows as the encoder sees them."""
 
-    def chain(self) -> Chain | None:
+    def chain(self, links: Any = None) -> Chain | None:
         """Return the way from rows to logits, if it is a chain of simple layers."""
 
 
@@ -99,35 +113,39 @@ class Objective(nn.Module):
             return False
         return self.corruption is None or not callable(self.corruption.noise)
 
-    def direct_gradient(self, network: EncoderDecoder) -> DirectGradient | None:
+    def direct_gradient(
+        self, network: EncoderDecoder, links: Any = None
+    ) -> DirectGradient | None:
         """Return how the gradient on a batch is had without autograd.
 
         Parameters
         ----------
         network : EncoderDecoder
             The network that is learning.
+        links : mapping from types to callables, default=None
+            What takes the place of the usual links of the network's chain.
 
         Returns
         -------
-        learn : callable or None
-            Takes rows and targets, sets the gradients of the network's weights and
-            returns the objective; within :class:`torch.no_grad`. None: there is no
-            other way than autograd.
+        learn : DirectGradient or None
+            None: there is no other way than autograd.
         """
         penalizes = self.sparsity in ("l1", "kl") or self.contraction_weight > 0
         if penalizes or not has_gradient(self.loss, network.output_activation):
             return None
-        chain = network.chain()
+        chain = network.chain(links)
         if chain is None:
             return None
 
-        def learn(rows: Tensor, target: Tensor) -> Tensor:
+        def learn(rows: Tensor, target: Tensor, share: float = 1.0) -> Tensor:
             if self.corruption is not None:
                 rows = self.corruption(rows)
-            logits = chain.forward(rows)
+            logits = chain.forward(rows).float()
             loss, gradient = loss_and_gradient(
                 self.loss, logits, target, network.output_activation
             )
+            if share != 1.0:
+                loss, gradient = loss * share, gradient * share
             chain.backward(gradient)
             return loss
 

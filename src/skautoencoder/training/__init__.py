@@ -7,10 +7,8 @@ from skautoencoder.training.devices import (
     counting_work,
     evaluating,
     float32_by_default,
-    n_parts_for,
     resolve_device,
     resolve_precision,
-    threads_for,
 )
 from skautoencoder.training.inference import apply_in_batches
 from skautoencoder.training.net import AutoencoderNet
@@ -18,6 +16,7 @@ from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
 from skautoencoder.training.randomness import draw_seed, isolated_randomness
 from skautoencoder.training.schedule import SCHEDULES
 from skautoencoder.training.stopping import EarlyStopping
+from skautoencoder.training.threads import one_thread
 
 __all__ = [
     "OPTIMIZERS",
@@ -34,10 +33,9 @@ __all__ = [
     "evaluating",
     "float32_by_default",
     "isolated_randomness",
-    "n_parts_for",
     "n_training_rows",
+    "one_thread",
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",
-    "threads_for",
 ]

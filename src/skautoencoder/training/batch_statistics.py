@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -93,11 +94,7 @@ class SharedStatistics(TorchFunctionMode):
 
 
 class _SharedBatchNorm(torch.autograd.Function):
-    """Ioffe and Szegedy, "Batch normalization", ICML 2015, in parts.
-
-    A thread sums over its own part; sums of all parts are added in the same order
-    everywhere.
-    """
+    """Batch normalisation for autograd."""
 
     @staticmethod
     def forward(
@@ -110,7 +107,61 @@ class _SharedBatchNorm(torch.autograd.Function):
         meeting: Meeting,
         part: int,
     ) -> Tensor:
-        running_mean, running_var, momentum = running
+        ctx.save_for_backward(inputs)
+        ctx.norm = SharedNorm(weight, bias, running, eps)
+        outputs: Tensor = ctx.norm.forward(inputs, meeting, part)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        by_all = ctx.norm.backward(*gradients, *ctx.saved_tensors)
+        return *by_all, None, None, None, None
+
+
+class SharedNorm:
+    """Ioffe and Szegedy, "Batch normalization", ICML 2015, in parts.
+
+    A thread sums over its own part; sums of all parts are added in the same order
+    everywhere.
+
+    Parameters
+    ----------
+    weight, bias : Tensor of shape (n_features,) or None
+        What normalised numbers are multiplied by, and what is added to them.
+    running : tuple
+        The running mean, the running variance and their momentum.
+    eps : float
+        What is added to variances.
+
+    Attributes
+    ----------
+    sums : tuple of Tensor of shape (n_features,)
+        The whole batch's gradients by weight and by bias, after `backward`.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        running: tuple[Tensor, Tensor, float],
+        eps: float,
+    ) -> None:
+        self.weight, self.bias = weight, bias
+        self.running, self.eps = running, eps
+
+    def forward(self, inputs: Tensor, meeting: Meeting, part: int) -> Tensor:
+        """Return the outputs of a part.
+
+        Parameters
+        ----------
+        inputs : Tensor of shape (n_samples, n_features, ...)
+            The part.
+        meeting : Meeting
+            Where the parts meet.
+        part : int
+            Which of them this is.
+        """
+        running_mean, running_var, momentum = self.running
         unused = torch.empty_like(running_mean), torch.empty_like(running_var)
         # That float32 tensors are written to says that the answers are to be float32.
         moments = _aten.batch_norm_update_stats(inputs, *unused, 0.0)
@@ -124,15 +175,24 @@ class _SharedBatchNorm(torch.autograd.Function):
         if part == 0:
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(variance * (total / max(total - 1, 1)), momentum)
-        ctx.save_for_backward(inputs, weight, mean, variance)
-        ctx.eps, ctx.meeting, ctx.part, ctx.total = eps, meeting, part, total
-        return _normalized(inputs, weight, bias, mean, variance, eps)
+        self.moments, self.total = (mean, variance), total
+        self.meeting, self.part = meeting, part
+        return self._normalized(inputs, self.weight, self.bias)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        (gradient,) = gradients
-        inputs, weight, mean, variance = ctx.saved_tensors
-        scale = torch.ones_like(mean) if weight is None else weight
+    def backward(
+        self, gradient: Tensor, inputs: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return a part's gradients by inputs, by weight and by bias.
+
+        Parameters
+        ----------
+        gradient : Tensor of shape (n_samples, n_features, ...)
+            The gradient by the outputs.
+        inputs : Tensor of shape (n_samples, n_features, ...)
+            What `forward` was given.
+        """
+        mean, variance = self.moments
+        scale = torch.ones_like(mean) if self.weight is None else self.weight
         # As if mean and variance were constants,
         through, by_weight, by_bias = _aten.native_batch_norm_backward(
             gradient,
@@ -143,38 +203,33 @@ class _SharedBatchNorm(torch.autograd.Function):
             None,
             None,
             False,
-            ctx.eps,
+            self.eps,
             [True, True, True],
         )
-        told = ctx.meeting.exchange(ctx.part, (by_weight, by_bias))
+        told = self.meeting.exchange(self.part, (by_weight, by_bias))
+        weights, biases = zip(*told, strict=True)
+        self.sums = _added(weights), _added(biases)
         # and what goes through them.
-        factor = scale / (ctx.total * (variance + ctx.eps).sqrt())
-        slope = factor * _added([weights for weights, _ in told])
-        constant = factor * _added([biases for _, biases in told])
-        through.sub_(_normalized(inputs, slope, constant, mean, variance, ctx.eps))
-        if weight is None:
+        factor = scale / (self.total * (variance + self.eps).sqrt())
+        slope, constant = (factor * total for total in self.sums)
+        through.sub_(self._normalized(inputs, slope, constant))
+        if self.weight is None:
             by_weight = by_bias = None
-        return through, by_weight, by_bias, None, None, None, None
+        return through, by_weight, by_bias
+
+    def _normalized(
+        self, inputs: Tensor, weight: Tensor | None, bias: Tensor | None
+    ) -> Tensor:
+        """Return inputs with the moments taken out, times weight plus bias."""
+        outputs: Tensor = _aten.native_batch_norm(
+            inputs, weight, bias, *self.moments, False, 0.0, self.eps
+        )[0]
+        return outputs
 
 
-def _added(tensors: list[Tensor]) -> Tensor:
+def _added(tensors: Sequence[Tensor]) -> Tensor:
     """Return the sum of tensors, added from the first to the last."""
     first, *others = tensors
     for other in others:
         first = first + other
     return first
-
-
-def _normalized(
-    inputs: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor,
-    variance: Tensor,
-    eps: float,
-) -> Tensor:
-    """Return inputs with these moments taken out, times weight plus bias."""
-    outputs: Tensor = _aten.native_batch_norm(
-        inputs, weight, bias, mean, variance, False, 0.0, eps
-    )[0]
-    return outputs

@@ -1,27 +1,17 @@
-"""Where to compute, how precisely, and on how many threads."""
+"""Where to compute, and how precisely."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import joblib
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.training.threads import is_large
+
 PRECISIONS = ("auto", "float32", "bfloat16")
-
-# Floating-point operations of one call up to which one thread is used. Far below,
-# a second one costs more than it brings; near it, one thread is a little slower
-# and gives the same bits on every machine and in every worker of a grid search.
-_ONE_THREAD_WORK = 5e8
-
-# Operations that make up for what it costs to treat a part of a batch by itself, and
-# the most parts that a batch is divided into.
-_PART_WORK = 1e9
-_MOST_PARTS = 8
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -184,73 +174,3 @@ def without_autocast(device_type: str) -> AbstractContextManager[Any]:
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
-
-
-@contextmanager
-def threads_for(work: float) -> Iterator[None]:
-    """Compute small things on one thread within the block.
-
-    The choice depends on the work alone, so the same fit takes the same path,
-    and gives the same bits, in a process of its own and among the workers of a
-    grid search, which joblib allows fewer threads.
-
-    Parameters
-    ----------
-    work : float
-        Floating-point operations of one call.
-    """
-    n_threads = torch.get_num_threads()
-    if is_large(work) or n_threads == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
-def is_large(work: float) -> bool:
-    """Return whether several threads are worth it for this many operations."""
-    return work >= _ONE_THREAD_WORK
-
-
-def n_parts_for(work: float) -> int:
-    """Return into how many parts a batch is divided that is computed on threads.
-
-    The number depends on the work and on the machine's processors, not on how many of
-    them this process may use: joblib allows the workers of a grid search fewer, and
-    the digits of a result depend on the parts.
-
-    Parameters
-    ----------
-    work : float
-        Floating-point operations of a step.
-    """
-    if not is_large(work):
-        return 1
-    return min(max(int(work / _PART_WORK), 2), joblib.cpu_count(), _MOST_PARTS)
-
-
-@contextmanager
-def threads_of_their_own(n_threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Make threads within the block of which each computes alone.
-
-    Parameters
-    ----------
-    n_threads : int
-        How many.
-    """
-    with threads_for(0.0):
-        pool = ThreadPoolExecutor(n_threads, initializer=_compute_alone)
-        try:
-            yield pool
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _compute_alone() -> None:
-    """Let torch use no more than this thread for what this thread asks."""
-    # A new thread takes over the process's setting when it first looks at it.
-    torch.get_num_threads()
-    torch.set_num_threads(1)

@@ -13,12 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skautoencoder.training.devices import (
-    is_large,
-    threads_for,
-    threads_of_their_own,
-    without_autocast,
-)
+from skautoencoder.training.devices import without_autocast
+from skautoencoder.training.division import divided
+from skautoencoder.training.threads import crew_of, is_large
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
@@ -126,14 +123,16 @@ def apply_in_batches(
 
     starts = range(0, n_samples, batch_size)
     step = 3 * work * _USUAL_BATCH
-    each_alone = at_once and device.type == "cpu" and is_large(step)
-    n_threads = min(torch.get_num_threads(), len(starts)) if each_alone else 1
-    if n_threads > 1:
-        with threads_of_their_own(n_threads) as pool:
-            for _ in pool.map(answer, starts):
-                pass
+    if at_once and device.type == "cpu" and is_large(step):
+        with crew_of(min(torch.get_num_threads(), len(starts))) as crew:
+            if crew.n_running > 1:
+                for _ in crew.pool.map(answer, starts):
+                    pass
+            else:
+                for start in starts:
+                    answer(start)
         return
-    with threads_for(0.0 if each_alone else step):
+    with divided(network, step, device.type) as division, division.blocks:
         for start in starts:
             answer(start)
 

@@ -28,9 +28,11 @@ from skautoencoder.training.adam import without_autograd
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.checks import ChecksMixin
 from skautoencoder.training.devices import without_autocast
+from skautoencoder.training.direct_parts import DirectParts
+from skautoencoder.training.division import Division, divided
 from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.optimizers import takes_one_gradient
-from skautoencoder.training.parts import Parts, parts_of_batches
+from skautoencoder.training.parts import Parts
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.stopping import EarlyStopping, StopTraining
 
@@ -68,8 +70,8 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         Share of the rows kept out of training for ``valid_loss``.
     compute_dtype : torch.dtype, default=torch.float32
         Type of the matrix products in training.
-    n_parts : int, default=1
-        Number of parts of a batch that are computed on threads of their own.
+    step_work : float, default=0.0
+        Floating-point operations of a step, by which it is divided among threads.
     seed : int, default=0
         Seed of the validation split.
     **kwargs : dict
@@ -84,7 +86,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         lr_schedule: str = "constant",
         validation_fraction: float | None = None,
         compute_dtype: torch.dtype = torch.float32,
-        n_parts: int = 1,
+        step_work: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -95,12 +97,14 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         self.lr_schedule = lr_schedule
         self.validation_fraction = validation_fraction
         self.compute_dtype = compute_dtype
-        self.n_parts = n_parts
+        self.step_work = step_work
         self.seed = seed
 
     history: History
-    # While batches are computed in parts.
-    _parts: Parts | None = None
+    # Into how many parts batches of the last fit were divided.
+    n_parts_: int = 1
+    # During a fit.
+    _division: Division | None = None
     # How gradients are had, as long as nobody can have changed it.
     _gradient: DirectGradient | None = None
 
@@ -146,9 +150,9 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         self.notify("on_train_begin", X=X, y=y)
         # What the compute dtype says goes, also where the user computes otherwise.
         with (
-            suppress(StopTraining),
             without_autocast(self._device_type),
-            self._in_parts(),
+            self._divided(),
+            suppress(StopTraining),
         ):
             self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
@@ -157,14 +161,16 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         return self
 
     @contextmanager
-    def _in_parts(self) -> Iterator[None]:
-        """Compute batches in parts within the block, if there are to be several."""
-        with parts_of_batches(self.n_parts) as self._parts:
+    def _divided(self) -> Iterator[None]:
+        """Divide long steps among threads within the block."""
+        self.n_parts_ = 1
+        with divided(self.module_, self.step_work, self._device_type) as division:
+            self._division = division
             try:
                 yield
             finally:
                 # Neither can be stored with the net.
-                self._parts = self._gradient = None
+                self._division = self._gradient = None
 
     def run_single_epoch(
         self,
@@ -221,21 +227,29 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
                 loss = direct_gradient(*self._on_device(batch))
             if told:
                 self._tell_of_gradients(batch)
-            self.optimizer_.step()
+            with self._whole():
+                self.optimizer_.step()
             return {"loss": loss}
 
         def closure() -> Tensor:
             self.optimizer_.zero_grad()
-            if self._parts is not None and self.can_split():
-                loss = self._parts.learn(self._objective, self.module_, batch)
+            parts = self._parts()
+            if parts is not None:
+                loss = parts.learn(self._objective, self.module_, batch)
             else:
-                loss = self._objective(batch)
+                with self._whole():
+                    loss = self._objective(batch)
                 loss.backward()
             if told:
                 self._tell_of_gradients(batch)
             return loss
 
-        return {"loss": self.optimizer_.step(closure).detach()}
+        if not takes_one_gradient(self.optimizer_):
+            return {"loss": self.optimizer_.step(closure).detach()}
+        loss = closure()
+        with self._whole():
+            self.optimizer_.step()
+        return {"loss": loss.detach()}
 
     def _told_steps(
         self,
@@ -267,12 +281,13 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
         Without autograd. What else a step does takes a tenth of a small network's time.
         """
-        take_step = self.optimizer_.step
+        take_step, whole = self.optimizer_.step, self._whole()
         for batch in batches:
             self._set_out()
             rows, targets = self._on_device(batch)
             loss = gradient(rows, targets)
-            take_step()
+            with whole:
+                take_step()
             yield loss, len(rows)
 
     def _set_out(self) -> None:
@@ -298,10 +313,24 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Return the loss of a batch, without learning from it."""
-        if self._parts is not None and self.can_split():
-            return {"loss": self._parts.evaluate(self._objective, batch)}
-        with torch.no_grad():
+        parts = self._parts()
+        if parts is not None:
+            return {"loss": parts.evaluate(self._objective, batch)}
+        with torch.no_grad(), self._whole():
             return {"loss": self._objective(batch)}
+
+    def _whole(self) -> AbstractContextManager[Any]:
+        """Return the block within which whole batches are computed."""
+        return nullcontext() if self._division is None else self._division.blocks
+
+    def _parts(self) -> Parts | None:
+        """Return what divides batches, if their parts may be computed by themselves."""
+        if self._division is None or self._division.parts is None:
+            return None
+        if not self.can_split():
+            return None
+        self.n_parts_ = self._division.parts.n_parts
+        return self._division.parts
 
     def can_split(self) -> bool:
         """Return whether the parts of a batch may be computed at the same time."""
@@ -317,18 +346,25 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         Weights are left without one, for it to begin anew.
 
         Products of reduced precision are for steps so long that autograd's share in
-        them does not matter. Optimizers that are not known may want several gradients
-        a step, or keep them.
+        them does not matter, unless they are computed in parts. Optimizers that are not
+        known may want several gradients a step, or keep them.
         """
         find = getattr(self.criterion_, "direct_gradient", None)
-        if find is None or self.compute_dtype != torch.float32:
-            return None
-        if not takes_one_gradient(self.optimizer_):
+        if find is None or not takes_one_gradient(self.optimizer_):
             return None
         # It would write over the last ones, which somebody may have kept.
         for group in self.optimizer_.param_groups:
             for weight in group["params"]:
                 weight.grad = None
+        division = self._division or Division()
+        parts = division.parts
+        if parts is not None and (division.meets or not parts.meet):
+            direct = DirectParts(find, self.module_, parts, self.compute_dtype)
+            if direct.is_possible:
+                self.n_parts_ = parts.n_parts
+                return direct
+        if self.compute_dtype != torch.float32:
+            return None
         found: DirectGradient | None = find(self.module_)
         return found
 

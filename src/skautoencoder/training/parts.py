@@ -1,20 +1,13 @@
-"""Batches in parts, each on a thread of its own.
-
-torch divides an operation among all threads that it has. A sum that is divided
-otherwise is added in another order and ends in other digits, so that a fit among the
-workers of a grid search, which joblib allows fewer threads, would not be the fit of a
-process of its own. Here a batch is divided, always into the same parts: a thread goes
-with its part through the whole network, and gradients are added in the parts' order.
-How many threads there are decides how many parts run at the same time, and nothing
-else.
-"""
+"""Batches in parts, each of which goes through the whole network by itself."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
 import torch
@@ -22,33 +15,59 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives import own_generator
 from skautoencoder.training.batch_statistics import Meeting, SharedStatistics
-from skautoencoder.training.devices import threads_of_their_own
+from skautoencoder.training.threads import Crew
 
 Batch = tuple[Tensor, Tensor]
 Answer = TypeVar("Answer")
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a batch.
+
+    Parameters
+    ----------
+    number : int
+        Which one it is.
+    batch : tuple of Tensor
+        Its rows and targets.
+    start : int
+        The place of its first row in the batch.
+    share : float
+        Its share of the batch's rows.
+    meeting : Meeting
+        Where it meets the others.
+    """
+
+    number: int
+    batch: Batch
+    start: int
+    share: float
+    meeting: Meeting
+
+
 class Parts:
     """Asks for an objective and its gradient in parts of a batch.
+
+    A batch is always divided into the same parts. A thread goes with one of them
+    through the whole network, and gradients are added in the parts' order.
 
     Parameters
     ----------
     n_parts : int
         Number of parts.
-    n_running : int
-        How many of them may be computed at the same time.
-    pool : ThreadPoolExecutor
-        Has a thread for each part.
+    crew : Crew
+        Has at least as many threads.
+    network : torch.nn.Module
+        The network that parts are to go through.
     """
 
-    def __init__(self, n_parts: int, n_running: int, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, n_parts: int, crew: Crew, network: nn.Module) -> None:
         self.n_parts = n_parts
-        self.n_running = n_running
-        self.pool = pool
-
-    def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        # Threads are not for a file; a net that is stored during a fit has none.
-        return type(None), ()
+        self.crew = crew
+        self.meet = normalizes(network)
+        # If parts need not wait for each other, one thread can take them in turn.
+        self.in_turn = crew.n_running == 1 and not self.meet
 
     def learn(
         self, objective: Callable[[Batch], Tensor], network: nn.Module, batch: Batch
@@ -66,12 +85,13 @@ class Parts:
         """
         weights = [weight for weight in network.parameters() if weight.requires_grad]
 
-        def learn(part: Batch, share: float) -> tuple[Tensor, tuple[Tensor, ...]]:
-            loss = share * objective(part)
+        def learn(part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:
+            with SharedStatistics(part.meeting, part.number):
+                loss = part.share * objective(part.batch)
             return loss.detach(), torch.autograd.grad(loss, weights, allow_unused=True)
 
         with _counted_once(network):
-            losses, gradients = zip(*self._ask(learn, batch), strict=True)
+            losses, gradients = zip(*self.ask(learn, batch), strict=True)
         for weight, shares in zip(weights, zip(*gradients, strict=True), strict=True):
             # A weight without a part in the objective has none in any of its parts.
             weight.grad, *others = shares
@@ -83,54 +103,59 @@ class Parts:
     def evaluate(self, objective: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
         """Return the objective, without learning from it."""
 
-        def ask(part: Batch, share: float) -> Tensor:
-            with torch.no_grad():
-                return share * objective(part)
+        def evaluate(part: Part) -> Tensor:
+            with torch.no_grad(), SharedStatistics(part.meeting, part.number):
+                return part.share * objective(part.batch)
 
-        return torch.stack(self._ask(ask, batch)).sum()
+        return torch.stack(self.ask(evaluate, batch)).sum()
 
-    def _ask(self, ask: Callable[[Batch, float], Answer], batch: Batch) -> list[Answer]:
-        """Return the answers for all parts and their shares of the batch."""
-        parts = _divided(batch, self.n_parts)
-        meeting = Meeting(len(parts), self.n_running)
-        seeds = torch.randint(2**62, (len(parts),)).tolist()
+    def ask(self, ask: Callable[[Part], Answer], batch: Batch) -> list[Answer]:
+        """Return the answers for all parts, each given by a thread of its own.
 
-        def run(number: int) -> Answer:
-            part = parts[number]
-            with meeting.running, own_generator(seeds[number]):
+        Parameters
+        ----------
+        ask : callable
+            Returns the answer for a part.
+        batch : tuple of Tensor
+            Rows and targets.
+        """
+        batches = _divided(batch, self.n_parts)
+        meeting = Meeting(len(batches), self.crew.n_running)
+        seeds = torch.randint(2**62, (len(batches),)).tolist()
+        starts = accumulate((len(rows) for rows, _ in batches), initial=0)
+        parts = [
+            Part(number, own, start, len(own[0]) / len(batch[0]), meeting)
+            for number, (own, start) in enumerate(zip(batches, starts, strict=False))
+        ]
+
+        def run(part: Part) -> Answer:
+            with meeting.running, own_generator(seeds[part.number]):
                 try:
-                    with SharedStatistics(meeting, number):
-                        return ask(part, len(part[0]) / len(batch[0]))
+                    return ask(part)
                 except BaseException:
                     meeting.abort()
                     raise
 
-        futures = [self.pool.submit(run, number) for number in range(len(parts))]
+        if self.in_turn:
+            return [run(part) for part in parts]
+        others = [self.crew.pool.submit(run, part) for part in parts[1:]]
         try:
-            wait(futures)
-        except BaseException:
-            # Ctrl-C: the others stop where they would wait for each other.
-            meeting.abort()
-            wait(futures)
-            raise
-        return _results(futures)
+            first = run(parts[0])
+        except threading.BrokenBarrierError:
+            # One of the others has failed, and says so below.
+            pass
+        finally:
+            # After Ctrl-C, too: the others stop where they would wait for each other.
+            wait(others)
+        return [first, *_results(others)]
 
 
-@contextmanager
-def parts_of_batches(n_parts: int) -> Iterator[Parts | None]:
-    """Give each part of the batches within the block a thread, if there are several.
-
-    Parameters
-    ----------
-    n_parts : int
-        Number of parts. 1: batches are not divided.
-    """
-    if n_parts == 1:
-        yield None
-        return
-    n_running = torch.get_num_threads()
-    with threads_of_their_own(n_parts) as pool:
-        yield Parts(n_parts, n_running, pool)
+def normalizes(network: nn.Module) -> bool:
+    """Return whether there is batch normalisation in a network."""
+    return any(
+        isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        for layer in network.modules()
+    )
 
 
 def _divided(batch: Batch, n_parts: int) -> list[Batch]:
