@@ -85,7 +85,7 @@ def test_large_convolutions_give_the_same_bits(precision: str) -> None:
     one, two = (
         GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(images) for n in (1, 2)
     )
-    assert one.best_estimator_.net_.n_parts == min(2, joblib.cpu_count())
+    assert one.best_estimator_.net_.n_parts_ == min(2, joblib.cpu_count())
     assert_same_results(one, two)
     assert_same_weights(one.best_estimator_, two.best_estimator_)
 

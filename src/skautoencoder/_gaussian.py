@@ -51,7 +51,8 @@ class Gaussian:
         filled : ndarray of shape (n_samples, n_features)
             The rows, with the mean of the missing values given the known ones.
         """
-        return self._condition(rows, observed)[0]
+        with one_thread():
+            return self._condition(rows, observed)[0]
 
     def _condition(
         self, rows: Rows64, observed: Mask, *, with_covariance: bool = False

@@ -73,16 +73,29 @@ class GenerativeModel:
         """Return rows drawn from what the decoder answers to codes and classes."""
         generator = torch.Generator().manual_seed(seed)
         sample = self._network.likelihood.sample
-        return self._decode(codes, labels, lambda outputs: sample(outputs, generator))
 
-    def _decode(self, codes: Array, labels: Float32, to_rows: ToRows) -> Array:
+        def draw(outputs: Tensor) -> Any:
+            return sample(outputs, generator)
+
+        # One after the other, as all draw from the same generator.
+        return self._decode(codes, labels, draw, at_once=False)
+
+    def _decode(
+        self, codes: Array, labels: Float32, to_rows: ToRows, *, at_once: bool = True
+    ) -> Array:
         given = torch.from_numpy(np.hstack([codes.astype(np.float32), labels]))
 
         def decode(batch: Tensor) -> Tensor:
             code, label = batch.tensor_split([self.trained.code_size], dim=1)
             return to_rows(self._network.answer(code, label))
 
-        return self._apply(decode, given.numpy(), self.n_shown, read=given.__getitem__)
+        return self._apply(
+            decode,
+            given.numpy(),
+            self.n_shown,
+            read=given.__getitem__,
+            at_once=at_once,
+        )
 
     def log_likelihoods(
         self, rows: Array, priors: list[Prior], noise: Tensor
@@ -134,6 +147,7 @@ class GenerativeModel:
         read: Callable[[slice], Tensor] | None = None,
         dtype: type[np.floating] = np.float32,
         extra_work: float = 0.0,
+        at_once: bool = True,
     ) -> Any:
         """Send rows through a function of the network."""
         answers = np.empty((len(given), n_out), dtype=dtype)
@@ -148,5 +162,6 @@ class GenerativeModel:
             read,
             extra_work=extra_work,
             n_numbers=max(n_out, given.shape[1]),
+            at_once=at_once,
         )
         return answers

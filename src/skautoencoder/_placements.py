@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skautoencoder._samples import Array, feature_spread
 from skautoencoder._trained import TrainedNetwork
+from skautoencoder.training import one_thread
 
 # Residuals of tables are measured in twice their spread: what a network leaves is
 # noise in part. Half and twice as much did a little worse.
@@ -143,9 +144,10 @@ class ImagePlacement(Placement):
         background = float(shown.median())
         usual = float(_squared_contrast(shown, background).mean())
         codes = torch.from_numpy(trained.encode(rows)).double()
-        mean = codes.mean(dim=0)
-        centred = codes - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
+        with one_thread():
+            mean = codes.mean(dim=0)
+            centred = codes - mean
+            values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
         values = values.clamp_min(0.0)
         values = values + _SMALLEST_VARIANCE * values.mean().clamp_min(1e-30)
         whitening = vectors / (values * len(mean) / _CODE_WEIGHT).sqrt()

@@ -149,6 +149,7 @@ class References:
             write,
             extra_work=2.0 * n_sets * size * width,
             n_numbers=n_sets * size,
+            at_once=True,
         )
         return answers
 

@@ -25,8 +25,6 @@ _UNIT_RANGE_MARGIN = 1e-6
 _CHUNK = 4096
 # Share of a mean below which a distance from it is nothing but rounding.
 ROUNDING = 1e-12
-# What it takes to read, change and write a number, in operations.
-_WORK_PER_NUMBER = 10.0
 
 Shape = tuple[int, ...]
 Range = tuple[float, float]

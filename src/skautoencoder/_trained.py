@@ -123,8 +123,7 @@ class TrainedNetwork:
         n_numbers : int, default=0
             Numbers that the function makes of a row, if more than a sample has.
         at_once : bool, default=False
-            Whether several threads may call `function`, which asks the network and
-            nothing else, and `write` at the same time.
+            Whether several threads may call `function` and `write` at the same time.
         """
 
         def read_checked(part: slice) -> Tensor:

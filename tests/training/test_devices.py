@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -11,10 +9,8 @@ from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 from skautoencoder.training import (
     counting_work,
-    n_parts_for,
     resolve_device,
     resolve_precision,
-    threads_for,
 )
 
 CPU = torch.device("cpu")
@@ -29,14 +25,6 @@ with_cuda = pytest.mark.skipif(
 with_mps = pytest.mark.skipif(
     not torch.backends.mps.is_available(), reason="torch finds no MPS device"
 )
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def work_per_sample(network: nn.Module, n_features: int) -> float:
@@ -151,35 +139,6 @@ class TestWork:
         assert all(not m._forward_hooks for m in network.modules())
 
 
-@pytest.mark.usefixtures("two_threads")
-class TestThreads:
-    def test_small_work_runs_on_one_thread(self) -> None:
-        with threads_for(SMALL):
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 2
-
-    def test_large_work_runs_on_all(self) -> None:
-        with threads_for(LARGE):
-            assert torch.get_num_threads() == 2
-        assert torch.get_num_threads() == 2
-
-    def test_the_count_is_restored_after_an_error(self) -> None:
-        def fail() -> None:
-            with threads_for(SMALL):
-                raise RuntimeError("in the block")
-
-        with pytest.raises(RuntimeError, match="in the block"):
-            fail()
-        assert torch.get_num_threads() == 2
-
-    def test_an_estimator_restores_it(self) -> None:
-        X = np.random.RandomState(0).randn(40, 4)
-        autoencoder = AutoencoderTransformer(2, max_epochs=1).fit(X)
-        assert torch.get_num_threads() == 2
-        autoencoder.transform(X)
-        assert torch.get_num_threads() == 2
-
-
 def test_bfloat16_training_is_near_float32_and_results_are_float32() -> None:
     X = np.random.RandomState(0).randn(200, 6) @ np.diag([3, 2, 1, 0.3, 0.2, 0.1])
     scores = [
@@ -216,26 +175,3 @@ def test_cuda() -> None:
 @with_mps
 def test_mps() -> None:
     fit_on("mps")
-
-
-class TestParts:
-    @pytest.fixture
-    def six_processors(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("joblib.cpu_count", lambda: 6)
-
-    @pytest.mark.usefixtures("six_processors")
-    def test_more_work_more_parts(self) -> None:
-        numbers = [n_parts_for(work) for work in (SMALL, 6e8, 4.5e9, LARGE)]
-        assert numbers == [1, 2, 4, 6]
-
-    @pytest.mark.usefixtures("two_threads")
-    def test_the_threads_that_are_allowed_do_not_matter(self) -> None:
-        two = n_parts_for(1e12)
-        torch.set_num_threads(1)
-        assert n_parts_for(1e12) == two
-
-    def test_a_single_processor_has_nothing_to_divide(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-        assert n_parts_for(1e12) == 1

@@ -36,7 +36,7 @@ class TestGradientsWithoutAutograd:
         """Fit as it comes and by autograd, and see that the networks are the same."""
         direct = cls.fitted(**params)
         with monkeypatch.context() as patch:
-            patch.setattr(Objective, "direct_gradient", lambda self, network: None)
+            patch.setattr(Objective, "direct_gradient", lambda *args: None)
             by_autograd = cls.fitted(**params)
         ours, theirs = (est.net_.module_ for est in (direct, by_autograd))
         torch.testing.assert_close(ours.state_dict(), theirs.state_dict())

@@ -20,8 +20,10 @@ from skautoencoder import (
 )
 from skautoencoder.architectures import Conv, Custom
 from skautoencoder.objectives import Objective
-from skautoencoder.training import devices
-from skautoencoder.training.parts import Parts, parts_of_batches
+from skautoencoder.training import threads
+from skautoencoder.training.division import Division
+from skautoencoder.training.parts import Parts
+from skautoencoder.training.threads import crew_of
 
 IMAGES = np.random.default_rng(0).random((50, 12, 10), dtype=np.float32)
 NETWORK = {"sample_shape": (1, 12, 10), "code_size": 4}
@@ -30,9 +32,9 @@ NETWORK = {"sample_shape": (1, 12, 10), "code_size": 4}
 @pytest.fixture(autouse=True)
 def three_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take small work for large, on a machine of three processors."""
-    monkeypatch.setattr(devices, "_ONE_THREAD_WORK", 0.0)
-    monkeypatch.setattr(devices, "_PART_WORK", 1.0)
-    monkeypatch.setattr(devices.joblib, "cpu_count", lambda: 3)
+    monkeypatch.setattr(threads, "_ONE_THREAD_WORK", 0.0)
+    monkeypatch.setattr(threads, "_PART_WORK", 1.0)
+    monkeypatch.setattr(threads.joblib, "cpu_count", lambda: 3)
 
 
 def conv(**params: Any) -> ConvAutoencoderTransformer:
@@ -90,7 +92,7 @@ ESTIMATORS = {
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_the_number_of_threads_does_not_change_a_bit(name: str) -> None:
     one, *others = (fitted(ESTIMATORS[name](), n) for n in (1, 2, 3))
-    assert one.net_.n_parts == 3
+    assert one.net_.n_parts_ == 3
     for other in others:
         assert_same_weights(one, other)
         assert list(one.history_[:, "train_loss"]) == list(
@@ -115,8 +117,8 @@ def test_the_gradient_is_the_whole_batch_s(params: dict[str, Any], loss: str) ->
     gradients = {name: w.grad for name, w in network.named_parameters()}
     buffers = {name: b.clone() for name, b in network.named_buffers()}
     network, batch = network_and_batch(**params)
-    with parts_of_batches(3) as parts:
-        assert parts is not None
+    with crew_of(3) as crew:
+        parts = Parts(3, crew, network)
         loss_in_parts = parts.learn(
             lambda part: objective(network, *part), network, batch
         )
@@ -132,8 +134,8 @@ def test_the_gradient_is_the_whole_batch_s(params: dict[str, Any], loss: str) ->
 def test_the_objective_without_learning() -> None:
     network, batch = network_and_batch()
     network.eval()
-    with parts_of_batches(3) as parts:
-        assert parts is not None
+    with crew_of(3) as crew:
+        parts = Parts(3, crew, network)
         loss = parts.evaluate(lambda part: Objective()(network, *part), batch)
     torch.testing.assert_close(loss, Objective()(network, *batch).detach())
     assert all(weight.grad is None for weight in network.parameters())
@@ -141,8 +143,8 @@ def test_the_objective_without_learning() -> None:
 
 def test_fewer_rows_than_parts() -> None:
     network, (rows, _) = network_and_batch()
-    with parts_of_batches(3) as parts:
-        assert parts is not None
+    with crew_of(3) as crew:
+        parts = Parts(3, crew, network)
         loss = parts.learn(
             lambda part: Objective()(network, *part), network, (rows[:2], rows[:2])
         )
@@ -153,8 +155,8 @@ def test_weights_that_play_no_part_have_no_gradient() -> None:
     network, batch = network_and_batch()
     network.unused = nn.Linear(2, 2)
     network.encoder[1].weight.requires_grad_(False)
-    with parts_of_batches(2) as parts:
-        assert parts is not None
+    with crew_of(2) as crew:
+        parts = Parts(2, crew, network)
         parts.learn(lambda part: Objective()(network, *part), network, batch)
     assert network.unused.weight.grad is None
     assert network.encoder[1].weight.grad is None
@@ -169,8 +171,8 @@ def test_an_error_in_one_part_ends_all() -> None:
             raise ValueError("the last part")
         return Objective()(network, *part)
 
-    with parts_of_batches(3) as parts:
-        assert parts is not None
+    with crew_of(3) as crew:
+        parts = Parts(3, crew, network)
         with pytest.raises(ValueError, match="the last part"):
             parts.learn(fails, network, batch)
         # And they can be asked again.
@@ -181,13 +183,13 @@ class Stored(Callback):
     """Stores the net while it learns."""
 
     def on_batch_end(self, net: Any, **kwargs: Any) -> None:
-        assert isinstance(net._parts, Parts)
-        assert pickle.loads(pickle.dumps(net._parts)) is None
+        assert isinstance(net._division, Division)
+        assert pickle.loads(pickle.dumps(net._division)) is None
 
 
 def test_threads_are_not_stored() -> None:
     estimator = conv(callbacks=[Stored()]).fit(IMAGES)
-    assert estimator.net_._parts is None
+    assert estimator.net_._division is None
     pickle.loads(pickle.dumps(estimator)).transform(IMAGES)
 
 
@@ -230,7 +232,7 @@ def test_modules_of_one_s_own_are_shown_whole_batches() -> None:
         batch_size=16,
         random_state=0,
     ).fit(IMAGES)
-    assert estimator.net_.n_parts == 1
+    assert estimator.net_.n_parts_ == 1
     sizes = estimator.net_.module_.encoder.module.sizes
     assert set(sizes) <= {16, 2}
     assert sum(sizes) == len(IMAGES)
@@ -268,7 +270,7 @@ def test_who_listens_to_a_layer_is_told_of_whole_batches() -> None:
 def test_what_is_no_mean_over_rows_is_asked_for_whole_batches(
     params: dict[str, Any],
 ) -> None:
-    assert conv(**params).fit(IMAGES).net_.n_parts == 1
+    assert conv(**params).fit(IMAGES).net_.n_parts_ == 1
 
 
 def test_a_noise_of_one_s_own_is_given_whole_batches() -> None:
@@ -282,8 +284,3 @@ def test_a_noise_of_one_s_own_is_given_whole_batches() -> None:
         code_size=4, noise=noise, max_epochs=1, batch_size=16, random_state=0
     ).fit(IMAGES)
     assert set(sizes) <= {16, 2}
-
-
-def test_one_part_takes_no_threads() -> None:
-    with parts_of_batches(1) as parts:
-        assert parts is None

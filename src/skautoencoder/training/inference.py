@@ -123,14 +123,10 @@ def apply_in_batches(
 
     starts = range(0, n_samples, batch_size)
     step = 3 * work * _USUAL_BATCH
-    if at_once and device.type == "cpu" and is_large(step):
+    if starts and at_once and device.type == "cpu" and is_large(step):
         with crew_of(min(torch.get_num_threads(), len(starts))) as crew:
-            if crew.n_running > 1:
-                for _ in crew.pool.map(answer, starts):
-                    pass
-            else:
-                for start in starts:
-                    answer(start)
+            for _ in crew.pool.map(answer, starts):
+                pass
         return
     with divided(network, step, device.type) as division, division.blocks:
         for start in starts:

@@ -142,8 +142,9 @@ class Parts:
         try:
             first = run(parts[0])
         except threading.BrokenBarrierError:
-            # One of the others has failed, and says so below.
-            pass
+            # One of the others has failed.
+            _results(others)
+            raise
         finally:
             # After Ctrl-C, too: the others stop where they would wait for each other.
             wait(others)

@@ -110,7 +110,7 @@ class Crew:
 
     def do(self, tasks: Sequence[Callable[[], object]]) -> None:
         """Do all tasks, the calling thread its share of them; without autograd."""
-        n_running = min(self.n_running, len(tasks))
+        n_running = max(min(self.n_running, len(tasks)), 1)
         inference = torch.is_inference_mode_enabled()
 
         def do(first: int) -> None:
