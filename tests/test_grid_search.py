@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skautoencoder import ConvAutoencoderTransformer
+from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 
 X, y = ROWS[:160], DIGITS.target[:160]
@@ -88,6 +88,37 @@ def test_large_convolutions_give_the_same_bits(precision: str) -> None:
     assert one.best_estimator_.net_.n_parts_ == min(2, joblib.cpu_count())
     assert_same_results(one, two)
     assert_same_weights(one.best_estimator_, two.best_estimator_)
+
+
+@pytest.mark.parametrize(
+    ("params", "n_parts"),
+    [
+        ({}, 2),
+        ({"precision": "float32"}, 2),
+        ({"precision": "float32", "architecture__dropout": 0.2}, 2),
+        ({"architecture__batch_norm": True}, 2),
+        ({"architecture__tied_weights": True}, 1),
+        ({"sparsity": "l1", "precision": "float32"}, 1),
+    ],
+)
+def test_large_dense_networks_give_the_same_bits(
+    params: dict[str, Any], n_parts: int
+) -> None:
+    rows = np.random.default_rng(0).random((600, 784), dtype=np.float32)
+    estimator = AutoencoderTransformer(
+        architecture=Dense((1200, 500)),
+        batch_size=256,
+        max_epochs=2,
+        random_state=0,
+    ).set_params(**params)
+    grid = {"code_size": [2, 10]}
+    one, two = (GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(rows) for n in (1, 2))
+    net = one.best_estimator_.net_
+    assert net.step_work > 2e9
+    assert net.n_parts_ == min(n_parts, joblib.cpu_count())
+    assert_same_results(one, two)
+    assert_same_weights(one.best_estimator_, two.best_estimator_)
+    assert_same_answers(one.best_estimator_, two.best_estimator_, rows)
 
 
 def test_threads_give_the_same_bits() -> None:

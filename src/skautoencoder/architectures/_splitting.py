@@ -100,7 +100,8 @@ def can_split(*modules: nn.Module) -> bool:
     """Return whether the parts of a batch may go through modules that learn.
 
     Worth it for convolutions alone: where a batch is short beside the weights, as in
-    dense layers, adding up the gradients of its parts takes too long.
+    dense layers, adding up the gradients of its parts takes too long. Chains of those
+    are divided without autograd.
 
     Parameters
     ----------

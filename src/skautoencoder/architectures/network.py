@@ -108,6 +108,11 @@ class Network(nn.Module):
         ----------
         links : mapping from types to callables, default=None
             What takes the place of the usual links for layers of some types.
+
+        Returns
+        -------
+        chain : Chain or None
+            None if it is not.
         """
         if self._is_changed():
             return None

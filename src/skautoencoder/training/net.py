@@ -222,14 +222,6 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         """Take one step of the optimizer; return its loss, still on the device."""
         self._set_out()
         told = self._listeners("on_grad_computed")
-        if direct_gradient is not None:
-            with without_autograd():
-                loss = direct_gradient(*self._on_device(batch))
-            if told:
-                self._tell_of_gradients(batch)
-            with self._whole():
-                self.optimizer_.step()
-            return {"loss": loss}
 
         def closure() -> Tensor:
             self.optimizer_.zero_grad()
@@ -244,9 +236,16 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
                 self._tell_of_gradients(batch)
             return loss
 
-        if not takes_one_gradient(self.optimizer_):
+        if direct_gradient is not None:
+            with without_autograd():
+                loss = direct_gradient(*self._on_device(batch))
+            if told:
+                self._tell_of_gradients(batch)
+        elif takes_one_gradient(self.optimizer_):
+            with torch.enable_grad():
+                loss = closure()
+        else:
             return {"loss": self.optimizer_.step(closure).detach()}
-        loss = closure()
         with self._whole():
             self.optimizer_.step()
         return {"loss": loss.detach()}
