@@ -132,6 +132,23 @@ def test_work_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
         assert n_tasks == [3, 4]
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_short_is_torch_s_own(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_BLOCK_WORK", 1e9)
+    torch.manual_seed(0)
+    make, shape = MODULES[name]
+    module, data = make(), torch.randn(shape)
+    torch.set_num_threads(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = asked(module, data, twice=False)
+        with crew_of(3) as crew, Blocks(crew):
+            found = asked(module, data, twice=False)
+    for result, plain in zip(found, expected, strict=True):
+        assert torch.equal(result, plain)
+
+
 def test_double_precision_stays() -> None:
     layer, images = nn.Conv2d(2, 4, 3).double(), torch.randn(5, 2, 6, 6).double()
     linear, rows = nn.Linear(9, 40).double(), torch.randn(70, 9).double()

@@ -213,11 +213,12 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    if isinstance(padding, str) or input.ndim != weight.ndim:
+    n_uses = input.numel() / math.prod(_of_axes(stride, weight.ndim - 2))
+    n_blocks = _n_blocks_of_images(blocks.crew, input, weight, n_uses)
+    if n_blocks < 2 or isinstance(padding, str):
         return plain(input, weight, bias, stride, padding, dilation, groups)
     settings = (stride, padding, dilation, False, 0, groups)
-    pixels_per_use = math.prod(_of_axes(stride, weight.ndim - 2))
-    return _convolved(blocks.crew, input, weight, bias, settings, pixels_per_use)
+    return _convolved(blocks.crew, n_blocks, input, weight, bias, settings)
 
 
 def _transposed_convolution(
@@ -232,20 +233,42 @@ def _transposed_convolution(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    if input.ndim != weight.ndim:
+    n_blocks = _n_blocks_of_images(blocks.crew, input, weight, input.numel())
+    if n_blocks < 2:
         further = (stride, padding, output_padding, groups, dilation)
         return plain(input, weight, bias, *further)
     settings = (stride, padding, dilation, True, output_padding, groups)
-    return _convolved(blocks.crew, input, weight, bias, settings, 1)
+    return _convolved(blocks.crew, n_blocks, input, weight, bias, settings)
+
+
+def _n_blocks_of_images(
+    crew: Crew, input: Tensor, weight: Tensor, n_uses: float
+) -> int:
+    """Return into how many blocks a convolution is divided.
+
+    Parameters
+    ----------
+    crew : Crew
+        Who is to compute it.
+    input, weight : Tensor
+        Images and kernels.
+    n_uses : float
+        How many numbers of the images the kernels are used at.
+    """
+    if input.ndim != weight.ndim:
+        # A single image.
+        return 1
+    work = 2.0 * n_uses / input.shape[1] * weight.numel()
+    return min(_n_blocks(crew, work), len(input))
 
 
 def _convolved(
     crew: Crew,
+    n_blocks: int,
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     settings: tuple[Any, ...],
-    pixels_per_use: int,
 ) -> Tensor:
     stride, padding, dilation, transposed, output_padding, groups = settings
     stride, padding, dilation, output_padding = (
@@ -253,12 +276,6 @@ def _convolved(
         for value in (stride, padding, dilation, output_padding)
     )
     settings = (stride, padding, dilation, transposed, output_padding, groups)
-    # How often a kernel is used.
-    n_uses = len(input) * math.prod(input.shape[2:]) / pixels_per_use
-    work = 2.0 * n_uses * weight.numel()
-    n_blocks = min(_n_blocks(crew, work), len(input))
-    if n_blocks < 2:
-        return torch.convolution(input, weight, bias, *settings)
     outputs: Tensor = _Convolution.apply(
         input, weight, bias, crew, _dtype_of(input), n_blocks, settings
     )
