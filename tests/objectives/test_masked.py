@@ -83,7 +83,7 @@ def test_further_holes_are_shown_as_background_and_asked():
     background = torch.arange(36.0)
     objective = MaskedObjective(hole_shape=(1, 6, 6), background=background)
     torch.manual_seed(0)
-    loss = objective(network, rows, values)
+    loss = objective(network, *objective.prepare(network, rows, values))
     shown, flags = network.rows.chunk(2, dim=1)
     holes = flags > 0
     assert holes.any(dim=1).all()
@@ -97,8 +97,9 @@ def test_background_is_black_unless_given():
     network = Recording()
     values = torch.ones(4, 16)
     rows = torch.cat([values, torch.zeros_like(values)], dim=1)
-    MaskedObjective(hole_shape=(1, 4, 4))(network, rows, values)
-    shown, flags = network.rows.chunk(2, dim=1)
+    objective = MaskedObjective(hole_shape=(1, 4, 4))
+    shown, flags = objective.prepare(network, rows, values)[0].chunk(2, dim=1)
+    assert flags.any()
     assert torch.equal(shown, 1 - flags)
 
 

@@ -13,13 +13,14 @@ from skorch.callbacks import Callback, GradientNormClipping
 from torch import Tensor, nn
 
 from skautoencoder import (
+    AutoencoderImputer,
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
     VAESampler,
 )
 from skautoencoder.architectures import Conv, Custom
-from skautoencoder.objectives import Objective
+from skautoencoder.objectives import MaskedObjective, Objective
 from skautoencoder.training import threads
 from skautoencoder.training.division import Division
 from skautoencoder.training.parts import Parts
@@ -129,6 +130,53 @@ def test_the_gradient_is_the_whole_batch_s(params: dict[str, Any], loss: str) ->
         torch.testing.assert_close(buffer, buffers[name], rtol=1e-5, atol=1e-6)
         if name.endswith("num_batches_tracked"):
             assert buffer == 1
+
+
+def with_holes() -> np.ndarray:
+    images = IMAGES.copy()
+    # The first images lack more than the others.
+    images[:20, 2:9, 3:8] = np.nan
+    images[20:40, 5, 5] = np.nan
+    return images
+
+
+def test_images_with_holes() -> None:
+    one, *others = (
+        fitted(
+            AutoencoderImputer(
+                architecture=Conv((3, 4)), max_epochs=2, batch_size=16, random_state=0
+            ),
+            n_threads,
+            with_holes(),
+        )
+        for n_threads in (1, 2, 3)
+    )
+    assert one.net_.n_parts_ == 3
+    for other in others:
+        assert_same_weights(one, other)
+
+
+def test_parts_count_by_what_is_asked_of_them() -> None:
+    objective = MaskedObjective()
+    torch.manual_seed(0)
+    network = Conv((3, 4)).build((2, 12, 10), 4).train()
+    targets = torch.from_numpy(with_holes()[14:30].reshape(16, -1))
+    rows = torch.cat([targets.nan_to_num(), targets.isnan().float()], dim=1)
+    # Of the last part nothing is asked.
+    targets[11:] = torch.nan
+    expected = objective(network, rows, targets)
+    expected.backward()
+    gradients = {name: w.grad for name, w in network.named_parameters()}
+    with crew_of(3) as crew:
+        loss = Parts(3, crew, network).learn(
+            lambda part: objective(network, *part),
+            network,
+            (rows, targets),
+            objective.weigh,
+        )
+    torch.testing.assert_close(loss, expected.detach())
+    for name, weight in network.named_parameters():
+        torch.testing.assert_close(weight.grad, gradients[name], rtol=1e-3, atol=1e-6)
 
 
 def test_the_objective_without_learning() -> None:

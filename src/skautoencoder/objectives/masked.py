@@ -21,16 +21,14 @@ class MaskedObjective(nn.Module):
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         The reconstruction loss, see :func:`reconstruction_loss`.
     hole_shape : tuple of int or None, default=None
-        Shape (n_channels, height, width) of the images in which further holes are
-        made, as :func:`draw_holes` does; the loss then looks at these holes alone.
-        For a network in evaluation mode they are always the same, so that its
-        losses can be compared. None: the rows have all their holes.
+        Shape (n_channels, height, width) of the images in which `prepare` makes
+        further holes. None: the rows have all their holes.
     background : Tensor of shape (n_features,) or None, default=None
         What is put into further holes. None: 0.
     """
 
-    #: Not a mean over rows: holes are lent within a batch, and counted over all of it.
-    splits: bool = False
+    #: Whether the parts of a prepared batch can be asked for.
+    splits: bool = True
 
     background: Tensor | None
 
@@ -46,8 +44,47 @@ class MaskedObjective(nn.Module):
         self.hole_shape = hole_shape
         self.register_buffer("background", background)
 
+    def prepare(
+        self, network: EncoderDecoder, rows: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Make further holes in images, as :func:`draw_holes` does.
+
+        Parameters
+        ----------
+        network : EncoderDecoder
+            The network that is learning. For one in evaluation mode holes are always
+            the same, so that its losses can be compared.
+        rows : Tensor of shape (n_samples, 2 * n_features)
+            Values and flags of a whole batch, within which images lend each other
+            their holes.
+        target : Tensor of shape (n_samples, n_features)
+            What the network should answer with; NaN where nothing is asked.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_samples, 2 * n_features)
+            Values and flags, with further holes.
+        target : Tensor of shape (n_samples, n_features)
+            What is in these holes alone.
+        """
+        if self.hole_shape is None:
+            return rows, target
+        values, missing = rows.chunk(2, dim=1)
+        generator = None if network.training else torch.Generator().manual_seed(0)
+        holes = draw_holes(missing > 0, self.hole_shape, generator)
+        background = (
+            values.new_zeros(()) if self.background is None else self.background
+        )
+        values = torch.where(holes, background, values)
+        rows = torch.cat([values, missing.maximum(holes.to(rows.dtype))], dim=1)
+        return rows, torch.where(holes, target, torch.nan)
+
+    def weigh(self, target: Tensor) -> float:
+        """Return how many entries of a part of a batch the objective is a mean over."""
+        return float((~target.isnan()).sum())
+
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
-        """Return the objective on a batch.
+        """Return the objective on a prepared batch.
 
         Parameters
         ----------
@@ -64,16 +101,6 @@ class MaskedObjective(nn.Module):
             The mean loss over the entries that are asked for; 0 if there are none.
         """
         asked = ~target.isnan()
-        if self.hole_shape is not None:
-            values, missing = rows.chunk(2, dim=1)
-            generator = None if network.training else torch.Generator().manual_seed(0)
-            holes = draw_holes(missing > 0, self.hole_shape, generator)
-            background = (
-                values.new_zeros(()) if self.background is None else self.background
-            )
-            values = torch.where(holes, background, values)
-            rows = torch.cat([values, missing.maximum(holes.to(rows.dtype))], dim=1)
-            asked = asked & holes
         logits = network.decode_logits(network.encode(rows))
         logits = logits[:, : target.shape[1]]
         n_asked = asked.sum()

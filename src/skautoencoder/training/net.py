@@ -225,12 +225,12 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
         def closure() -> Tensor:
             self.optimizer_.zero_grad()
-            parts = self._parts()
+            parts, shown = self._parts(), self._prepared(batch)
             if parts is not None:
-                loss = parts.learn(self._objective, self.module_, batch)
+                loss = parts.learn(self._objective, self.module_, shown, self._weigh)
             else:
                 with self._whole():
-                    loss = self._objective(batch)
+                    loss = self._objective(shown)
                 loss.backward()
             if told:
                 self._tell_of_gradients(batch)
@@ -312,11 +312,11 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
         """Return the loss of a batch, without learning from it."""
-        parts = self._parts()
+        parts, shown = self._parts(), self._prepared(batch)
         if parts is not None:
-            return {"loss": parts.evaluate(self._objective, batch)}
+            return {"loss": parts.evaluate(self._objective, shown, self._weigh)}
         with torch.no_grad(), self._whole():
-            return {"loss": self._objective(batch)}
+            return {"loss": self._objective(shown)}
 
     def _whole(self) -> AbstractContextManager[Any]:
         """Return the block within which whole batches are computed."""
@@ -368,10 +368,21 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         return found
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        rows, targets = self._on_device(batch)
         with self._autocast():
-            loss: Tensor = self.criterion_(self.module_, rows, targets)
+            loss: Tensor = self.criterion_(self.module_, *batch)
         return loss
+
+    def _prepared(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return a batch as the objective wants it, before it may be divided."""
+        batch = self._on_device(batch)
+        if not hasattr(self.criterion_, "prepare"):
+            return batch
+        prepared: tuple[Tensor, Tensor] = self.criterion_.prepare(self.module_, *batch)
+        return prepared
+
+    @property
+    def _weigh(self) -> Callable[[Tensor], float]:
+        return getattr(self.criterion_, "weigh", len)
 
     def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, targets = batch

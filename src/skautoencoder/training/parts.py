@@ -34,7 +34,7 @@ class Part:
     start : int
         The place of its first row in the batch.
     share : float
-        Its share of the batch's rows.
+        What it counts in the batch.
     meeting : Meeting
         Where it meets the others.
     """
@@ -70,18 +70,24 @@ class Parts:
         self.in_turn = crew.n_running == 1 and not self.meet
 
     def learn(
-        self, objective: Callable[[Batch], Tensor], network: nn.Module, batch: Batch
+        self,
+        objective: Callable[[Batch], Tensor],
+        network: nn.Module,
+        batch: Batch,
+        weigh: Callable[[Tensor], float] = len,
     ) -> Tensor:
         """Set the gradients of a network's weights; return the objective.
 
         Parameters
         ----------
         objective : callable
-            Returns the mean of something over the rows of a batch.
+            Returns the mean of something over a batch.
         network : torch.nn.Module
             The network that it asks.
         batch : tuple of Tensor
             Rows and targets.
+        weigh : callable, default=len
+            Returns of how many the objective is the mean, given targets.
         """
         weights = [weight for weight in network.parameters() if weight.requires_grad]
 
@@ -91,7 +97,7 @@ class Parts:
             return loss.detach(), torch.autograd.grad(loss, weights, allow_unused=True)
 
         with _counted_once(network):
-            losses, gradients = zip(*self.ask(learn, batch), strict=True)
+            losses, gradients = zip(*self.ask(learn, batch, weigh), strict=True)
         for weight, shares in zip(weights, zip(*gradients, strict=True), strict=True):
             # A weight without a part in the objective has none in any of its parts.
             weight.grad, *others = shares
@@ -100,16 +106,26 @@ class Parts:
                     weight.grad += other
         return torch.stack(losses).sum()
 
-    def evaluate(self, objective: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    def evaluate(
+        self,
+        objective: Callable[[Batch], Tensor],
+        batch: Batch,
+        weigh: Callable[[Tensor], float] = len,
+    ) -> Tensor:
         """Return the objective, without learning from it."""
 
         def evaluate(part: Part) -> Tensor:
             with torch.no_grad(), SharedStatistics(part.meeting, part.number):
                 return part.share * objective(part.batch)
 
-        return torch.stack(self.ask(evaluate, batch)).sum()
+        return torch.stack(self.ask(evaluate, batch, weigh)).sum()
 
-    def ask(self, ask: Callable[[Part], Answer], batch: Batch) -> list[Answer]:
+    def ask(
+        self,
+        ask: Callable[[Part], Answer],
+        batch: Batch,
+        weigh: Callable[[Tensor], float] = len,
+    ) -> list[Answer]:
         """Return the answers for all parts, each given by a thread of its own.
 
         Parameters
@@ -118,13 +134,18 @@ class Parts:
             Returns the answer for a part.
         batch : tuple of Tensor
             Rows and targets.
+        weigh : callable, default=len
+            Returns what a part counts, given its targets.
         """
         batches = _divided(batch, self.n_parts)
         meeting = Meeting(len(batches), self.crew.n_running)
         seeds = torch.randint(2**62, (len(batches),)).tolist()
         starts = accumulate((len(rows) for rows, _ in batches), initial=0)
+        counts = [weigh(targets) for _, targets in batches]
+        # Where nothing counts, nothing is asked.
+        total = sum(counts) or 1.0
         parts = [
-            Part(number, own, start, len(own[0]) / len(batch[0]), meeting)
+            Part(number, own, start, counts[number] / total, meeting)
             for number, (own, start) in enumerate(zip(batches, starts, strict=False))
         ]
 
