@@ -140,7 +140,9 @@ class Objective(nn.Module):
         def learn(rows: Tensor, target: Tensor, share: float = 1.0) -> Tensor:
             if self.corruption is not None:
                 rows = self.corruption(rows)
-            logits = chain.forward(rows).float()
+            logits = chain.forward(rows)
+            if logits.dtype != torch.float32:
+                logits = logits.float()
             loss, gradient = loss_and_gradient(
                 self.loss, logits, target, network.output_activation
             )

@@ -246,8 +246,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
                 loss = closure()
         else:
             return {"loss": self.optimizer_.step(closure).detach()}
-        with self._whole():
-            self.optimizer_.step()
+        self._take_step()()
         return {"loss": loss.detach()}
 
     def _told_steps(
@@ -280,13 +279,12 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
         Without autograd. What else a step does takes a tenth of a small network's time.
         """
-        take_step, whole = self.optimizer_.step, self._whole()
+        take_step = self._take_step()
         for batch in batches:
             self._set_out()
             rows, targets = self._on_device(batch)
             loss = gradient(rows, targets)
-            with whole:
-                take_step()
+            take_step()
             yield loss, len(rows)
 
     def _set_out(self) -> None:
@@ -321,6 +319,19 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
     def _whole(self) -> AbstractContextManager[Any]:
         """Return the block within which whole batches are computed."""
         return nullcontext() if self._division is None else self._division.blocks
+
+    def _take_step(self) -> Callable[[], object]:
+        """Return what changes the weights by the gradients that are there."""
+        step: Callable[[], object] = self.optimizer_.step
+        whole = self._whole()
+        if isinstance(whole, nullcontext):
+            return step
+
+        def take_step() -> None:
+            with whole:
+                step()
+
+        return take_step
 
     def _parts(self) -> Parts | None:
         """Return what divides batches, if their parts may be computed by themselves."""
