@@ -22,7 +22,7 @@ from skautoencoder import (
 )
 from skautoencoder.architectures import Conv, Custom, Dense
 from skautoencoder.training import blocks, threads
-from skautoencoder.training.blocks import Blocks, are_known
+from skautoencoder.training.blocks import Blocks
 from skautoencoder.training.threads import crew_of
 
 IMAGES = np.random.default_rng(0).random((50, 12, 10), dtype=np.float32)
@@ -194,34 +194,6 @@ def test_steps_of_optimizers_are_the_same_bits(make: Callable[..., Any]) -> None
             assert torch.equal(weight, plain)
 
 
-class Recurrent(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.GRU(4, 3)
-
-
-class Scaled(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(4, 3)
-        self.scale = nn.Parameter(torch.ones(3))
-
-
-@pytest.mark.parametrize(
-    ("module", "known"),
-    [
-        (Dense((5,), batch_norm=True, tied_weights=True).build((8,), 2), True),
-        (Conv((2, 3), residual=True).build((8, 8), 2), True),
-        (Scaled(), True),
-        (nn.Sequential(nn.Embedding(3, 4), nn.LayerNorm((4, 4)), nn.PReLU()), True),
-        (Recurrent(), False),
-        (nn.Sequential(nn.Linear(3, 3), nn.Bilinear(3, 3, 3)), False),
-    ],
-)
-def test_what_is_known(module: nn.Module, known: bool) -> None:
-    assert are_known(module) is known
-
-
 # ---- estimators that are asked for whole batches ----------------------------------
 
 
@@ -234,6 +206,18 @@ class Own(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         return self.second(F.silu(self.first(rows)) + 0.1)
+
+
+class Recurrent(nn.Module):
+    """Reads images line by line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(10, 4, batch_first=True)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        lines: Tensor = self.layer(rows.reshape(-1, 12, 10))[0]
+        return lines[:, -1]
 
 
 def holes(X: np.ndarray) -> np.ndarray:
@@ -273,6 +257,12 @@ ESTIMATORS: dict[str, tuple[Callable[[], Any], Any]] = {
             architecture=Custom(lambda: Own(120, 4), lambda: Own(4, 120)),
             early_stopping=True,
             **SETTINGS,
+        ),
+        ROWS,
+    ),
+    "recurrent": (
+        lambda: AutoencoderTransformer(
+            architecture=Custom(Recurrent, lambda: nn.Linear(4, 120)), **SETTINGS
         ),
         ROWS,
     ),
@@ -317,24 +307,3 @@ def test_the_number_of_threads_does_not_change_a_bit(name: str) -> None:
             assert_same_answers(one, other, data)
         elif hasattr(one, "transform"):
             np.testing.assert_array_equal(one.transform(data), other.transform(data))
-
-
-def test_recurrent_networks_are_left_to_torch() -> None:
-    seen: list[int] = []
-
-    class Reads(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.GRU(10, 4, batch_first=True)
-
-        def forward(self, rows: Tensor) -> Tensor:
-            if self.training:
-                seen.append(torch.get_num_threads())
-            outputs: Tensor = self.layer(rows.reshape(-1, 12, 10))[0]
-            return outputs[:, -1]
-
-    torch.set_num_threads(2)
-    AutoencoderTransformer(
-        architecture=Custom(Reads(), nn.Linear(4, 120)), **SETTINGS
-    ).fit(ROWS)
-    assert set(seen) == {2}

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -27,37 +27,7 @@ _SHORT = 2**14
 # columns at a time or fewer, and round those that are left over in ways of their own.
 _GRAIN = 32
 
-# Layers whose weights are used in what is divided here, or in what is quick.
-_KNOWN = (
-    nn.Linear,
-    nn.Embedding,
-    nn.LayerNorm,
-    nn.modules.conv._ConvNd,
-)
-
 _aten = torch.ops.aten
-
-
-def are_known(*modules: nn.Module) -> bool:
-    """Return whether what takes long in modules is divided by :class:`Blocks`.
-
-    Parameters
-    ----------
-    *modules : torch.nn.Module
-        The modules.
-
-    Returns
-    -------
-    known : bool
-        False if there is a matrix that belongs to a layer that is not known here,
-        such as one of a recurrent network.
-    """
-    return all(
-        isinstance(layer, _KNOWN) or weight.ndim < 2
-        for module in modules
-        for layer in module.modules()
-        for weight in layer.parameters(recurse=False)
-    )
 
 
 class Blocks(TorchFunctionMode):
@@ -65,7 +35,8 @@ class Blocks(TorchFunctionMode):
 
     Those are linear layers, convolutions, and steps of optimizers that have one kernel
     for them. Into which blocks depends on their size and on the number of threads in
-    the crew, not on how many of those are running.
+    the crew, not on how many of those are running. Whatever else a network does is
+    computed by the thread that asks.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from skautoencoder.training.blocks import Blocks, are_known
+from skautoencoder.training.blocks import Blocks
 from skautoencoder.training.parts import Parts
 from skautoencoder.training.threads import (
     crew_of,
@@ -61,9 +61,7 @@ def divided(network: nn.Module, work: float, device_type: str) -> Iterator[Divis
         with one_thread():
             yield Division()
         return
-    if device_type != "cpu" or not are_known(network):
-        # Another device divides as it likes, and what modules of the user's own do is
-        # not known.
+    if device_type != "cpu":
         yield Division()
         return
     n_parts, meets = n_parts_for(work), has_time_to_meet(work)
