@@ -160,6 +160,17 @@ def test_double_precision_stays() -> None:
             torch.testing.assert_close(result, plain, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["linear", "down and up"])
+def test_types_that_do_not_fit_are_torch_s_to_refuse(name: str) -> None:
+    make, shape = MODULES[name]
+    module, data = make(), torch.randn(shape, dtype=torch.float64)
+    with pytest.raises(RuntimeError) as expected:
+        module(data)
+    with crew_of(3) as crew, Blocks(crew), pytest.raises(RuntimeError) as found:
+        module(data)
+    assert str(found.value) == str(expected.value)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -72,7 +72,7 @@ def _linear(
 ) -> Tensor:
     work = 2.0 * math.prod(input.shape[:-1]) * weight.numel()
     n_blocks = _n_blocks(blocks.crew, work)
-    if n_blocks < 2 or weight.ndim != 2:
+    if n_blocks < 2 or weight.ndim != 2 or not _fit(input, weight):
         return plain(input, weight, bias)
     rows, dtype = input.reshape(-1, input.shape[-1]), _dtype_of(input)
     outputs: Tensor = _Linear.apply(rows, weight, bias, blocks.crew, dtype, n_blocks)
@@ -226,8 +226,8 @@ def _n_blocks_of_images(
     n_uses : float
         How many numbers of the images the kernels are used at.
     """
-    if input.ndim != weight.ndim:
-        # A single image.
+    if input.ndim != weight.ndim or not _fit(input, weight):
+        # A single image, or a mistake, of which torch will tell.
         return 1
     work = 2.0 * n_uses / input.shape[1] * weight.numel()
     return min(_n_blocks(crew, work), len(input))
@@ -405,6 +405,11 @@ def _blocks(length: int, n_blocks: int) -> Iterator[slice]:
 
 def _rounded_up(length: float) -> int:
     return math.ceil(length / _GRAIN) * _GRAIN
+
+
+def _fit(input: Tensor, weight: Tensor) -> bool:
+    """Return whether torch would multiply two tensors."""
+    return input.dtype == weight.dtype or torch.is_autocast_enabled("cpu")
 
 
 def _dtype_of(input: Tensor) -> torch.dtype:
