@@ -102,15 +102,34 @@ class _FromInput(_FromOutput):
         return self.derivative(gradient, self.inputs)
 
 
-class _Dropout:
-    def __init__(self, layer: nn.Dropout) -> None:
+class DropoutLink:
+    """Dropout.
+
+    Parameters
+    ----------
+    layer : torch.nn.Dropout
+        The layer.
+    generator : callable, default=None
+        Returns what is drawn from. None: torch's default generator.
+    """
+
+    def __init__(
+        self,
+        layer: nn.Dropout,
+        generator: Callable[[], torch.Generator | None] | None = None,
+    ) -> None:
         self.kept = 1 - layer.p
+        self.generator = generator
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.factors = torch.empty_like(inputs).bernoulli_(self.kept).div_(self.kept)
+        """Return inputs, some of them set to zero and the others enlarged."""
+        generator = None if self.generator is None else self.generator()
+        kept = torch.empty_like(inputs).bernoulli_(self.kept, generator=generator)
+        self.factors = kept.div_(self.kept)
         return inputs * self.factors
 
     def backward(self, gradient: Tensor) -> Tensor:
+        """Return the gradient by the inputs."""
         return gradient * self.factors
 
 
@@ -215,7 +234,7 @@ Links = Mapping[type[nn.Module], Callable[[Any], Link]]
 # A subclass may do something else: only these very types.
 _LINKS: Links = {
     nn.BatchNorm1d: _BatchNorm,
-    nn.Dropout: _Dropout,
+    nn.Dropout: DropoutLink,
     nn.ELU: _elu,
     nn.GELU: _gelu,
     nn.LeakyReLU: _leaky_relu,

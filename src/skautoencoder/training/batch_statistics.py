@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from skautoencoder.training.threads import added
 
 _aten = torch.ops.aten
 
@@ -168,8 +169,8 @@ class SharedNorm:
         n_values = inputs.numel() // inputs.shape[1]
         told = meeting.exchange(part, (n_values, *moments))
         total = sum(n for n, _, _ in told)
-        mean = _added([n / total * mean for n, mean, _ in told])
-        variance = _added(
+        mean = added([n / total * mean for n, mean, _ in told])
+        variance = added(
             [n / total * (var + (own - mean).square()) for n, own, var in told]
         )
         if part == 0:
@@ -208,7 +209,7 @@ class SharedNorm:
         )
         told = self.meeting.exchange(self.part, (by_weight, by_bias))
         weights, biases = zip(*told, strict=True)
-        self.sums = _added(weights), _added(biases)
+        self.sums = added(weights), added(biases)
         # and what goes through them.
         factor = scale / (self.total * (variance + self.eps).sqrt())
         slope, constant = (factor * total for total in self.sums)
@@ -227,9 +228,7 @@ class SharedNorm:
         return outputs
 
 
-def _added(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the sum of tensors, added from the first to the last."""
-    first, *others = tensors
-    for other in others:
-        first = first + other
-    return first
+def normalizations(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Return the layers of a network that normalise batches."""
+    kind = nn.modules.batchnorm._BatchNorm
+    return [layer for layer in network.modules() if isinstance(layer, kind)]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skautoencoder.training.threads import Crew
+from skautoencoder.training.threads import Crew, added
 
 Task = Callable[[], object]
 
@@ -308,8 +308,8 @@ class _Convolution(torch.autograd.Function):
         by_images, by_weight, by_bias = zip(*_answers(ctx.crew, tasks), strict=True)
         return (
             torch.cat(by_images) if wanted[0] else None,
-            _added(by_weight, ctx.dtype) if wanted[1] else None,
-            _added(by_bias, ctx.dtype) if wanted[2] else None,
+            added([t.to(ctx.dtype) for t in by_weight]) if wanted[1] else None,
+            added([t.to(ctx.dtype) for t in by_bias]) if wanted[2] else None,
             *[None] * 4,
         )
 
@@ -323,14 +323,6 @@ def _answers(crew: Crew, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
 
     crew.do([partial(answer, number) for number in range(len(tasks))])
     return answers
-
-
-def _added(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Return the sum of tensors, added from the first to the last."""
-    total = tensors[0].to(dtype)
-    for other in tensors[1:]:
-        total = total + other
-    return total
 
 
 def _of_axes(value: Any, n_axes: int) -> tuple[int, ...]:

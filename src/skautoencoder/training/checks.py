@@ -6,10 +6,10 @@ import inspect
 import math
 from typing import Any
 
-import torch
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 
+from skautoencoder.training.batch_statistics import normalizations
 from skautoencoder.training.batches import RowBatches
 
 # Those that a user may set.
@@ -79,11 +79,7 @@ class ChecksMixin(NeuralNet):
 
     def check_batch_size(self, n_rows: int) -> None:
         """Raise if there would be batches that cannot be normalised."""
-        normalizes = any(
-            isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)
-            for layer in self.module_.modules()
-        )
-        if normalizes and min(self.batch_size, n_rows) < 2:
+        if normalizations(self.module_) and min(self.batch_size, n_rows) < 2:
             raise ValueError(
                 f"With batch_size={self.batch_size} and {n_rows} rows to train on "
                 "there are batches of one row, which batch normalisation cannot use. "

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skautoencoder.architectures._chain import DropoutLink
 from skautoencoder.objectives import DirectGradient
 from skautoencoder.objectives.draws import generator
 from skautoencoder.training.batch_statistics import SharedNorm
@@ -84,7 +85,7 @@ class DirectParts:
 
         return {
             nn.BatchNorm1d: partial(_PartOfBatchNorm, place=place),
-            nn.Dropout: _PartOfDropout,
+            nn.Dropout: partial(DropoutLink, generator=generator),
             nn.Linear: linear,
         }
 
@@ -165,19 +166,6 @@ class _PartOfLinear:
     def _own(self, notes: Tensor) -> Tensor:
         part = self.place.part
         return notes[part.start : part.start + len(part.batch[0])]
-
-
-class _PartOfDropout:
-    def __init__(self, layer: nn.Dropout) -> None:
-        self.kept = 1 - layer.p
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        kept = torch.empty_like(inputs).bernoulli_(self.kept, generator=generator())
-        self.factors = kept.div_(self.kept)
-        return inputs * self.factors
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        return gradient * self.factors
 
 
 class _PartOfBatchNorm:

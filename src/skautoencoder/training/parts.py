@@ -14,7 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.objectives import own_generator
-from skautoencoder.training.batch_statistics import Meeting, SharedStatistics
+from skautoencoder.training.batch_statistics import (
+    Meeting,
+    SharedStatistics,
+    normalizations,
+)
 from skautoencoder.training.threads import Crew
 
 Batch = tuple[Tensor, Tensor]
@@ -65,7 +69,7 @@ class Parts:
     def __init__(self, n_parts: int, crew: Crew, network: nn.Module) -> None:
         self.n_parts = n_parts
         self.crew = crew
-        self.meet = normalizes(network)
+        self.meet = bool(normalizations(network))
         # If parts need not wait for each other, one thread can take them in turn.
         self.in_turn = crew.n_running == 1 and not self.meet
 
@@ -172,14 +176,6 @@ class Parts:
         return [first, *_results(others)]
 
 
-def normalizes(network: nn.Module) -> bool:
-    """Return whether there is batch normalisation in a network."""
-    return any(
-        isinstance(layer, nn.modules.batchnorm._BatchNorm)
-        for layer in network.modules()
-    )
-
-
 def _divided(batch: Batch, n_parts: int) -> list[Batch]:
     rows, targets = batch
     n_parts = min(n_parts, len(rows))
@@ -204,10 +200,8 @@ def _counted_once(network: nn.Module) -> Iterator[None]:
     """Let batch normalisation count a batch, not its parts."""
     counters = [
         (layer.num_batches_tracked, int(layer.num_batches_tracked))
-        for layer in network.modules()
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm)
-        and layer.num_batches_tracked is not None
-        and layer.training
+        for layer in normalizations(network)
+        if layer.num_batches_tracked is not None and layer.training
     ]
     yield
     for counter, before in counters:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import joblib
 import torch
+from torch import Tensor
 
 # Floating-point operations of one call up to which one thread is used. Far below,
 # a second one costs more than it brings.
@@ -150,3 +151,11 @@ def _compute_alone() -> None:
     # A new thread takes over the process's setting when it first looks at it.
     torch.get_num_threads()
     torch.set_num_threads(1)
+
+
+def added(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the sum of tensors, added from the first to the last."""
+    first, *others = tensors
+    for other in others:
+        first = first + other
+    return first
