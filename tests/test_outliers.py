@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import DIGITS, IMAGES, ROWS, noise
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -423,6 +424,26 @@ class TestQuality:
 
 
 class TestUse:
+    def test_many_images_have_the_same_scores_on_any_number_of_threads(self) -> None:
+        # So many that torch would divide a sum over them.
+        images = np.random.default_rng(0).random((70_000, 4, 4), dtype=np.float32)
+        before, scores = torch.get_num_threads(), []
+        try:
+            for n_threads in (1, 2, 3):
+                torch.set_num_threads(n_threads)
+                detector = AutoencoderOutlierDetector(
+                    2,
+                    architecture=Dense((4,)),
+                    max_epochs=1,
+                    batch_size=1024,
+                    random_state=0,
+                ).fit(images)
+                scores.append(detector.score_samples(images[:500]))
+        finally:
+            torch.set_num_threads(before)
+        np.testing.assert_array_equal(scores[1], scores[0])
+        np.testing.assert_array_equal(scores[2], scores[0])
+
     def test_pipeline(self) -> None:
         pipeline = make_pipeline(StandardScaler(), detector())
         labels = pipeline.fit_predict(curve(100))

@@ -141,10 +141,11 @@ class ImagePlacement(Placement):
     def from_rows(cls, trained: TrainedNetwork, rows: Array) -> ImagePlacement:
         """Take the units from the rows that the network was trained on."""
         shown = trained.scaling.to_network_in_parts(rows)
-        background = float(shown.median())
-        usual = float(_squared_contrast(shown, background).mean())
         codes = torch.from_numpy(trained.encode(rows)).double()
+        # Sums over all rows, of which several threads would make other digits.
         with one_thread():
+            background = float(shown.median())
+            usual = float(_squared_contrast(shown, background).mean())
             mean = codes.mean(dim=0)
             centred = codes - mean
             values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
@@ -158,7 +159,8 @@ class ImagePlacement(Placement):
             rows,
             lambda part, residual: squares.append(residual.square().sum(dim=1)),
         )
-        unit = float(torch.cat(squares).mean().sqrt())
+        with one_thread():
+            unit = float(torch.cat(squares).mean().sqrt())
         return cls(mean, whitening, background, raw.contrast, max(unit, 1e-6))
 
     def _residual(self, batch: Tensor, reconstruction: Tensor) -> Tensor:
