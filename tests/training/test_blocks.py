@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from skautoencoder import (
     VAESampler,
 )
 from skautoencoder.architectures import Conv, Custom, Dense
-from skautoencoder.training import blocks, threads
+from skautoencoder.training import blocks
 from skautoencoder.training.blocks import Blocks
 from skautoencoder.training.threads import crew_of
 
@@ -30,18 +30,10 @@ ROWS = IMAGES.reshape(50, -1)
 
 
 @pytest.fixture(autouse=True)
-def everything_is_long(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take small work for large, on a machine of three processors."""
-    monkeypatch.setattr(threads, "_ONE_THREAD_WORK", 0.0)
-    monkeypatch.setattr(threads, "_MEETING_WORK", 0.0)
-    monkeypatch.setattr(threads, "_PART_WORK", 1.0)
-    monkeypatch.setattr(threads.joblib, "cpu_count", lambda: 3)
+def everything_is_long(monkeypatch: pytest.MonkeyPatch, three_processors: None) -> None:
     monkeypatch.setattr(blocks, "_BLOCK_WORK", 1.0)
     monkeypatch.setattr(blocks, "_BLOCK_NUMBERS", 64)
     monkeypatch.setattr(blocks, "_SHORT", 40)
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,16 +26,7 @@ from skautoencoder.training.threads import crew_of
 ROWS = np.random.default_rng(0).random((70, 40), dtype=np.float32)
 
 
-@pytest.fixture(autouse=True)
-def three_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take small work for large, on a machine of three processors."""
-    monkeypatch.setattr(threads, "_ONE_THREAD_WORK", 0.0)
-    monkeypatch.setattr(threads, "_MEETING_WORK", 0.0)
-    monkeypatch.setattr(threads, "_PART_WORK", 1.0)
-    monkeypatch.setattr(threads.joblib, "cpu_count", lambda: 3)
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("three_processors")
 
 
 def dense(hidden: tuple[int, ...] = (60, 33), **params: Any) -> AutoencoderTransformer:
@@ -50,6 +40,12 @@ def dense(hidden: tuple[int, ...] = (60, 33), **params: Any) -> AutoencoderTrans
     return AutoencoderTransformer(7, **{**settings, **params})
 
 
+SHORT: dict[str, Any] = {
+    "architecture": Dense((30,)),
+    "max_epochs": 2,
+    "batch_size": 16,
+    "random_state": 0,
+}
 ESTIMATORS: dict[str, Any] = {
     "default": lambda: dense(),
     "bfloat16": lambda: dense(precision="bfloat16"),
@@ -60,20 +56,8 @@ ESTIMATORS: dict[str, Any] = {
     "bce": lambda: dense(loss="bce", activation="relu"),
     "sgd, early stopping": lambda: dense(optimizer="sgd", early_stopping=True),
     "huber, adamw": lambda: dense(loss="huber", optimizer="adamw", activation="tanh"),
-    "noise": lambda: DenoisingAutoencoder(
-        code_size=4,
-        architecture=Dense((30,)),
-        max_epochs=2,
-        batch_size=16,
-        random_state=0,
-    ),
-    "detector": lambda: AutoencoderOutlierDetector(
-        code_size=4,
-        architecture=Dense((30,)),
-        max_epochs=2,
-        batch_size=16,
-        random_state=0,
-    ),
+    "noise": lambda: DenoisingAutoencoder(code_size=4, **SHORT),
+    "detector": lambda: AutoencoderOutlierDetector(code_size=4, **SHORT),
 }
 
 

@@ -21,7 +21,6 @@ from skautoencoder import (
 )
 from skautoencoder.architectures import Conv, Custom
 from skautoencoder.objectives import MaskedObjective, Objective
-from skautoencoder.training import threads
 from skautoencoder.training.division import Division
 from skautoencoder.training.parts import Parts
 from skautoencoder.training.threads import crew_of
@@ -30,12 +29,7 @@ IMAGES = np.random.default_rng(0).random((50, 12, 10), dtype=np.float32)
 NETWORK = {"sample_shape": (1, 12, 10), "code_size": 4}
 
 
-@pytest.fixture(autouse=True)
-def three_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take small work for large, on a machine of three processors."""
-    monkeypatch.setattr(threads, "_ONE_THREAD_WORK", 0.0)
-    monkeypatch.setattr(threads, "_PART_WORK", 1.0)
-    monkeypatch.setattr(threads.joblib, "cpu_count", lambda: 3)
+pytestmark = pytest.mark.usefixtures("three_processors")
 
 
 def conv(**params: Any) -> ConvAutoencoderTransformer:
