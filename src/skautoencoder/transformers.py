@@ -65,10 +65,11 @@ class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         codes change little where samples do: its squared Frobenius norm, the mean
         over the samples, in the network's units.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
-        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
-        "rmsprop", "sgd", or a class. Its own parameters are given as
-        ``optimizer__weight_decay=1e-4``. Unless given, "betas" of "adam",
-        "adamw" and "nadam" are (0.9, 0.99), which suits short fits.
+        "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
+        "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own
+        parameters are given as ``optimizer__weight_decay=1e-4``. Unless given,
+        "betas" of "adam", "adamw" and "nadam" are (0.9, 0.99), which suits short
+        fits.
     lr : float, default=3e-3
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"

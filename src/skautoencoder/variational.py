@@ -143,10 +143,11 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         says so, which are the columns of a DataFrame with categories, strings,
         objects or booleans.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
-        "adagrad", "adam", "adamax", "adamw", "lbfgs", "nadam", "radam",
-        "rmsprop", "sgd", or a class. Its own parameters are given as
-        ``optimizer__weight_decay=1e-4``. "betas" of "adam", "adamw" and "nadam" are
-        torch's own: drawn codes make gradients noisy.
+        "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
+        "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own
+        parameters are given as ``optimizer__weight_decay=1e-4``. "betas" of
+        "adam", "adamw" and "nadam" are torch's own: drawn codes make gradients
+        noisy.
     lr : float, default=1e-2
         Highest learning rate of the fit.
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"

@@ -98,6 +98,30 @@ def test_batch_size_larger_than_the_data(make: Any) -> None:
     make(batch_size=60).fit(X)
 
 
+@pytest.mark.parametrize(
+    ("make", "params", "message"),
+    [
+        (
+            tiny_dense,
+            {"code_size": 10**12},
+            r"2\.5e\+13 weights, 1\.2e\+13 .*\(1000000000000, 12\).*code_size \(now",
+        ),
+        (
+            tiny_conv,
+            {"code_size": 10**12},
+            r"weights, .*code_size \(now 1000000000000\)",
+        ),
+        (tiny_conv, {"channels": (10**12, 4)}, "sizes of the architecture's layers"),
+        (tiny_dense, {"code_size": 10**20}, "too large for the memory"),
+    ],
+)
+def test_a_network_too_large_for_memory(
+    make: Any, params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**params).fit(X)
+
+
 def test_a_batch_of_one_row_cannot_be_normalised() -> None:
     assert_fit_refuses(
         tiny_dense,

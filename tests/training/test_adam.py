@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -168,15 +166,3 @@ def test_a_profiler_sees_steps() -> None:
     with torch.profiler.profile() as profile:
         learn(model, optimizer, 2)
     assert "Optimizer.step#Adam.step" in {event.name for event in profile.events()}
-
-
-def test_a_fit_does_not_import_the_compiler() -> None:
-    """Which takes longer than the fit, in each worker of a grid search."""
-    code = (
-        "import sys, numpy, skautoencoder\n"
-        "X = numpy.random.RandomState(0).rand(40, 4)\n"
-        "est = skautoencoder.AutoencoderTransformer(2, max_epochs=2)\n"
-        "est.fit(X).partial_fit(X).transform(X)\n"
-        "sys.exit('torch._dynamo' in sys.modules)\n"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,9 @@ from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Dense
 from skautoencoder.training import OPTIMIZERS, resolve_optimizer
 
+RATES = {"adadelta": 10, "asgd": 0.5, "rprop": 0.05} | dict.fromkeys(
+    ["adafactor", "adam", "adamw", "nadam", "rmsprop"], 0.05
+)
 CPU = torch.device("cpu")
 
 
@@ -18,6 +23,13 @@ class AnyArguments(torch.optim.SGD):
 
     def __init__(self, params: Any, **kwargs: Any) -> None:
         super().__init__(params, **kwargs)
+
+
+class Refusing(torch.optim.SGD):
+    """Does not take the weights it is given."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        raise ValueError("only of planes")
 
 
 def data() -> np.ndarray:
@@ -61,7 +73,7 @@ def test_the_users_choice_of_implementation_counts(choice: str) -> None:
 def test_given_arguments_are_kept_and_not_changed() -> None:
     given = {"weight_decay": 0.1, "betas": (0.8, 0.9)}
     kind, arguments = resolve_optimizer(torch.optim.AdamW, given, CPU)
-    assert kind is torch.optim.AdamW
+    assert issubclass(kind, torch.optim.AdamW)
     assert arguments == {**given, "fused": True}
     assert given == {"weight_decay": 0.1, "betas": (0.8, 0.9)}
 
@@ -88,14 +100,111 @@ def test_every_optimizer_learns(name: str) -> None:
         2,
         architecture=Dense(()),
         optimizer=name,
-        lr=0.05 if name in ("adam", "adamw", "nadam", "rmsprop") else 0.5,
-        # L-BFGS takes the curvature of one batch for that of the next.
-        batch_size=len(X) if name == "lbfgs" else "auto",
+        lr=RATES.get(name, 0.5),
+        # They take what they saw of one batch for what holds in the next.
+        batch_size=len(X) if name in ("lbfgs", "rprop") else "auto",
         max_epochs=30,
         random_state=0,
     ).fit(X)
     assert autoencoder.score(X) > 0.8
     assert type(autoencoder.net_.optimizer_) is OPTIMIZERS[name]
+
+
+EVERY_OPTIMIZER = """
+import copy, os, pickle, sys
+import numpy as np
+from skautoencoder import *
+from skautoencoder.architectures import Conv, Dense
+from skautoencoder.training import OPTIMIZERS
+
+environment = dict(os.environ)
+rng = np.random.RandomState(0)
+images, table = rng.rand(20, 6, 6), rng.randn(20, 4)
+gaps = rng.rand(20, 4) < 0.2
+missing = np.where(gaps, np.nan, table)
+conv = Conv(channels=(2, 2))
+for name in OPTIMIZERS:
+    how = {"optimizer": name, "max_epochs": 1, "random_state": 0}
+    dense = AutoencoderTransformer(2, architecture=Dense((4,)), **how).fit(table)
+    fitted = [
+        dense.partial_fit(table),
+        AutoencoderTransformer(2, architecture=conv, **how).fit(images),
+        VAESampler(2, architecture=Dense((4,)), **how).fit(table),
+        VAESampler(2, architecture=conv, **how).fit(images),
+        AutoencoderImputer(architecture=Dense((4,)), **how).fit(missing),
+        AutoencoderImputer(architecture=conv, **how).fit(images),
+    ]
+    pickle.loads(pickle.dumps(dense)).partial_fit(table)
+    copy.deepcopy(dense).partial_fit(table)
+    for estimator in fitted:
+        losses = estimator.history_[:, "train_loss"]
+        assert np.isfinite(losses).all(), (name, estimator, losses)
+assert "torch._dynamo" not in sys.modules
+assert dict(os.environ) == environment
+"""
+
+
+def test_every_optimizer_trains_every_kind_of_network_without_the_compiler() -> None:
+    """Which takes longer than a fit to import, in each worker of a grid search."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EVERY_OPTIMIZER],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_the_numbers_are_torchs_in_any_layout(name: str) -> None:
+    made = []
+    for kind in (OPTIMIZERS[name], getattr(torch.optim, OPTIMIZERS[name].__name__)):
+        torch.manual_seed(0)
+        network = torch.nn.Conv2d(2, 3, 3)
+        if kind is OPTIMIZERS[name]:
+            network = network.to(memory_format=torch.channels_last)
+        rows = torch.randn(4, 2, 5, 5)
+        optimizer = kind(network.parameters(), lr=0.01)
+
+        def closure(
+            network: Any = network, rows: Any = rows, optimizer: Any = optimizer
+        ) -> Any:
+            optimizer.zero_grad()
+            loss = network(rows).square().mean()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            optimizer.step(closure)
+        assert torch.is_grad_enabled()
+        made.append([*network.parameters()])
+    for mine, theirs in zip(*made, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"optimizer__weight_decay": -0.5}, r"optimizer__weight_decay=-0\.5 .*Adam"),
+        ({"optimizer__betas": 0.5}, r"optimizer__betas=0\.5 is not a value"),
+        ({"optimizer__eps": "small"}, "optimizer__eps='small'"),
+        (
+            {"optimizer": "sgd", "optimizer__nesterov": True},
+            "optimizer__nesterov=True .*SGD takes: Nesterov momentum requires",
+        ),
+        (
+            {"optimizer__weight_decay": -0.5, "optimizer__eps": -1},
+            "Adam cannot be the optimizer of this network",
+        ),
+        ({"optimizer": Refusing}, "Refusing cannot be .* only of planes"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_is_named(given: dict[str, Any], message: str) -> None:
+    autoencoder = AutoencoderTransformer(2, architecture=Dense(()), **given)
+    with pytest.raises(ValueError, match=message):
+        autoencoder.fit(data())
+    assert not hasattr(autoencoder, "net_")
 
 
 def test_nested_parameters_arrive() -> None:

@@ -19,14 +19,18 @@ from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Dense
 
 OPTIMIZERS = {
+    "adadelta": torch.optim.Adadelta,
+    "adafactor": torch.optim.Adafactor,
     "adagrad": torch.optim.Adagrad,
     "adam": torch.optim.Adam,
     "adamax": torch.optim.Adamax,
     "adamw": torch.optim.AdamW,
+    "asgd": torch.optim.ASGD,
     "lbfgs": torch.optim.LBFGS,
     "nadam": torch.optim.NAdam,
     "radam": torch.optim.RAdam,
     "rmsprop": torch.optim.RMSprop,
+    "rprop": torch.optim.Rprop,
     "sgd": torch.optim.SGD,
 }
 
@@ -43,7 +47,7 @@ def test_optimizer(name: str) -> None:
     assert losses[-1] < losses[0]
     by_class = tiny_dense(optimizer=OPTIMIZERS[name], **params).fit(NORMAL)
     assert_same_weights(estimator, by_class)
-    assert name in AutoencoderTransformer.__doc__
+    assert f'"{name}"' in AutoencoderTransformer.__doc__
 
 
 def test_optimizer_of_the_users_own() -> None:

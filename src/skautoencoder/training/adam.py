@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import optimizer as torch_optimizer
+
+from skautoencoder.training.eager import Eager
 
 # torch's own, and not for the public: without it, all is left to torch.
 _has_kernel = hasattr(torch, "_fused_adam_")
@@ -36,14 +37,14 @@ class _Lists:
     counters: Tensor
 
 
-class Adam(torch.optim.Adam):
+class Adam(Eager, torch.optim.Adam):
     """:class:`torch.optim.Adam` that prepares a step only once.
 
     The same numbers. torch's looks weights and states up, sorts them by device and
     type, and counts the steps of each weight by itself, at every step; for a few small
     matrices this takes several times as long as the fused kernel, which is called just
-    the same. And it imports torch's compiler, which takes a second: longer than many a
-    fit. Other settings, and steps in which a weight has no gradient, are left to it.
+    the same. Other settings, and steps in which a weight has no gradient, are left to
+    it.
 
     References
     ----------
@@ -52,10 +53,6 @@ class Adam(torch.optim.Adam):
 
     # Neither pickled nor copied with the state.
     _lists: list[_Lists] | None = None
-
-    # Without the wrapper that tells the compiler to leave them alone, and imports it.
-    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
-    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step.
@@ -112,7 +109,7 @@ class Adam(torch.optim.Adam):
         if self._lists is None and not missing and self._has_plain_groups():
             self._lists = [self._gather(group) for group in self.param_groups]
         if self._lists is None or missing:
-            _torch_step()(self)
+            super().step()
             return
         for group, lists, found in zip(
             self.param_groups, self._lists, gradients, strict=True
@@ -163,24 +160,15 @@ class Adam(torch.optim.Adam):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of weights, as torch's Adam does."""
         self._lists = None
-        inspect.unwrap(torch.optim.Optimizer.add_param_group)(self, param_group)
+        super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state, as torch's Adam does."""
         self._lists = None
-        inspect.unwrap(torch.optim.Optimizer.load_state_dict)(self, state_dict)
+        super().load_state_dict(state_dict)
 
 
 _watched_step = torch.optim.Optimizer.profile_hook_step(Adam._step)
-
-
-def _torch_step() -> Callable[[torch.optim.Adam], Any]:
-    """Return torch's own step without what tells its hooks, who are told here."""
-
-    def tells_nobody(step: Callable[..., Any]) -> bool:
-        return not getattr(step, "hooked", False)
-
-    return inspect.unwrap(torch.optim.Adam.step, stop=tells_nobody)
 
 
 def _is_plain(group: dict[str, Any]) -> bool:

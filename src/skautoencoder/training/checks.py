@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
+import torch
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
+from torch import Tensor
 
 from skautoencoder.training.batch_statistics import normalizations
 from skautoencoder.training.batches import RowBatches
@@ -16,6 +19,9 @@ from skautoencoder.training.batches import RowBatches
 _BATCH_PARAMETERS = sorted(
     {*inspect.signature(RowBatches).parameters} - {"dataset", "batch_size"}
 )
+
+# What torch says when there is no room for so many numbers, or no number for them.
+_TOO_LARGE = ("allocate", "out of memory", "verflow")
 
 
 class ChecksMixin(NeuralNet):
@@ -44,6 +50,58 @@ class ChecksMixin(NeuralNet):
             return
         # The last step can break what its own loss does not yet show.
         self._require_finite(math.nan, "a weight of the network")
+
+    def initialize(self) -> Self:
+        """Make the network and all that trains it."""
+        try:
+            return super().initialize()
+        except (MemoryError, RuntimeError, TypeError) as error:
+            if not any(word in str(error) for word in _TOO_LARGE):
+                raise
+            raise ValueError(self._too_large()) from error
+
+    def _too_large(self) -> str:
+        given = self.get_params_for("module")
+        message = "The network is too large for the memory there is."
+        # Where numbers are none, there is room for any network.
+        with suppress(RuntimeError, TypeError, NotImplementedError):
+            with torch.device("meta"):
+                weights = list(self.module(**given).parameters())
+            largest = max(weights, key=Tensor.numel)
+            n_weights = sum(weight.numel() for weight in weights)
+            message = (
+                f"The network is too large for the memory there is: it would have "
+                f"{n_weights:.3g} weights, {largest.numel():.3g} of them in a layer "
+                f"of shape {tuple(largest.shape)}."
+            )
+        return (
+            f"{message} Lower code_size (now {given.get('code_size')}) or the sizes of "
+            "the architecture's layers."
+        )
+
+    def initialize_optimizer(self, triggered_directly: None = None) -> Self:
+        """Make the optimizer."""
+        try:
+            return super().initialize_optimizer()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(self._refused_by_optimizer(error)) from error
+
+    def _refused_by_optimizer(self, error: Exception) -> str:
+        """Return a message with the parameter that an optimizer does not take."""
+        args, arguments = self.get_params_for_optimizer(
+            "optimizer", list(self.get_all_learnable_params())
+        )
+        name = self.optimizer.__name__
+        for parameter in self.get_params_for("optimizer"):
+            others = {k: v for k, v in arguments.items() if k != parameter}
+            # The one without which all is well.
+            with suppress(TypeError, ValueError, RuntimeError):
+                self.optimizer(*args, **others)
+                return (
+                    f"optimizer__{parameter}={arguments[parameter]!r} is not a value "
+                    f"that {name} takes: {error}"
+                )
+        return f"{name} cannot be the optimizer of this network: {error}"
 
     def check_nested(self) -> None:
         """Raise if a nested parameter belongs to nothing."""

@@ -8,13 +8,15 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from skautoencoder.training.adam import Adam
+from skautoencoder.training.eager import EAGER, Eager
 
 
-class LBFGS(torch.optim.LBFGS):
-    """:class:`torch.optim.LBFGS` that goes on after it was copied or pickled."""
+class LBFGS(Eager, torch.optim.LBFGS):
+    """:class:`torch.optim.LBFGS` for convolutions too, which can be copied."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Find the weights again, which torch leaves out."""
@@ -22,27 +24,29 @@ class LBFGS(torch.optim.LBFGS):
         self._params = self.param_groups[0]["params"]
         self._numel_cache = None
 
+    def _gather_flat_grad(self) -> Tensor:
+        """Return all gradients in a row, whatever their layout."""
+        for weight in self._params:
+            if weight.grad is not None:
+                weight.grad = weight.grad.contiguous()
+        gathered: Tensor = super()._gather_flat_grad()
+        return gathered
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "adagrad": torch.optim.Adagrad,
-    "adam": Adam,
-    "adamax": torch.optim.Adamax,
-    "adamw": torch.optim.AdamW,
-    "lbfgs": LBFGS,
-    "nadam": torch.optim.NAdam,
-    "radam": torch.optim.RAdam,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
 
-_ADAM_LIKE = (Adam, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam)
+OPTIMIZERS: dict[str, type[Optimizer]] = dict(
+    sorted({**EAGER, "adam": Adam, "lbfgs": LBFGS}.items())
+)
+
+# What stands for a class of torch's.
+_OWN = {getattr(torch.optim, kind.__name__): kind for kind in OPTIMIZERS.values()}
+
+_ADAM_LIKE = {OPTIMIZERS[name] for name in ("adam", "adamw", "nadam")}
 
 # One pass over all weights instead of several a weight.
-_FUSED = (Adam, torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
-
+_FUSED = {OPTIMIZERS[name] for name in ("adam", "adamw", "sgd")}
 
 # Those that change weights by the one gradient that they find with them.
-_ONE_GRADIENT = {*OPTIMIZERS.values(), torch.optim.Adam} - {LBFGS}
+_ONE_GRADIENT = {*OPTIMIZERS.values()} - {LBFGS}
 
 
 def takes_one_gradient(optimizer: Optimizer) -> bool:
@@ -77,8 +81,7 @@ def resolve_optimizer(
         If the optimizer has no parameter of a given name.
     """
     kind = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
-    if kind is torch.optim.LBFGS:
-        kind = LBFGS
+    kind = _OWN.get(kind, kind)
     if not (isinstance(kind, type) and issubclass(kind, Optimizer)):
         raise TypeError(
             f"optimizer must be a name ({', '.join(OPTIMIZERS)}) or a subclass of "
