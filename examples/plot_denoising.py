@@ -120,4 +120,4 @@ plt.show()
 # that is restored.
 
 for name, denoiser in denoisers.items():
-    print(f"{name:16} {denoiser.score(noisy[name], test):.3f}")
+    print(f"{name:16} {denoiser.score(noisy[name], X_clean=test):.3f}")

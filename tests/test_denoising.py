@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import torch
 from helpers import IMAGES, ROWS, ValidationRecorder, assert_same_weights
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA, KernelPCA
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from skorch.callbacks import Callback
 from torch import nn
@@ -61,10 +62,10 @@ class Watcher(nn.Module):
         return self.linear(rows)
 
 
-def watch(estimator: Any, *data: Any) -> list[torch.Tensor]:
+def watch(estimator: Any, X: Any, **clean: Any) -> list[torch.Tensor]:
     Watcher.seen = []
     architecture = Custom(Watcher, lambda code_size: nn.Linear(code_size, 64))
-    estimator.set_params(architecture=architecture).fit(*data)
+    estimator.set_params(architecture=architecture).fit(X, **clean)
     return Watcher.seen
 
 
@@ -103,7 +104,9 @@ def test_the_loss_is_against_the_clean_rows() -> None:
 def test_pairs_are_shown_as_they_are_and_compared_with_the_clean() -> None:
     noisy = with_noise(X, "gaussian", 0.3, 0)
     seen = watch(
-        tiny(batch_size=200, iterator_train__shuffle=False, max_epochs=2), noisy, X
+        tiny(batch_size=200, iterator_train__shuffle=False, max_epochs=2),
+        noisy,
+        X_clean=X,
     )
     for rows in seen:
         np.testing.assert_allclose(rows.numpy(), noisy, rtol=1e-6)
@@ -300,39 +303,125 @@ def test_a_warm_start_goes_on() -> None:
     assert estimator.net_.criterion_.corruption.level == 0.1
 
 
-# ---- whose y ----
+# ---- what y and X_clean are ----
+
+CLEAN = X
+NOISY = with_noise(CLEAN, "gaussian", 0.3, 0)
 
 
-def test_labels_are_no_clean_samples() -> None:
+def test_y_changes_nothing() -> None:
     plain = tiny().fit(X)
-    for y in (np.arange(200), np.array(["a", "b"] * 100), list(range(200))):
+    strings = np.array(["a", "b"] * 100)
+    for y in (np.arange(200), strings, strings[:, np.newaxis], X[:, :5], X, X.copy()):
         assert_same_weights(tiny().fit(X, y), plain)
         assert plain.score(X, y) == plain.score(X)
-    frame = pd.DataFrame(X)
-    assert_same_weights(tiny().fit(X, frame[0]), plain)
+    assert_same_weights(tiny().fit(X, pd.DataFrame(X)[[0]]), plain)
+    # Beside clean samples it is ignored, too.
+    on_pairs = tiny().fit(NOISY, X_clean=X)
+    assert_same_weights(tiny().fit(NOISY, -X, X_clean=X), on_pairs)
+    assert on_pairs.score(NOISY, -X, X_clean=X) == on_pairs.score(NOISY, X_clean=X)
+
+
+def test_a_single_feature_cannot_be_told_from_a_column_of_labels() -> None:
+    column = X[:, 20:21]
+    assert_same_weights(tiny().fit(column, 2 * column), tiny().fit(column))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+@pytest.mark.parametrize(
+    "convert",
+    [
+        np.asarray,
+        np.ndarray.tolist,
+        pd.DataFrame,
+        lambda clean: clean.reshape(-1, 8, 8),
+        lambda clean: (16 * clean).astype(np.uint8),
+    ],
+    ids="array list frame images bytes".split(),
+)
+def test_clean_samples_as_y_are_refused(method: str, convert: Any) -> None:
+    estimator = tiny().fit(X)
+    before = vars(estimator).copy()
+    cure = rf"{method}\(X_noisy, X_clean=X_clean\)"
+    with pytest.raises(ValueError, match=cure):
+        getattr(estimator, method)(NOISY, convert(CLEAN))
+    assert vars(estimator) == before
+
+
+def test_a_pipeline_s_targets_change_nothing() -> None:
+    """As a middle step it is given whatever the last step is to learn."""
+    alone = tiny().fit(X)
+    targets = np.random.RandomState(0).normal(size=X.shape)
+    for y, last in (
+        (targets, Ridge()),
+        (np.array(["a", "b"] * 100), LogisticRegression()),
+    ):
+        pipeline = make_pipeline(tiny(), last).fit(X, y)
+        assert_same_weights(pipeline[0], alone)
+        pipeline.score(X, y)
+    frame = pd.DataFrame(targets).add_prefix("target_")
+    assert_same_weights(make_pipeline(tiny(), Ridge()).fit(X, frame)[0], alone)
+
+
+def test_clean_samples_go_down_a_pipeline_by_name() -> None:
+    expected = tiny().fit(NOISY, X_clean=CLEAN)
+    y = (CLEAN[:, 20] > 0.5).astype(int)
+    middle = Pipeline([("denoise", tiny()), ("classify", LogisticRegression())])
+    middle.fit(NOISY, y, denoise__X_clean=CLEAN)
+    assert_same_weights(middle["denoise"], expected)
+    last = Pipeline([("scale", MinMaxScaler()), ("denoise", tiny())])
+    units = last["scale"].fit(NOISY)
+    last.fit(NOISY, denoise__X_clean=units.transform(CLEAN))
+    assert last["denoise"].net_.criterion_.corruption is None
+    with pytest.raises(ValueError, match="X_clean=X_clean"):
+        last.fit(NOISY, CLEAN)
+
+
+def test_clean_samples_are_routed_through_a_search() -> None:
+    noisy, clean = with_noise(ROWS[:400], "gaussian", 0.3, 0), ROWS[:400]
+    with config_context(enable_metadata_routing=True):
+        denoiser = tiny(max_epochs=8).set_fit_request(X_clean=True)
+        denoiser.set_score_request(X_clean=True)
+        search = GridSearchCV(denoiser, {"code_size": [1, 16]}, cv=2)
+        search.fit(noisy, X_clean=clean)
+        assert search.best_params_ == {"code_size": 16}
+        assert search.predict(noisy[:3]).shape == (3, 64)
+        best = clone(denoiser).set_params(code_size=16).fit(noisy, X_clean=clean)
+        assert search.score(noisy, X_clean=clean) == best.score(noisy, X_clean=clean)
+        # A scaler in front scales the clean samples like the noisy ones.
+        pipeline = Pipeline(
+            [("scale", MinMaxScaler()), ("denoise", denoiser)],
+            transform_input=["X_clean"],
+        ).fit(noisy, X_clean=5 * clean)
+    scaled = pipeline["scale"].transform
+    by_hand = clone(denoiser).fit(scaled(noisy), X_clean=scaled(5 * clean))
+    assert_same_weights(pipeline["denoise"], by_hand)
 
 
 def test_pairs_of_every_form() -> None:
-    noisy = with_noise(IMAGES[:200], "gaussian", 0.3, 0)
-    clean = IMAGES[:200]
+    noisy, clean = NOISY.reshape(-1, 8, 8), IMAGES[:200]
     params = {"architecture": Conv((4,)), "sample_shape": (8, 8)}
-    expected = tiny(**params).fit(noisy, clean)
+    expected = tiny(**params).fit(noisy, X_clean=clean)
     assert expected.predict(noisy).shape == clean.shape
     assert expected.net_.criterion_.corruption is None
-    flat = tiny(**params).fit(noisy.reshape(200, -1), X)
-    as_frame = tiny(**params).fit(pd.DataFrame(noisy.reshape(200, -1)), pd.DataFrame(X))
-    half_flat = tiny(**params).fit(noisy, X)
+    flat = tiny(**params).fit(NOISY, X_clean=X)
+    as_frame = tiny(**params).fit(pd.DataFrame(NOISY), X_clean=pd.DataFrame(X))
+    half_flat = tiny(**params).fit(noisy, X_clean=X)
     for other in (flat, as_frame, half_flat):
         assert_same_weights(other, expected)
-    assert expected.score(noisy, clean) == pytest.approx(flat.score(noisy, X))
+    assert expected.score(noisy, X_clean=clean) == pytest.approx(
+        flat.score(noisy, X_clean=X)
+    )
+    codes = tiny(**params).fit_transform(noisy, X_clean=clean)
+    np.testing.assert_array_equal(codes, expected.transform(noisy))
     for _ in range(2):
-        expected.partial_fit(noisy, clean)
+        expected.partial_fit(noisy, X_clean=clean)
 
 
 def test_the_units_are_those_of_the_clean_samples() -> None:
     """Clean samples in [0, 1] get a sigmoid, however far the noise goes."""
     noisy = X + 3 * np.random.RandomState(0).normal(size=X.shape)
-    estimator = tiny(loss="bce").fit(noisy, X)
+    estimator = tiny(loss="bce").fit(noisy, X_clean=X)
     assert estimator.net_.module_.output_activation == "sigmoid"
     answered = estimator.predict(noisy)
     assert answered.min() >= 0
@@ -348,16 +437,16 @@ def test_score_is_the_variance_explained_of_the_clean_data(data: np.ndarray) -> 
     noisy = data + np.random.RandomState(0).normal(scale=0.2, size=data.shape)
     residual = np.square(estimator.predict(noisy) - data).sum()
     expected = 1 - residual / np.square(data - data.mean(axis=0)).sum()
-    assert estimator.score(noisy, data) == pytest.approx(expected, rel=1e-6)
+    assert estimator.score(noisy, X_clean=data) == pytest.approx(expected, rel=1e-6)
     # Its own noise is another draw of the same, and not none.
     assert estimator.score(data) == estimator.score(data)
     unit = np.sqrt(data.var(axis=0).mean())
     estimator = tiny(noise_level=1.5 * unit, clip=None, max_epochs=20).fit(data)
     noisy = data + np.random.RandomState(0).normal(scale=1.5 * unit, size=data.shape)
     assert estimator.score(data) == pytest.approx(
-        estimator.score(noisy, data), abs=0.03
+        estimator.score(noisy, X_clean=data), abs=0.03
     )
-    assert estimator.score(data) < estimator.score(data, data) - 0.05
+    assert estimator.score(data) < estimator.score(data, X_clean=data) - 0.05
 
 
 def test_score_of_samples_without_variance() -> None:
@@ -371,11 +460,10 @@ def test_score_of_samples_without_variance() -> None:
 
 
 def test_score_after_pairs_asks_for_pairs() -> None:
-    noisy = with_noise(X, "gaussian", 0.3, 0)
-    estimator = tiny().fit(noisy, X)
-    with pytest.raises(ValueError, match=r"score needs the clean samples as y"):
-        estimator.score(noisy)
-    assert isinstance(estimator.score(noisy, X), float)
+    estimator = tiny().fit(NOISY, X_clean=X)
+    with pytest.raises(ValueError, match=r"score needs the clean samples.*X_clean="):
+        estimator.score(NOISY)
+    assert isinstance(estimator.score(NOISY, X_clean=X), float)
 
 
 # ---- with the rest of scikit-learn ----
@@ -396,14 +484,6 @@ def test_a_grid_search_over_noise_and_architecture() -> None:
     )
     search.fit(ROWS[:600])
     assert search.best_params_["architecture__hidden_layer_sizes"] == (48,)
-
-
-def test_a_grid_search_on_pairs() -> None:
-    noisy = with_noise(ROWS[:600], "gaussian", 0.3, 0)
-    search = GridSearchCV(tiny(max_epochs=8), {"code_size": [1, 16]}, cv=2)
-    search.fit(noisy, ROWS[:600])
-    assert search.best_params_ == {"code_size": 16}
-    assert search.predict(noisy[:3]).shape == (3, 64)
 
 
 def test_as_the_last_step_of_a_pipeline_it_denoises() -> None:
@@ -457,13 +537,15 @@ def test_it_beats_pca_and_kernel_pca(noise: str, level: float, seed: int) -> Non
 def test_pairs_teach_as_well_as_noise() -> None:
     noisy = with_noise(ROWS[:1300], "gaussian", 0.3, 5)
     estimator = DenoisingAutoencoder(max_epochs=10, random_state=0)
-    estimator.fit(noisy, ROWS[:1300])
+    estimator.fit(noisy, X_clean=ROWS[:1300])
     shown = with_noise(X_TEST, "gaussian", 0.3, 2)
     error = np.square(estimator.predict(shown) - X_TEST).mean()
     assert error < 0.9 * denoised_by_scikit_learn("gaussian", 0.3)
 
 
 # ---- bad input ----
+
+NAMED = pd.DataFrame(X).add_prefix("pixel_")
 
 
 @pytest.mark.parametrize(
@@ -492,11 +574,13 @@ def test_pairs_teach_as_well_as_noise() -> None:
         ({"clip": (0, np.inf)}, (X,), "clip must be"),
         ({"clip": "yes"}, (X,), "'clip' parameter"),
         ({"code_size": "big"}, (X,), "'code_size' parameter"),
-        ({}, (X, X[:, :5]), r"y has shape \(200, 5\), but X has \(200, 64\)"),
-        ({}, (X, X[:50]), r"y has shape \(50, 64\), but X has \(200, 64\)"),
-        ({}, (X, np.zeros((200, 1))), "one-dimensional y, or no y"),
-        ({}, (IMAGES[:9], IMAGES[:9, 1:]), r"y has shape \(9, 7, 8\), but X has"),
-        ({}, (X, np.where(X > 0.9, np.nan, X)), "Input y contains NaN"),
+        ({}, (X, X[:, :5]), r"X_clean has shape \(200, 5\), but X has \(200, 64\)"),
+        ({}, (X, X[:50]), r"X_clean has shape \(50, 64\), but X has \(200, 64\)"),
+        ({}, (X, np.zeros((200, 1))), r"X_clean has shape \(200, 1\), but X has"),
+        ({}, (X, X[:, 0]), "Expected 2D array, got 1D array"),
+        ({}, (IMAGES[:9], IMAGES[:9, 1:]), r"X_clean has shape \(9, 7, 8\), but X"),
+        ({}, (X, np.where(X > 0.9, np.nan, X)), "Input X_clean contains NaN"),
+        ({}, (NAMED, NAMED[NAMED.columns[::-1]]), "'pixel_63' where X has 'pixel_0'"),
         (
             {"noise": lambda rows: rows[:, 1:]},
             (X,),
@@ -510,15 +594,15 @@ def test_errors_say_what_is_wrong(
     estimator = tiny(**params)
     before = vars(estimator).copy()
     with pytest.raises(ValueError, match=message):
-        estimator.fit(*data)
+        estimator.fit(data[0], X_clean=data[1] if len(data) > 1 else None)
     assert vars(estimator) == before
 
 
 @pytest.mark.parametrize("pairs_first", [True, False])
 def test_parts_with_and_without_pairs_do_not_mix(pairs_first: bool) -> None:
-    y = {True: X, False: None}
-    estimator = tiny().partial_fit(X, y[pairs_first])
+    clean = {True: X, False: None}
+    estimator = tiny().partial_fit(X, X_clean=clean[pairs_first])
     before = "with" if pairs_first else "without"
     with pytest.raises(ValueError, match=f"called {before} clean samples before"):
-        estimator.partial_fit(X, y[not pairs_first])
-    estimator.partial_fit(X, y[pairs_first])
+        estimator.partial_fit(X, X_clean=clean[not pairs_first])
+    estimator.partial_fit(X, X_clean=clean[pairs_first])

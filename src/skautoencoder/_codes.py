@@ -11,7 +11,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._code_features import CodeFeaturesMixin
-from skautoencoder._samples import ROUNDING, Array, check_codes, parts
+from skautoencoder._samples import (
+    ROUNDING,
+    Array,
+    check_codes,
+    parts,
+    warn_of_ignored_samples,
+)
 
 # Parameters of the penalties on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
@@ -25,6 +31,27 @@ PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
 
 class CodesMixin(CodeFeaturesMixin):
     """What an autoencoder offers as a transformer."""
+
+    def fit_transform(
+        self: Any, X: ArrayLike, y: object = None, **fit_params: Any
+    ) -> Any:
+        """Fit to samples and encode them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples.
+        y : object, default=None
+            Ignored: a Pipeline hands its targets to each of its steps.
+        **fit_params : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            Their codes.
+        """
+        return super().fit_transform(X, **fit_params)
 
     def transform(self: Any, X: ArrayLike) -> Array:
         """Encode samples.
@@ -108,7 +135,7 @@ class CodesMixin(CodeFeaturesMixin):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples.
-        y : None
+        y : object, default=None
             Ignored.
 
         Returns
@@ -119,6 +146,7 @@ class CodesMixin(CodeFeaturesMixin):
             with the mean; there is no lower bound. Samples without variance
             score 1 if they are reconstructed exactly and 0 otherwise.
         """
+        warn_of_ignored_samples(y, X, type(self).__name__, "compares")
         rows = self._check_applied(X)
         residual = float(self._trained.squared_errors(rows).sum()) * rows.shape[1]
         return fraction_explained(residual, rows)

@@ -76,6 +76,27 @@ class ImputerMixin(TransformerMixin):
 
     # ---- what comes out ------------------------------------------------------
 
+    def fit_transform(
+        self: Any, X: ArrayLike, y: object = None, **fit_params: Any
+    ) -> Any:
+        """Fit to samples and fill their holes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples.
+        y : object, default=None
+            Ignored: a Pipeline hands its targets to each of its steps.
+        **fit_params : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features_out) or (n_samples, ...)
+            The samples without holes, see `transform`.
+        """
+        return super().fit_transform(X, **fit_params)
+
     def transform(self: Any, X: ArrayLike) -> Array:
         """Fill the holes of samples.
 

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 
-from skautoencoder._samples import check_samples
+from skautoencoder._samples import check_samples, warn_of_ignored_samples
 
 
 class IncrementalMixin:
@@ -34,6 +34,12 @@ class IncrementalMixin:
         self : estimator instance
             The fitted estimator.
         """
+        warn_of_ignored_samples(y, X, type(self).__name__, "learns")
+        self._partial_fit(X, y)
+        return self
+
+    def _partial_fit(self: Any, X: ArrayLike, y: object) -> None:
+        """Do the work of `partial_fit`."""
         with self._unchanged_on_error():
             first = not hasattr(self, "net_")
             rows, data_shape = check_samples(
@@ -55,4 +61,3 @@ class IncrementalMixin:
                     lr_schedule="constant", max_epochs=1, validation_fraction=None
                 )
                 self._train(rows, targets)
-        return self

@@ -85,6 +85,39 @@ def check_samples(
     return rows, data_shape
 
 
+def holds_samples(y: Any, X: Any) -> bool:
+    """Return whether `y` is an array of other samples, one for each of `X`.
+
+    Labels have one dimension, and what is compared with itself may be given twice.
+    A single feature cannot be told from a column of labels.
+    """
+    if y is None or y is X:
+        return False
+    try:
+        given, samples = np.asarray(y), np.asarray(X)
+        if samples.dtype.kind == "O":
+            samples = samples.astype(np.float64)
+    except Exception:  # of whatever kind: X is refused, by name, where it is read
+        return False
+    return bool(
+        given.dtype.kind in "buif"
+        and given.ndim > 1 < samples.ndim
+        and len(given) == len(samples) < samples.size == given.size
+        and not np.array_equal(given.ravel(), samples.ravel(), equal_nan=True)
+    )
+
+
+def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
+    """Warn if `y`, which is not used, was meant as what the answers should be."""
+    if holds_samples(y, X):
+        warnings.warn(
+            f"{name} {verb} nothing from y, which holds samples of the shape of X. To "
+            "learn clean samples from noisy ones, use DenoisingAutoencoder and its "
+            "fit(X_noisy, X_clean=X_clean); else leave y out.",
+            stacklevel=3,
+        )
+
+
 def check_codes(estimator: Any, X: ArrayLike) -> Array:
     """Validate codes of a fitted estimator.
 

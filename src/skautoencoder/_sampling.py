@@ -22,6 +22,27 @@ class SamplingMixin(CodeFeaturesMixin):
 
     # ---- codes ---------------------------------------------------------------
 
+    def fit_transform(
+        self: Any, X: ArrayLike, y: object = None, **fit_params: Any
+    ) -> Any:
+        """Fit to samples and return their posterior means.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples.
+        y : object, default=None
+            Their classes, with ``conditional=True``; else ignored.
+        **fit_params : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        means : ndarray of shape (n_samples, code_size)
+            The means.
+        """
+        return super().fit_transform(X, y if self.conditional else None, **fit_params)
+
     def transform(
         self: Any, X: Any, *, return_std: bool = False
     ) -> Array | tuple[Array, Array]:

@@ -26,6 +26,7 @@ from skautoencoder._samples import (
     mean_and_spread,
     resolve_sample_shape,
     warn_of_channels_last,
+    warn_of_ignored_samples,
 )
 from skautoencoder._trained import TrainedNetwork
 from skautoencoder.architectures import Architecture, Conv, Dense
@@ -109,6 +110,7 @@ class BaseAutoencoder(NetMixin):
             If samples or parameters are not what they should be, or the loss
             stops being a finite number. The estimator then is as it was before.
         """
+        warn_of_ignored_samples(y, X, type(self).__name__, "learns")
         with self._unchanged_on_error():
             self._fit(X, y)
         return self

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -20,6 +21,7 @@ from skautoencoder._samples import (
     Array,
     Range,
     check_samples,
+    holds_samples,
     parts,
 )
 from skautoencoder.architectures import Architecture
@@ -38,7 +40,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
 
     The network is shown samples with noise and compared with the clean ones. The
     noise is either made here, anew for every batch, or comes with the data, as
-    pairs of noisy and clean samples: ``fit(X_noisy, X_clean)``.
+    pairs of noisy and clean samples: ``fit(X_noisy, X_clean=X_clean)``.
 
     Read more in the :ref:`User Guide <denoising>`.
 
@@ -178,9 +180,9 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
 
     Notes
     -----
-    A classifier's pipeline hands its labels to every step: a one-dimensional `y`
-    is taken for labels and ignored. A `y` of the shape of `X` holds the clean
-    samples.
+    A `y` changes nothing that is learnt, whatever it is: a Pipeline hands its targets
+    to each of its steps. Clean samples reach a step as ``step__X_clean``, and through
+    a search with metadata routing; see :ref:`the guide <denoising_pipelines>`.
 
     References
     ----------
@@ -281,7 +283,14 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         self.random_state = random_state
         self._set_nested_params(nested)
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        X_clean: ArrayLike | None = None,
+    ) -> Self:
         """Learn to take noise away.
 
         Parameters
@@ -289,10 +298,11 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training samples: flat, or images of shape (n_samples, height,
             width) or (n_samples, n_channels, height, width). Clean ones, to which
-            noise is added, or with `y` noisy ones, to which none is.
-        y : array-like of the shape of `X`, default=None
+            noise is added, or with `X_clean` noisy ones, to which none is.
+        y : object, default=None
+            Ignored.
+        X_clean : array-like of the shape of `X`, default=None
             The clean samples that belong to noisy `X`, in the same units.
-            One-dimensional labels are ignored.
 
         Returns
         -------
@@ -302,12 +312,23 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If samples or parameters are not what they should be, or the loss
-            stops being a finite number. The estimator then is as it was before.
+            If samples or parameters are not what they should be, clean samples come
+            as `y`, or the loss stops being a finite number. The estimator then is as
+            it was before.
         """
-        return super().fit(X, y)
+        self._refuse_samples(y, X, X_clean, "fit")
+        with self._unchanged_on_error():
+            self._fit(X, X_clean)
+        return self
 
-    def partial_fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        X_clean: ArrayLike | None = None,
+    ) -> Self:
         """Go once through a part of the data.
 
         The first call decides on the units of the network and on the noise: let
@@ -318,9 +339,11 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training samples, see `fit`.
-        y : array-like of the shape of `X`, default=None
-            The clean samples that belong to noisy `X`, or labels, see `fit`.
-            Either all parts come with clean samples or none.
+        y : object, default=None
+            Ignored.
+        X_clean : array-like of the shape of `X`, default=None
+            The clean samples that belong to noisy `X`, see `fit`. Either all parts
+            come with clean samples or none.
 
         Returns
         -------
@@ -330,15 +353,18 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If some parts come with clean samples and others without.
+            If some parts come with clean samples and others without, or clean samples
+            come as `y`.
         """
-        if hasattr(self, "net_") and _holds_samples(y) == self._makes_noise:
+        self._refuse_samples(y, X, X_clean, "partial_fit")
+        if hasattr(self, "net_") and (X_clean is None) != self._makes_noise:
             before, now = ("without", "with")[:: 1 if self._makes_noise else -1]
             raise ValueError(
                 f"partial_fit was called {before} clean samples before and is now "
-                f"called {now} them as y. Keep to one of the two."
+                f"called {now} them. Keep to one of the two."
             )
-        return super().partial_fit(X, y)
+        self._partial_fit(X, X_clean)
+        return self
 
     def predict(self, X: ArrayLike) -> Array:
         """Take noise away.
@@ -371,17 +397,25 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         """
         return super().score_samples(X)
 
-    def score(self, X: ArrayLike, y: Any = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        X_clean: ArrayLike | None = None,
+    ) -> float:
         """Return the fraction of the variance of clean samples that is restored.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Noisy samples if `y` holds the clean ones. Else clean ones: noise like
-            that of training is put on them first, the same at every call (if it is
-            not a callable with random numbers of its own).
-        y : array-like of the shape of `X`, default=None
-            The clean samples. One-dimensional labels are ignored.
+            Noisy samples if `X_clean` holds the clean ones. Else clean ones: noise
+            like that of training is put on them first, the same at every call (if it
+            is not a callable with random numbers of its own).
+        y : object, default=None
+            Ignored.
+        X_clean : array-like of the shape of `X`, default=None
+            The clean samples.
 
         Returns
         -------
@@ -394,15 +428,20 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If there is no `y` and the noise is unknown, as `fit` was given pairs.
+            If there is no `X_clean` and the noise is unknown, as `fit` was given
+            pairs, or if clean samples come as `y`.
         """
         check_is_fitted(self)
+        self._refuse_samples(y, X, X_clean, "score")
         rows, _ = check_samples(self, X, reset=False)
-        given = self._check_targets(rows, y)
+        given = self._check_targets(rows, X_clean)
         if given is None and not self._makes_noise:
             raise ValueError(
-                "score needs the clean samples as y: this denoiser was fitted on pairs "
-                "and does not know how to make the noise. Call score(X_noisy, X_clean)."
+                "score needs the clean samples: this denoiser was fitted on pairs and "
+                "does not know how to make the noise. Call score(X_noisy, "
+                "X_clean=X_clean). A search passes them on with "
+                "sklearn.set_config(enable_metadata_routing=True) and "
+                "set_score_request(X_clean=True)."
             )
         clean = rows if given is None else given
         residual = 0.0
@@ -421,25 +460,46 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         """Whether the fit was on noise made here, not on pairs."""
         return self.net_.criterion_.corruption is not None
 
-    def _check_targets(self, rows: Array, y: object) -> Array | None:
-        """Return clean rows, or None if `y` has none."""
-        if not _holds_samples(y):
+    def _refuse_samples(self, y: object, X: Any, X_clean: Any, method: str) -> None:
+        """Raise if `y` holds clean samples, as it did before there was `X_clean`."""
+        if X_clean is None and holds_samples(y, X):
+            raise ValueError(
+                "y holds samples of the shape of X, but is ignored. Pass clean samples "
+                f"by name: {method}(X_noisy, X_clean=X_clean). Leave out what else it "
+                "may be: a denoiser has no targets."
+            )
+
+    def _check_targets(self, rows: Array, y: Any) -> Array | None:
+        """Return clean rows, or None if there are none."""
+        if y is None:
             return None
+        self._check_names(y)
         clean = check_array(
             y,
             dtype=[np.float64, np.float32],
             allow_nd=True,
             estimator=self,
-            input_name="y",
+            input_name="X_clean",
         )
         if clean.shape not in {rows.shape, (len(rows), *self._data_shape)}:
             shape = (len(rows), *self._data_shape)
             raise ValueError(
-                f"y has shape {clean.shape}, but X has {shape}. Give the clean "
-                "samples in the shape of the noisy ones, one for each; or labels as "
-                "a one-dimensional y, or no y."
+                f"X_clean has shape {clean.shape}, but X has {shape}. Give the clean "
+                "samples in the shape of the noisy ones, one for each."
             )
         return clean.reshape(rows.shape)
+
+    def _check_names(self, X_clean: Any) -> None:
+        """Raise if clean samples have other columns than the noisy ones."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or not hasattr(X_clean, "columns"):
+            return
+        for name, column in zip(names, X_clean.columns, strict=False):
+            if name != column:
+                raise ValueError(
+                    f"X_clean has the column {column!r} where X has {name!r}. Put its "
+                    "columns in the order of those of X."
+                )
 
     def _make_corruption(
         self, rows: Array, targets: Array | None, value_range: Range
@@ -461,10 +521,3 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         shown = self._scaling.to_network(rows).to(self.net_.device)
         noisy = self.net_.criterion_.corruption(shown).cpu()
         return self._scaling.to_data(noisy, rows.dtype)
-
-
-def _holds_samples(y: Any) -> bool:
-    """Return whether `y` is meant as samples: labels have one dimension."""
-    if y is None:
-        return False
-    return bool((y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim) != 1)
