@@ -54,6 +54,7 @@ def test_the_readme_does_what_it_says() -> None:
 
 def test_public_names() -> None:
     assert set(skautoencoder.__all__) == {
+        *architectures.__all__,
         "AutoencoderImputer",
         "AutoencoderOutlierDetector",
         "AutoencoderTransformer",
@@ -67,6 +68,8 @@ def test_public_names() -> None:
     for module in (skautoencoder, architectures):
         for name in module.__all__:
             assert hasattr(module, name)
+    for name in architectures.__all__:
+        assert getattr(skautoencoder, name) is getattr(architectures, name)
 
 
 def test_version() -> None:

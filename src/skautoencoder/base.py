@@ -88,7 +88,7 @@ class BaseAutoencoder(NetMixin):
     # ---- fitting -------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Self:
         """Learn to encode `X` and to decode it again.
 
         Parameters
@@ -98,6 +98,8 @@ class BaseAutoencoder(NetMixin):
             width) or (n_samples, n_channels, height, width).
         y : None
             Ignored.
+        **fit_params : dict
+            None: what training needs are parameters of the estimator.
 
         Returns
         -------
@@ -106,10 +108,13 @@ class BaseAutoencoder(NetMixin):
 
         Raises
         ------
+        TypeError
+            If there are `fit_params`; says which parameter it is instead.
         ValueError
             If samples or parameters are not what they should be, or the loss
             stops being a finite number. The estimator then is as it was before.
         """
+        self._refuse_fit_params(fit_params)
         warn_of_ignored_samples(y, X, type(self).__name__, "learns")
         with self._unchanged_on_error():
             self._fit(X, y)

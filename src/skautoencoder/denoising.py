@@ -290,6 +290,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         y: object = None,
         *,
         X_clean: ArrayLike | None = None,
+        **fit_params: Any,
     ) -> Self:
         """Learn to take noise away.
 
@@ -303,6 +304,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
             Ignored.
         X_clean : array-like of the shape of `X`, default=None
             The clean samples that belong to noisy `X`, in the same units.
+        **fit_params : dict
+            None: what training needs are parameters of the estimator.
 
         Returns
         -------
@@ -311,11 +314,14 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
 
         Raises
         ------
+        TypeError
+            If there are `fit_params`; says which parameter it is instead.
         ValueError
             If samples or parameters are not what they should be, clean samples come
             as `y`, or the loss stops being a finite number. The estimator then is as
             it was before.
         """
+        self._refuse_fit_params(fit_params)
         self._refuse_samples(y, X, X_clean, "fit")
         with self._unchanged_on_error():
             self._fit(X, X_clean)

@@ -266,7 +266,7 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
 
     # ---- fitting -------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Self:
         """Learn to fill holes from what is observed.
 
         Parameters
@@ -276,6 +276,8 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
             (n_samples, height, width) or (n_samples, n_channels, height, width).
         y : None
             Ignored.
+        **fit_params : dict
+            None: what training needs are parameters of the imputer.
 
         Returns
         -------
@@ -284,12 +286,14 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
 
         Raises
         ------
+        TypeError
+            If there are `fit_params`; says which parameter it is instead.
         ValueError
             If nothing is observed, if samples or parameters are not what they
             should be, or if the loss stops being a finite number. The imputer
             then is as it was before.
         """
-        return super().fit(X, y)
+        return super().fit(X, y, **fit_params)
 
     def _fit(self, X: ArrayLike, y: object) -> None:
         previous = self._previous_net

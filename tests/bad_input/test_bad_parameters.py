@@ -237,7 +237,9 @@ def test_a_constructor_refuses_an_unknown_name_at_once() -> None:
 
 def test_set_params_refuses_an_unknown_name_at_once() -> None:
     estimator = tiny_dense()
-    with pytest.raises(ValueError, match="Invalid parameter 'cod_size'"):
+    with pytest.raises(
+        ValueError, match="no parameter 'cod_size'.*Did you mean 'code_size'"
+    ):
         estimator.set_params(cod_size=3)
     assert estimator.get_params() == tiny_dense().get_params() | {
         "architecture": estimator.architecture

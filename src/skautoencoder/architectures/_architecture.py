@@ -43,6 +43,9 @@ class Architecture(NamedParameters, metaclass=ABCMeta):
     A subclass writes :meth:`_build_encoder_decoder`.
     """
 
+    # Where users find it, and what errors about `architecture` call it.
+    __module__ = "skautoencoder.architectures"
+
     _parameter_constraints: dict[str, list[Any]] = {}
 
     # Whether the rows are brought to the network in standard units. A network

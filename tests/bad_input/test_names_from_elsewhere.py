@@ -1,0 +1,144 @@
+"""Names and values that other libraries use: the message says what is it here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from refusals import X
+from sklearn.utils._param_validation import InvalidParameterError
+from torch import nn
+
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    Conv,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+    Dense,
+    VAESampler,
+)
+
+ESTIMATORS = [
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAESampler,
+]
+OF_DENSE = "architecture=Dense({0}=...); or architecture='dense' and architecture__{0}"
+
+CURES = {
+    "activation": OF_DENSE,
+    "alpha": "optimizer__weight_decay=...; one on the codes sparsity='l1' and",
+    "batch_norm": OF_DENSE,
+    "channels": "architecture=Conv(channels=...); or architecture='conv'",
+    "dropout": OF_DENSE,
+    "dropout_rate": OF_DENSE.replace("{0}", "dropout"),
+    "encoder": "architecture=Custom(encoder, decoder)",
+    "epochs": "Did you mean 'max_epochs'?",
+    "hidden_layer_sizes": OF_DENSE,
+    "learning_rate": "Did you mean 'lr'?",
+    "momentum": "Set optimizer__momentum.",
+    "n_components": "Did you mean 'code_size'?",
+    "noise": "DenoisingAutoencoder(noise=...)",
+    "patience": "n_iter_no_change=..., with early_stopping=True",
+    "shuffle": "Set iterator_train__shuffle.",
+    "threshold": "AutoencoderOutlierDetector finds outliers; contamination=...",
+    "tied_weights": OF_DENSE,
+    "validation_data": "early_stopping=True, which keeps validation_fraction",
+    "weight_decay": "Set optimizer__weight_decay.",
+}
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_unknown_parameter(name: str) -> None:
+    cure = re.escape(CURES[name].format(name))
+    message = f"AutoencoderTransformer has no parameter '{name}'. .*{cure}"
+    with pytest.raises(InvalidParameterError, match=message):
+        AutoencoderTransformer(**{name: 1})
+    estimator = AutoencoderTransformer()
+    with pytest.raises(InvalidParameterError, match=message):
+        estimator.set_params(lr=0.5, **{name: 1})
+    assert estimator.lr != 0.5
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_unknown_parameter_of_every_estimator(estimator: Any) -> None:
+    for ask in (lambda **params: estimator(**params), estimator().set_params):
+        with pytest.raises(InvalidParameterError, match=r"Dense\(tied_weights=\.\.\."):
+            ask(tied_weights=True)
+        with pytest.raises(InvalidParameterError, match="n_iter_no_change"):
+            ask(patience=3)
+
+
+def test_parameters_of_dense_are_not_those_of_the_conv_transformer() -> None:
+    message = r"one of Dense: AutoencoderTransformer\(architecture=Dense\(dropout="
+    with pytest.raises(InvalidParameterError, match=message):
+        ConvAutoencoderTransformer(dropout=0.1)
+    with pytest.raises(InvalidParameterError, match="Did you mean 'hidden_layer_sizes"):
+        ConvAutoencoderTransformer(layers=(3,))
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("epochs", "Set the parameter 'max_epochs' of the estimator."),
+        ("batch_size", "Set the parameter 'batch_size' of the estimator."),
+        ("validation_data", "early_stopping=True"),
+        ("shuffle", "Set iterator_train__shuffle."),
+        ("sample_weight", "no weights here"),
+        ("max_epoch", "Did you mean 'max_epochs'?"),
+    ],
+)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_parameters_given_to_fit(estimator: Any, name: str, cure: str) -> None:
+    message = f"{estimator.__name__}.fit takes no '{name}'. .*{re.escape(cure)}"
+    with pytest.raises(TypeError, match=message):
+        estimator().fit(X, **{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [
+        ((64, 32), "Dense(hidden_layer_sizes=(64, 32))"),
+        ([64], "Dense(hidden_layer_sizes=(64,))"),
+        (Dense, "Pass an object, not the class: architecture=Dense(...)"),
+        (Conv, "Pass an object, not the class: architecture=Conv(...)"),
+        (nn.Linear(64, 3), "architecture=Custom(encoder, decoder)"),
+        (nn.Linear, "architecture=Custom(encoder, decoder)"),
+        (3, "'skautoencoder.architectures.Architecture'"),
+    ],
+)
+def test_architecture(value: Any, cure: str) -> None:
+    estimator = AutoencoderTransformer(architecture=value)
+    with pytest.raises(InvalidParameterError, match=re.escape(cure)) as caught:
+        estimator.fit(X)
+    assert "skautoencoder.architectures._" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("absolute_error", "l1"),
+        ("binary_crossentropy", "bce"),
+        ("crossentropy", "bce"),
+        ("mae", "l1"),
+        ("mean_squared_error", "mse"),
+        ("smooth_l1", "huber"),
+        (nn.BCELoss, "bce"),
+        (nn.L1Loss(), "l1"),
+        (nn.MSELoss(), "mse"),
+    ],
+)
+def test_loss(value: Any, name: str) -> None:
+    with pytest.raises(InvalidParameterError, match=f"Did you mean '{name}'"):
+        AutoencoderTransformer(loss=value).fit(X)
+
+
+def test_upsampling() -> None:
+    with pytest.raises(InvalidParameterError, match="Did you mean 'nearest'"):
+        ConvAutoencoderTransformer(upsampling="bilinear").fit(X)
