@@ -134,7 +134,8 @@ def test_convolution_by_the_formula(kernel_size: int) -> None:
     np.testing.assert_allclose(result, expected, atol=1e-5)
     with torch.no_grad():
         strided = conv(1, 1, kernel_size, 2)
-        strided.load_state_dict(layer.state_dict())
+        for weight, other in zip(strided.parameters(), layer.parameters(), strict=True):
+            weight.copy_(other)
         result = strided(image[None, None])[0, 0].numpy()
     np.testing.assert_allclose(result, expected[::2, ::2], atol=1e-5)
 
@@ -236,7 +237,7 @@ class TestResidualBlock:
         )
         size = (halved(7, stride - 1), halved(5, stride - 1))
         assert block(torch.rand(2, 3, 7, 5)).shape == (2, n_out, *size)
-        assert block.shortcut.weight.shape == (n_out, 3, 1, 1)
+        assert next(block.shortcut.parameters()).shape == (n_out, 3, 1, 1)
 
     def test_by_the_formula(self) -> None:
         torch.manual_seed(0)

@@ -26,7 +26,15 @@ def conv(
 
     The size is rounded up. An even kernel is padded by one more pixel on the
     right and at the bottom than on the left and at the top.
+
+    A kernel of one pixel never has a stride: the pixels that it would visit are taken
+    first. With channels last, the gradient of a strided 1×1 convolution of 2 to 7
+    channels writes past its buffer on processors without AVX-512 (oneDNN 3.x in torch
+    2.13, https://github.com/uxlfoundation/oneDNN/issues/6035), and the process dies.
     """
+    if kernel_size == 1 and stride > 1:
+        single = conv(n_in, n_out, 1, activation=activation, normalized=normalized)
+        return nn.Sequential(StridedPixels(stride), single)
     before, after = (kernel_size - 1) // 2, kernel_size // 2
     padding = before if before == after else 0
     layer = initialize(
@@ -37,6 +45,18 @@ def conv(
     if before == after:
         return layer
     return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), layer)
+
+
+class StridedPixels(nn.Module):
+    """Keeps each `stride`-th pixel of a row and of a column, from the first on."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the pixels."""
+        return images[..., :: self.stride, :: self.stride]
 
 
 class ResidualBlock(nn.Module):

@@ -11,6 +11,7 @@ from skautoencoder.architectures._conv_layers import (
     ResidualBlock,
     SkipDecoder,
     SkipEncoder,
+    StridedPixels,
 )
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
 from skautoencoder.architectures._listening import (
@@ -68,6 +69,7 @@ _STATELESS = {
     ResidualBlock,
     SkipDecoder,
     SkipEncoder,
+    StridedPixels,
     TiedDecoder,
     TopK,
 }

@@ -1,0 +1,72 @@
+"""Layers in processes of their own, where the death of one is a failure.
+
+On processors without AVX-512, torch has run into memory faults of its kernels. What
+another processor sees is shown by ONEDNN_MAX_CPU_ISA, which is read once a process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from ctypes.util import find_library
+
+import pytest
+
+_LEARN = """
+from itertools import product
+
+import torch
+from torch import nn
+
+from skautoencoder.architectures import Conv, Custom
+
+def learn(network, n_features):
+    network(torch.rand(8, n_features)).square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+for n_channels, (height, width) in product(range(1, 17), [(12, 12), (15, 15)]):
+    sample_shape, n_features = (n_channels, height, width), n_channels * height * width
+    for kernel_size, residual, (downsampling, upsampling) in product(
+        (1, 2, 3), (False, True), (("stride", "transpose"), ("max_pool", "nearest"))
+    ):
+        network = Conv(
+            (n_channels, 17 - n_channels),
+            kernel_size=kernel_size,
+            residual=residual,
+            downsampling=downsampling,
+            upsampling=upsampling,
+            upsampling_kernel_size=kernel_size + 1,
+            skip_connections=residual,
+        ).build(sample_shape, None)
+        learn(network, n_features)
+    for kernel_size in (1, 3):
+        encoder = nn.Conv2d(n_channels, 12, kernel_size, 2, kernel_size // 2)
+        decoder = nn.Sequential(nn.Flatten(), nn.LazyLinear(n_features))
+        encoder.to(memory_format=torch.channels_last)
+        decoder(encoder(torch.rand(1, *sample_shape)))
+        learn(Custom(encoder, decoder).build(sample_shape, None), n_features)
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("instructions", ["AVX2", "own"])
+def test_every_layer_learns_on_every_processor(instructions: str) -> None:
+    environment = dict(os.environ)
+    if instructions != "own":
+        environment["ONEDNN_MAX_CPU_ISA"] = instructions
+    if checked := find_library("c_malloc_debug"):
+        # glibc's checks find out what was written past a buffer when it is freed.
+        environment["LD_PRELOAD"] = checked
+        environment["GLIBC_TUNABLES"] = "glibc.malloc.check=3"
+    done = subprocess.run(
+        [sys.executable, "-c", _LEARN],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "alive\n"
