@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import IMAGES, assert_same_weights
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.impute import KNNImputer, SimpleImputer
@@ -292,6 +293,19 @@ def test_indicator_columns_follow():
         *(f"missingindicator_{n}" for n in names[10:]),
     ]
     np.testing.assert_array_equal(framed.to_numpy(), found)
+
+
+def test_frames_have_no_place_for_images():
+    imputer = tiny_conv().fit(PICTURES)
+    cure = r"cannot hold samples of shape \(8, 8\).*set_output\(transform='default'\)"
+    with pytest.raises(ValueError, match=f"'pandas' {cure}"):
+        imputer.set_output(transform="pandas").transform(PICTURES)
+    with config_context(transform_output="polars"):
+        with pytest.raises(ValueError, match=f"'polars' {cure}"):
+            tiny_conv().fit_transform(PICTURES)
+        imputer.set_output(transform="default").transform(PICTURES)
+        rows = PICTURES.reshape(len(PICTURES), -1)
+        assert tiny_conv(sample_shape=(8, 8)).fit_transform(rows).shape == (120, 64)
 
 
 def test_new_values_missing_in_transform_have_no_flag():

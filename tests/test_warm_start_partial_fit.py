@@ -260,3 +260,17 @@ def test_a_warm_start_after_partial_fit(make: Any) -> None:
 def test_a_partial_fit_is_one_epoch_at_a_constant_rate(make: Any) -> None:
     once = make(max_epochs=1, lr_schedule="constant").fit(X)
     assert_same_weights(make().partial_fit(X), once)
+
+
+@either
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_later_rows_outside_of_what_a_sigmoid_answers(make: Any, method: str) -> None:
+    estimator = make(max_epochs=1, warm_start=True)
+    learn = getattr(estimator, method)
+    learn(X)
+    learn(1.2 * X)  # a little further than the first rows went
+    message = (
+        r"first rows .* lay in \[0, 1\].*from 0 to 3\..*output_activation='identity'"
+    )
+    with unchanged(estimator, X), pytest.raises(ValueError, match=message):
+        learn(3 * X)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -35,10 +36,11 @@ class Classes:
     def __init__(self, y: Any, n_samples: int, name: str) -> None:
         if y is None:
             raise ValueError(
-                f"{name} requires y to be passed, but the target y is None: with "
-                "conditional=True it learns what rows of each class look like. Pass "
-                "y, or set conditional=False."
+                f"{name} requires y to be passed, but the target y is None: it learns "
+                "what rows of each class look like. Pass y. (A VAESampler with "
+                "conditional=False needs none.)"
             )
+        _require_classes(y)
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n_samples), y)
         check_classification_targets(y)
@@ -75,3 +77,16 @@ class Classes:
                 f"knows the classes {before.names.tolist()}, but y now has "
                 f"{self.names.tolist()}. Set warm_start=False."
             )
+
+
+def _require_classes(y: Any) -> None:
+    """Raise if a row has no class."""
+    given = np.asarray(y, dtype=object)
+    missing = pd.isna(given)
+    if missing.any():
+        places = np.argwhere(missing)[:, 0]
+        raise ValueError(
+            f"y has no class for {len(places)} of {len(given)} rows; the first is row "
+            f"{places[0]}, where it is {given[missing][0]!r}. Remove these rows, or "
+            "give them a class of their own, for example with fillna."
+        )

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import MissingValues
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skautoencoder._samples import Array, Mask, Shape, check_samples
@@ -115,6 +116,7 @@ class ImputerMixin(TransformerMixin):
             ``add_indicator=True`` columns of flags follow.
         """
         check_is_fitted(self)
+        self._check_output()
         rows, data_shape = self._check_rows(X, reset=False)
         missing = self._is_missing(rows)
         filled = rows.copy()
@@ -137,6 +139,17 @@ class ImputerMixin(TransformerMixin):
             return filled
         flags = missing[:, self.indicator_.features_]
         return np.concatenate([filled, flags.astype(filled.dtype)], axis=1)
+
+    def _check_output(self: Any) -> None:
+        """Raise if images are to be returned as a frame."""
+        container = _get_output_config("transform", self)["dense"]
+        if len(self._data_shape) > 1 and container != "default":
+            raise ValueError(
+                f"transform_output={container!r} cannot hold samples of shape "
+                f"{self._data_shape}. Ask for arrays, with "
+                "set_output(transform='default'), or pass flat rows of shape "
+                "(n_samples, n_features) and sample_shape."
+            )
 
     @property
     def _is_kept(self: Any) -> Mask:

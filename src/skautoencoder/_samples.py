@@ -17,6 +17,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from skautoencoder._input_hints import with_hints
 from skautoencoder.training.inference import to_tensor
 from skautoencoder.training.threads import one_thread
 
@@ -68,13 +69,16 @@ def check_samples(
         "ensure_min_samples": ensure_min_samples,
         "ensure_all_finite": ensure_all_finite,
     }
+    name = type(estimator).__name__
     if hasattr(X, "columns"):
         # Names are compared before values are looked at, as elsewhere.
-        rows = validate_data(estimator, X, reset=reset, **checks)
+        with with_hints(X, name):
+            rows = validate_data(estimator, X, reset=reset, **checks)
         return rows, rows.shape[1:]
-    checked = check_array(
-        X, allow_nd=True, estimator=estimator, input_name="X", **checks
-    )
+    with with_hints(X, name):
+        checked = check_array(
+            X, allow_nd=True, estimator=estimator, input_name="X", **checks
+        )
     data_shape = checked.shape[1:]
     if not all(data_shape):
         raise ValueError(f"Found samples of shape {data_shape}, which are empty.")
@@ -160,7 +164,8 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     # A sum is not finite if a term is not; the reverse is sorted out by name.
     if tensor.sum().isfinite():
         return
-    assert_all_finite(rows, input_name="X", estimator_name=name)
+    with with_hints(rows, name):
+        assert_all_finite(rows, input_name="X", estimator_name=name)
     if not tensor.isfinite().all():
         raise ValueError(
             f"X has values too large for {name}, which computes in float32: "

@@ -237,8 +237,9 @@ class BaseAutoencoder(NetMixin):
         """Raise if the loss or the output cannot do what the data ask for."""
         if self._output_activation == "sigmoid":
             asked = self._architecture.output_activation == "sigmoid"
+            asked = asked or self.loss == "bce"
             # Later rows may lie a little outside of what the first ones filled.
-            margin = {} if asked or self.loss == "bce" else {"margin": 0.5}
+            margin = {} if asked else {"margin": 0.5}
             what = "loss='bce'" if self.loss == "bce" else "A sigmoid output"
         elif self.loss == "bce":
             if self._architecture._standardizes:
@@ -246,11 +247,19 @@ class BaseAutoencoder(NetMixin):
                     "loss='bce' needs output_activation='sigmoid' or 'auto', but the "
                     "network's is 'identity'."
                 )
-            margin, what = {}, "loss='bce'"
+            asked, margin, what = True, {}, "loss='bce'"
         else:
             return
         if not is_in_unit_range(value_range, **margin):
             low, high = value_range
+            if not asked:
+                raise ValueError(
+                    "The first rows that this network learnt from lay in [0, 1], so it "
+                    f"answers with a sigmoid, but X now goes from {low:.6g} to "
+                    f"{high:.6g}. Bring all rows to [0, 1] in the same way (divide "
+                    "pixels by 255; a MinMaxScaler fitted on all), or begin anew with "
+                    "output_activation='identity' of the architecture."
+                )
             raise ValueError(
                 f"{what} needs data in [0, 1], but X goes from {low:.6g} to "
                 f"{high:.6g}. Put a MinMaxScaler(clip=True) in front (or divide "

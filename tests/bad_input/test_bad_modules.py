@@ -15,6 +15,7 @@ from refusals import X, assert_fit_refuses
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
+from skautoencoder import VAESampler
 from skautoencoder.architectures import Custom
 
 
@@ -92,3 +93,19 @@ def test_custom_part_that_is_no_module(part: str) -> None:
     parts = {"encoder": nn.Linear(64, 5), "decoder": nn.Linear(5, 64), part: "linear"}
     with pytest.raises(InvalidParameterError, match=f"'{part}' parameter of Custom"):
         tiny_dense(architecture=Custom(**parts)).fit(X)
+
+
+@pytest.mark.parametrize("n_numbers", [3, 4])
+def test_custom_for_a_sampler_needs_two_numbers_for_each_of_the_code(
+    n_numbers: int,
+) -> None:
+    """One for means and one for log-variances, which Keras's habits leave out."""
+    architecture = Custom(nn.Linear(64, n_numbers), nn.Linear(n_numbers, 64))
+    sampler = VAESampler(n_numbers, architecture=architecture)
+    message = f"log-variance.* {2 * n_numbers} ?.*code_size={n_numbers}"
+    if n_numbers % 2 == 0:
+        message = f"log-variances.*code_size={n_numbers} let it return {2 * n_numbers}"
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        sampler.fit(X)
+    architecture = Custom(nn.Linear(64, 2 * n_numbers), nn.Linear(n_numbers, 64))
+    sampler.set_params(architecture=architecture, max_epochs=1).fit(X)

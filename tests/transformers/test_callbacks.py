@@ -14,7 +14,7 @@ from helpers import (
     have_same_weights,
     tiny_dense,
 )
-from skorch.callbacks import EarlyStopping, GradientNormClipping
+from skorch.callbacks import Checkpoint, EarlyStopping, GradientNormClipping
 
 
 class EverythingRecorder(Recorder):
@@ -97,3 +97,24 @@ def test_named_callbacks_and_their_parameters() -> None:
         callbacks=[("clip", clip)], callbacks__clip=None, optimizer="sgd"
     ).fit(X)
     assert_same_weights(off, tiny_dense(optimizer="sgd").fit(X))
+
+
+@pytest.mark.parametrize(
+    ("callback", "monitor"),
+    [(EarlyStopping(), "valid_loss"), (Checkpoint(), "valid_loss_best")],
+)
+def test_a_callback_that_watches_a_loss_that_nobody_measures(
+    callback: Any, monitor: str
+) -> None:
+    estimator = tiny_dense(callbacks=[callback])
+    instead = monitor.replace("valid", "train")
+    message = f"watches '{monitor}'.*early_stopping=True.*or let it watch '{instead}'"
+    for learn in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            learn(X)
+    if isinstance(callback, EarlyStopping):
+        estimator.set_params(early_stopping=True).fit(X)
+        with pytest.raises(ValueError, match=message):
+            estimator.partial_fit(X)
+        estimator.set_params(early_stopping=False)
+        estimator.set_params(callbacks=[EarlyStopping("train_loss")]).fit(X)

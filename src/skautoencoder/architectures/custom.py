@@ -43,6 +43,10 @@ class Custom(Architecture):
     -----
     The modules see the data as they are, neither centred nor scaled.
 
+    For :class:`~skautoencoder.VAESampler` a code is a distribution, and the encoder
+    answers with its means and then its log-variances: it is given, and returns, twice
+    the `code_size` of the estimator, while the decoder is given codes of `code_size`.
+
     Modules, unlike callables, have the size of their code built in: `code_size` does
     not reach them, and searching over it changes nothing.
 
@@ -113,13 +117,21 @@ class Custom(Architecture):
             raise ValueError(
                 "The encoder of Custom has to return two numbers for each unit of the "
                 "code here, its mean and its log-variance, along the first axis after "
-                "the samples' (and no other axis where classes are learnt too); it "
-                f"returned codes of shape {(n_first, *others)}."
+                "the samples' (and no other axis where classes are learnt too): "
+                f"{2 * code_size} numbers for code_size={code_size}. It returned codes "
+                f"of shape {(n_first, *others)}."
             )
         code_shape = (n_first // 2 + n_classes, *others)
         known["code_size"] = code_size + n_classes
         decoder = _make_module(given_decoder, "decoder", known)
-        return _between_flat_rows(encoder, decoder, sample_shape, code_shape)
+        try:
+            return _between_flat_rows(encoder, decoder, sample_shape, code_shape)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} (The encoder returned {n_first} numbers, which here are the "
+                f"means and the log-variances of a code of {n_first // 2}. For codes "
+                f"of code_size={code_size} let it return {2 * code_size}.)"
+            ) from error
 
     def _copies(self) -> tuple[Any, Any]:
         """Return encoder and decoder; copies that share what modules share."""

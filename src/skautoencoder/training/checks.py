@@ -135,6 +135,20 @@ class ChecksMixin(NeuralNet):
                 "an LRScheduler in callbacks. Set lr_schedule='constant' with it."
             )
 
+    def check_monitors(self) -> None:
+        """Raise if a callback watches a loss that nobody measures."""
+        if self.validation_fraction is not None:
+            return
+        for name, callback in self.callbacks_:
+            monitor = getattr(callback, "monitor", None)
+            if isinstance(monitor, str) and monitor.startswith("valid_"):
+                raise ValueError(
+                    f"The callback {name!r} watches {monitor!r}, but no rows are kept "
+                    "out of training to measure it on. Set early_stopping=True, which "
+                    "keeps some and needs no callback (partial_fit keeps none), or "
+                    f"let it watch {monitor.replace('valid', 'train')!r}."
+                )
+
     def check_batch_size(self, n_rows: int) -> None:
         """Raise if there would be batches that cannot be normalised."""
         if normalizations(self.module_) and min(self.batch_size, n_rows) < 2:

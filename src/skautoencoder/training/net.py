@@ -140,6 +140,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         """Train on `X` for ``max_epochs`` epochs, from the weights that there are."""
         if not self.initialized_:
             self.initialize()
+        self.check_monitors()
         fit_params.pop("_routing_method", None)
         keep_freed_memory()
         # Counters of this call, from which the schedule knows how far it is.

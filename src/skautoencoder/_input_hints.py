@@ -1,0 +1,101 @@
+"""What to do about samples that scikit-learn's checks refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+_IMPUTER = (
+    "Here AutoencoderImputer fills them, in tables and in images: put it in front, for "
+    "example with make_pipeline."
+)
+
+
+@contextmanager
+def with_hints(X: Any, name: str) -> Iterator[None]:
+    """Add to an error of the block which cells of `X` it is about, and the cure.
+
+    Parameters
+    ----------
+    X : array-like
+        What the block checks.
+    name : str
+        Name of the estimator.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        hint = _hint(str(error), X, name)
+        if not hint:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error}\n{hint}") from error
+
+
+def _hint(message: str, X: Any, name: str) -> str:
+    """Return what an error does not say, or nothing."""
+    if "contains NaN" in message:
+        return "" if name == "AutoencoderImputer" else _IMPUTER
+    if isinstance(X, list) and len({_length(row) for row in X}) > 1:
+        return "Rows of X have different lengths. Every sample needs all features."
+    for place, cells in _columns(X):
+        for cell in cells:
+            if not _is_number(cell):
+                return f"{place} has {_advice(cell)}"
+    return ""
+
+
+def _length(row: Any) -> int:
+    return len(row) if hasattr(row, "__len__") else -1
+
+
+def _columns(X: Any) -> Iterator[tuple[str, Any]]:
+    """Go through the columns of a table that may have other cells than numbers."""
+    if hasattr(X, "columns"):
+        for name in X.columns:
+            column = np.asarray(X[name])
+            if column.dtype.kind not in "buifc":
+                yield f"Column {name!r} of X", column.tolist()
+        return
+    if isinstance(X, np.ndarray) and X.dtype.kind in "buifc":
+        return
+    try:
+        cells = np.asarray(X, dtype=object)
+    except ValueError:  # arrays of different shapes
+        return
+    if cells.ndim == 2:
+        for place, column in enumerate(cells.T):
+            yield f"Column {place} of X", column.tolist()
+
+
+def _is_number(cell: Any) -> bool:
+    if isinstance(cell, Number):
+        return True
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return cell is None or type(cell).__name__ == "NAType"
+    return True
+
+
+def _advice(cell: Any) -> str:
+    if isinstance(cell, str | bytes):
+        return (
+            f"strings, such as {cell!r}. Encode them, for example with OneHotEncoder "
+            "in a ColumnTransformer. (VAESampler takes them as they are, in a frame.)"
+        )
+    kind = type(cell).__name__
+    if hasattr(cell, "__len__"):
+        return (
+            f"cells with a {kind}, but one cell is one number. Spread what they hold "
+            "over columns, or give samples of several dimensions as one array, such as "
+            "np.stack of them."
+        )
+    return (
+        f"a {kind} where a number is wanted, {cell!r}. Turn it into numbers, a date "
+        "for example into days, or leave the column out."
+    )

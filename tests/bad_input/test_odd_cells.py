@@ -1,0 +1,147 @@
+"""Cells that are no numbers, classes that are missing: which ones, and the cure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from helpers import IMAGES, noise, tiny_dense
+from refusals import X
+
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAEOverSampler,
+    VAESampler,
+)
+
+OF_NUMBERS = [
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+]
+
+
+@pytest.mark.parametrize("estimator", [*OF_NUMBERS[1:], VAESampler])
+def test_nan_names_the_imputer(estimator: Any) -> None:
+    for bad in (X, IMAGES[:20]):
+        bad = bad.copy()
+        bad[3, 5] = np.nan
+        with pytest.raises(ValueError, match="(?s)HistGradient.*AutoencoderImputer"):
+            estimator().fit(bad)
+
+
+def test_nan_names_the_imputer_after_fit() -> None:
+    fitted = tiny_dense().fit(X)
+    bad = np.where(X == 1, np.nan, X)
+    for method in ("transform", "predict", "score", "partial_fit"):
+        with pytest.raises(ValueError, match="(?s)contains NaN.*AutoencoderImputer"):
+            getattr(fitted, method)(bad)
+
+
+def test_the_imputer_does_not_name_itself() -> None:
+    bad = np.where(X == 1, np.nan, X)
+    with pytest.raises(ValueError, match="contains NaN") as caught:
+        AutoencoderImputer(missing_values=-1).fit(bad)
+    assert "Here AutoencoderImputer" not in str(caught.value)
+
+
+FRAME = pd.DataFrame(noise(20, 3), columns=["a", "b", "c"])
+COUNT = pd.Series(range(20))
+STRINGS = "has strings, such as 'Paris'. Encode them, .*OneHotEncoder.*VAESampler"
+ODD_CELLS: dict[str, tuple[Any, type[Exception], str]] = {
+    "strings": (
+        FRAME.assign(city="Paris"),
+        ValueError,
+        f"Column 'city' of X {STRINGS}",
+    ),
+    "categories": (
+        FRAME.assign(city=pd.Categorical(["Paris"] * 20)),
+        ValueError,
+        f"Column 'city' of X {STRINGS}",
+    ),
+    "polars": (
+        pl.DataFrame({"a": list(range(20)), "city": ["Paris"] * 20}),
+        ValueError,
+        f"Column 'city' of X {STRINGS}",
+    ),
+    "array": (
+        FRAME.assign(d="1.5", city="Paris").to_numpy(),
+        ValueError,
+        f"Column 4 of X {STRINGS}",
+    ),
+    "lists": (
+        FRAME.assign(city=COUNT.map(lambda i: [i, i])),
+        ValueError,
+        "Column 'city' of X has cells with a list.*np.stack",
+    ),
+    "arrays": (
+        FRAME.assign(city=COUNT.map(lambda i: np.full(3, i)))[["city"]],
+        ValueError,
+        "Column 'city' of X has cells with a ndarray.*np.stack",
+    ),
+    "dicts": (
+        FRAME.assign(city=COUNT.map(lambda i: {i: i})),
+        TypeError,
+        "Column 'city' of X has cells with a dict",
+    ),
+    "dates": (
+        FRAME.assign(day=[pd.Timestamp(2020, 1, 1 + i) for i in range(20)]),
+        TypeError,
+        "Column 'day' of X has a .* into days, or leave the column out",
+    ),
+    "lengths": ([[1, 2], [3], [4, 5]], ValueError, "Rows of X have different lengths"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_CELLS)
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
+def test_cells_that_are_no_numbers(estimator: Any, case: str) -> None:
+    bad, kind, message = ODD_CELLS[case]
+    with pytest.raises(kind, match=f"(?s){message}"):
+        estimator().fit(bad)
+
+
+def test_cells_that_are_no_numbers_after_fit() -> None:
+    fitted = tiny_dense(2, max_epochs=1).fit(FRAME)
+    for method in ("transform", "predict", "score", "partial_fit"):
+        with pytest.raises(ValueError, match=f"(?s)Column 'c' of X {STRINGS}"):
+            getattr(fitted, method)(FRAME.assign(c="Paris"))
+
+
+CLASSES = np.array(["a", "b"] * 10, dtype=object)
+
+
+def without(value: Any) -> Any:
+    return np.where(np.arange(20) == 3, value, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("y", "shown"),
+    [
+        (without(None), "None"),
+        (without(np.nan), "nan"),
+        (pd.Series(without(None), dtype="string"), "<NA>"),
+        (pd.Series(without(np.nan), dtype="category"), "nan"),
+        (np.where(np.arange(20) == 3, np.nan, np.arange(20) % 2), "nan"),
+        (pd.Series([0, 1, 1, None, *[0, 1] * 8], dtype="Int64"), "<NA>"),
+        (without(None).tolist(), "None"),
+    ],
+    ids="none nan string category float Int64 list".split(),
+)
+def test_rows_without_a_class(y: Any, shown: str) -> None:
+    message = re.escape(
+        f"no class for 1 of 20 rows; the first is row 3, where it is {shown}"
+    )
+    for ask in (VAEOverSampler().fit_resample, VAESampler(conditional=True).fit):
+        with pytest.raises(ValueError, match=message):
+            ask(X[:20], y)
