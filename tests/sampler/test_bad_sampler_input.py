@@ -166,7 +166,7 @@ def test_training_that_diverges() -> None:
 
 def test_classes_that_fit_is_not_given() -> None:
     assert_fit_refuses(
-        X, ValueError, "requires y to be passed", "conditional=True", conditional=True
+        X, ValueError, "requires y to be passed", "conditional=False", conditional=True
     )
 
 
