@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skautoencoder._samples import Mask, Rows64
 from skautoencoder.training import one_thread
+from skautoencoder.training.inference import to_tensor
 
 # Numbers in the matrices that are factorised together: small enough for memory,
 # large enough that the calls do not cost more than the work.
@@ -64,7 +65,7 @@ class Gaussian:
         covariance given the rest is the inverse of the precision's missing block.
         """
         n_features = rows.shape[1]
-        precision = torch.linalg.inv(torch.from_numpy(self.covariance))
+        precision = torch.linalg.inv(to_tensor(self.covariance))
         # One more row and column, for rows with fewer missing values than the
         # others that they are put together with.
         padded = torch.zeros((n_features + 1,) * 2, dtype=torch.float64)

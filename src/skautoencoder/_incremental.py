@@ -40,24 +40,29 @@ class IncrementalMixin:
 
     def _partial_fit(self: Any, X: ArrayLike, y: object) -> None:
         """Do the work of `partial_fit`."""
-        with self._unchanged_on_error():
-            first = not hasattr(self, "net_")
-            rows, data_shape = check_samples(
-                self, X, reset=first, ensure_min_samples=2 if first else 1
-            )
-            if first:
-                self._set_architecture(data_shape)
-            targets = self._check_targets(rows, y)
-            wanted = rows if targets is None else targets
-            value_range = float(wanted.min()), float(wanted.max())
-            if first:
-                self._set_units(wanted, value_range)
-                self._corruption = self._make_corruption(rows, targets, value_range)
-                self._start_net(len(rows), None)
-            self._check_range(value_range)
-            self.net_.check_batch_size(len(rows))
-            with self.net_.restored_on_error():
-                self.net_.set_params(
-                    lr_schedule="constant", max_epochs=1, validation_fraction=None
-                )
-                self._train(rows, targets)
+        with self._learner() as learner:
+            learner._learn_part(X, y)
+
+    def _learn_part(self: Any, X: ArrayLike, y: object) -> None:
+        """Go through a part of the data; what went wrong leaves traces."""
+        first = not hasattr(self, "net_")
+        rows, data_shape = check_samples(
+            self, X, reset=first, ensure_min_samples=2 if first else 1
+        )
+        if first:
+            self._set_architecture(data_shape)
+        targets = self._check_targets(rows, y)
+        wanted = rows if targets is None else targets
+        value_range = float(wanted.min()), float(wanted.max())
+        if first:
+            self._set_units(wanted, value_range)
+            self._corruption = self._make_corruption(rows, targets, value_range)
+            self._start_net(len(rows), None)
+        else:
+            self.net_ = self.net_.twin()
+        self._check_range(value_range)
+        self.net_.check_batch_size(len(rows))
+        self.net_.set_params(
+            lr_schedule="constant", max_epochs=1, validation_fraction=None
+        )
+        self._train(rows, targets)

@@ -6,8 +6,6 @@ import math
 from numbers import Real
 from typing import Any
 
-import torch
-
 from skautoencoder._samples import (
     Array,
     Range,
@@ -18,6 +16,7 @@ from skautoencoder._samples import (
 )
 from skautoencoder.objectives import Corruption
 from skautoencoder.objectives.corruption import Noise
+from skautoencoder.training.inference import to_tensor
 
 # What noise_level="auto" stands for: a share of the data's spread, and of the values.
 _GAUSSIAN_SHARE = 0.5
@@ -77,7 +76,7 @@ def make_corruption(
         low=low,
         high=high,
         clip=clips,
-        offset=None if offset is None else torch.from_numpy(offset),
+        offset=None if offset is None else to_tensor(offset),
         scale=float(scaling.scale),
         sample_shape=sample_shape,
     )

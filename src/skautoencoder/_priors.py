@@ -13,6 +13,8 @@ from sklearn import config_context
 from torch import Tensor
 from torch.nn import functional as F
 
+from skautoencoder.training.inference import to_tensor
+
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
@@ -93,7 +95,7 @@ class MixturePrior:
         ):
             inverse = torch.from_numpy(np.linalg.inv(factor)).to(codes)
             # A linear layer, so that it rounds as the network does.
-            standard = F.linear(codes - torch.from_numpy(mean).to(codes), inverse)
+            standard = F.linear(codes - to_tensor(mean).to(codes), inverse)
             constant = (
                 math.log(weight)
                 - np.log(np.diagonal(factor)).sum()

@@ -306,8 +306,8 @@ class Scaling:
         tensor = to_tensor(rows)
         if self.offset is None:
             return tensor.float()
-        offset = torch.from_numpy(self.offset).to(tensor.dtype)
-        scale = torch.as_tensor(self.scale, dtype=torch.float64)
+        offset = to_tensor(self.offset).to(tensor.dtype)
+        scale = torch.tensor(self.scale, dtype=torch.float64)
         return ((tensor - offset) / scale).float()
 
     def to_network_in_parts(self, rows: Array) -> Tensor:

@@ -70,7 +70,7 @@ class TrainedNetwork:
     def squared_errors(self, rows: Array) -> Array:
         """Return each row's mean squared error of reconstruction, in data units."""
         errors = np.empty(len(rows))
-        unit = torch.as_tensor(self.scaling.scale, dtype=torch.float64)
+        unit = torch.tensor(self.scaling.scale, dtype=torch.float64)
 
         def error(batch: Tensor) -> Tensor:
             # In double precision on the CPU: not every accelerator has it.

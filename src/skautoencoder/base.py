@@ -37,6 +37,7 @@ from skautoencoder.training import (
     SCHEDULES,
     AutoencoderNet,
     float32_by_default,
+    keeping_grad_mode,
 )
 
 _ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense, "conv": Conv}
@@ -116,12 +117,17 @@ class BaseAutoencoder(NetMixin):
         """
         self._refuse_fit_params(fit_params)
         warn_of_ignored_samples(y, X, type(self).__name__, "learns")
-        with self._unchanged_on_error():
-            self._fit(X, y)
+        self._fit_anew(X, y)
         return self
 
+    def _fit_anew(self, X: ArrayLike, y: object) -> None:
+        """Do the work of `fit`."""
+        with self._learner() as learner:
+            learner._fit(X, y)
+            learner.net_.forget_steps()
+
     def _fit(self, X: ArrayLike, y: object) -> None:
-        """Do the work of `fit`; estimators that learn more extend it."""
+        """Learn from samples; estimators that learn more extend it."""
         previous = self._previous_net
         rows, data_shape = check_samples(
             self, X, reset=previous is None, ensure_min_samples=2
@@ -164,15 +170,16 @@ class BaseAutoencoder(NetMixin):
             self.net_.continue_from(previous)
 
     @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        """Put the attributes back if the block does not end well."""
-        before = self.__dict__.copy()
-        try:
-            with float32_by_default():
-                yield
-        except BaseException:
-            self.__dict__ = before
-            raise
+    def _learner(self) -> Iterator[Self]:
+        """Hand out a copy of this estimator, which it becomes if the block ends well.
+
+        If it does not, nothing has to be undone, and nothing can interrupt that.
+        """
+        learner = object.__new__(type(self))
+        learner.__dict__.update(self.__dict__)
+        with keeping_grad_mode(), float32_by_default():
+            yield learner
+        self.__dict__ = learner.__dict__
 
     def _set_architecture(self, data_shape: Shape) -> None:
         """Decide what the network looks like."""

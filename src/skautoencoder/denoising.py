@@ -323,8 +323,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         """
         self._refuse_fit_params(fit_params)
         self._refuse_samples(y, X, X_clean, "fit")
-        with self._unchanged_on_error():
-            self._fit(X, X_clean)
+        self._fit_anew(X, X_clean)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)

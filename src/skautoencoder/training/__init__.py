@@ -7,6 +7,7 @@ from skautoencoder.training.devices import (
     counting_work,
     evaluating,
     float32_by_default,
+    keeping_grad_mode,
     resolve_device,
     resolve_precision,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "evaluating",
     "float32_by_default",
     "isolated_randomness",
+    "keeping_grad_mode",
     "n_training_rows",
     "one_thread",
     "resolve_device",

@@ -169,6 +169,26 @@ def float32_by_default() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+@contextmanager
+def keeping_grad_mode() -> Iterator[None]:
+    """Leave autograd on or off after the block, however often it is interrupted.
+
+    A second Ctrl-C can end :class:`torch.no_grad` before it has put back what was.
+    """
+    before = torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        interrupt = None
+        while torch.is_grad_enabled() != before:
+            try:
+                torch.set_grad_enabled(before)
+            except KeyboardInterrupt as again:
+                interrupt = again
+        if interrupt is not None:
+            raise interrupt
+
+
 def without_autocast(device_type: str) -> AbstractContextManager[Any]:
     """Return a block in which products are as precise as their factors."""
     if torch.is_autocast_enabled(device_type):

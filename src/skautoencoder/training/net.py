@@ -22,6 +22,7 @@ from skorch.callbacks import (
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
+from torch.optim import Optimizer
 
 from skautoencoder.objectives import DirectGradient
 from skautoencoder.training.adam import without_autograd
@@ -101,6 +102,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         self.seed = seed
 
     history: History
+    optimizer_: Optimizer
     # Into how many parts batches of the last fit were divided.
     n_parts_: int = 1
     # During a fit.
@@ -434,24 +436,40 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         self.module_.load_state_dict(net.module_.state_dict())
         self.history = copy.deepcopy(net.history)
 
-    @contextmanager
-    def restored_on_error(self) -> Iterator[None]:
-        """Put weights, optimizer and history back if the block does not end well."""
-        weights = copy.deepcopy(self.module_.state_dict())
-        optimizer = copy.deepcopy(self.optimizer_.state_dict())
-        n_epochs = len(self.history)
-        names = ("lr_schedule", "max_epochs", "validation_fraction")
-        parameters = {name: getattr(self, name) for name in names}
-        try:
-            yield
-        except BaseException:
-            for name, value in parameters.items():
-                setattr(self, name, value)
-            self.module_.load_state_dict(weights)
-            self.optimizer_.load_state_dict(optimizer)
-            del self.history[n_epochs:]
-            self._set_training(False)
-            raise
+    def twin(self) -> AutoencoderNet:
+        """Return a net that goes on from here and leaves this one as it is.
+
+        Callbacks and their state are shared.
+        """
+        net: AutoencoderNet = object.__new__(type(self))
+        net.__dict__.update(self.__dict__)
+        # Hooks of callbacks are to be those of the same callbacks.
+        memo = {id(callback): callback for _, callback in self.callbacks_}
+        net.module_ = copy.deepcopy(self.module_, memo)
+        net.criterion_ = copy.copy(self.criterion_)
+        if self.optimizer_.state:
+            net.optimizer_ = copy.deepcopy(self.optimizer_, memo)
+        else:
+            net.initialize_optimizer()
+        net.history = History(self.history)
+        return net
+
+    def forget_steps(self) -> None:
+        """Drop what the optimizer knows of the steps before.
+
+        It is twice as much as the weights, and stored with them.
+        """
+        self.optimizer_.zero_grad()
+        self.optimizer_.state.clear()
+        # What optimizers hold besides is not copied.
+        self.optimizer_ = copy.copy(self.optimizer_)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AutoencoderNet:
+        # skorch's way of storing a net would do, if all that nets hold could be stored.
+        net: AutoencoderNet = object.__new__(type(self))
+        memo[id(self)] = net
+        net.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return net
 
     # ---- callbacks -------------------------------------------------------------
 

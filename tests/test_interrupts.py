@@ -1,0 +1,84 @@
+"""Ctrl-C, again and again, at any time: what was fitted stays as it was."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import ROWS, assert_same_weights, tiny_conv, tiny_dense
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="no timers that send signals"
+)
+
+X = ROWS[:64]
+
+
+class Storm:
+    """Interrupts what runs, several times in a row.
+
+    Parameters
+    ----------
+    delay : float
+        Seconds until the first interrupt.
+    n_times : int
+        How many there are, half a millisecond apart.
+    """
+
+    def __init__(self, delay: float, n_times: int) -> None:
+        self.delay, self.n_left = delay, n_times
+
+    def strike(self, *_: Any) -> None:
+        if self.n_left:
+            self.n_left -= 1
+            raise KeyboardInterrupt
+
+    def over(self, function: Callable[[], Any]) -> bool:
+        """Return whether a call was interrupted."""
+        before = signal.signal(signal.SIGALRM, self.strike)
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, self.delay, 5e-4)
+                function()
+            finally:
+                self.n_left = 0
+        except KeyboardInterrupt:
+            self.n_left = 0
+            return True
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        return False
+
+
+@pytest.mark.parametrize("make", [tiny_dense, tiny_conv])
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_repeated_interrupts_leave_no_trace(make: Any, method: str) -> None:
+    estimator = make(warm_start=True, max_epochs=3, batch_size=8).partial_fit(X)
+    expected, n_epochs = make(batch_size=8).partial_fit(X), estimator.n_iter_
+    codes = estimator.transform(X)
+    learn = getattr(estimator, method)
+    start = time.perf_counter()
+    make(max_epochs=3, batch_size=8).fit(X)
+    usual = time.perf_counter() - start
+    n_interrupted = 0
+    for i in range(20):
+        if not Storm(usual * (i + 1) / 40, 3).over(lambda: learn(X)):
+            break
+        if estimator.n_iter_ > n_epochs:  # all was done already
+            break
+        n_interrupted += 1
+        assert estimator.n_iter_ == len(estimator.history_) == n_epochs
+        assert estimator.history_ is estimator.net_.history
+        assert torch.is_grad_enabled()
+        assert not estimator.net_.module_.training
+        assert_same_weights(estimator, expected)
+        np.testing.assert_array_equal(estimator.transform(X), codes)
+    assert n_interrupted
+    learn(X)
+    assert estimator.n_iter_ > n_epochs
