@@ -22,7 +22,6 @@ from skorch.callbacks import (
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
-from torch.optim import Optimizer
 
 from skautoencoder.objectives import DirectGradient
 from skautoencoder.training.adam import without_autograd
@@ -102,7 +101,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         self.seed = seed
 
     history: History
-    optimizer_: Optimizer
+    optimizer_: Any
     # Into how many parts batches of the last fit were divided.
     n_parts_: int = 1
     # During a fit.
