@@ -62,7 +62,13 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
 
     # ---- the net -------------------------------------------------------------
 
-    def _start_net(self, n_samples: int, validation_fraction: float | None) -> None:
+    def _start_net(
+        self,
+        n_samples: int,
+        validation_fraction: float | None = None,
+        *,
+        more_to_come: bool = False,
+    ) -> None:
         """Make the net, with fresh weights."""
         device = resolve_device(self.device)
         seed = draw_seed(self.random_state)
@@ -71,6 +77,8 @@ class NetMixin(NestedParametersMixin, BaseEstimator):
         )
         n_rows = n_training_rows(n_samples, validation_fraction)
         batch_size = self._resolve_batch_size(n_rows)
+        if not more_to_come:
+            batch_size = min(batch_size, n_samples)
         callbacks = copy_callbacks(self.callbacks)
         if validation_fraction is not None:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)

@@ -57,7 +57,7 @@ class IncrementalMixin:
         if first:
             self._set_units(wanted, value_range)
             self._corruption = self._make_corruption(rows, targets, value_range)
-            self._start_net(len(rows), None)
+            self._start_net(len(rows), more_to_come=True)
         else:
             self.net_ = self.net_.twin()
         self._check_range(value_range)

@@ -34,6 +34,14 @@ Rows64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
+def from_torch(X: Any) -> Any:
+    """Return a tensor of torch's as an array, and all else as it is."""
+    if not isinstance(X, Tensor):
+        return X
+    # A type that NumPy does not have.
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy(force=True)
+
+
 def check_samples(
     estimator: BaseEstimator,
     X: ArrayLike,
@@ -70,6 +78,7 @@ def check_samples(
         "ensure_all_finite": ensure_all_finite,
     }
     name = type(estimator).__name__
+    X = from_torch(X)
     if hasattr(X, "columns"):
         # Names are compared before values are looked at, as elsewhere.
         with with_hints(X, name):
@@ -98,7 +107,10 @@ def holds_samples(y: Any, X: Any) -> bool:
     if y is None or y is X:
         return False
     try:
-        given, samples = np.asarray(y), np.asarray(X)
+        given, samples = (
+            np.asarray(from_torch(y)),
+            np.asarray(from_torch(X)),
+        )
         if samples.dtype.kind == "O":
             samples = samples.astype(np.float64)
     except Exception:  # of whatever kind: X is refused, by name, where it is read
@@ -138,7 +150,10 @@ def check_codes(estimator: Any, X: ArrayLike) -> Array:
         The codes as float32 or float64.
     """
     codes: Array = check_array(
-        X, dtype=[np.float64, np.float32], estimator=estimator, input_name="X"
+        from_torch(X),
+        dtype=[np.float64, np.float32],
+        estimator=estimator,
+        input_name="X",
     )
     if codes.shape[1] != estimator.code_size_:
         raise ValueError(

@@ -13,7 +13,7 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._code_features import CodeFeaturesMixin
-from skautoencoder._samples import Array, check_codes
+from skautoencoder._samples import Array, check_codes, from_torch
 from skautoencoder.training import draw_seed
 
 
@@ -173,7 +173,7 @@ class SamplingMixin(CodeFeaturesMixin):
     def _code_of(self: Any, sample: Any, name: str) -> Array:
         """Return the code of one sample, with or without an axis of samples."""
         if not hasattr(sample, "columns"):
-            sample = np.asarray(sample)
+            sample = np.asarray(from_torch(sample))
             if sample.shape in (self._data_shape, self.sample_shape_):
                 sample = sample[np.newaxis]
         rows = self._shown(self._check(sample)[0])

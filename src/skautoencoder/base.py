@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -233,11 +234,13 @@ class BaseAutoencoder(NetMixin):
         return None
 
     def _check_batch_size(self, n_samples: int) -> None:
-        """Raise if there are too few samples for a batch."""
+        """Warn if there are too few samples for a batch, which then has them all."""
         if self.batch_size != "auto" and self.batch_size > n_samples:
-            raise ValueError(
-                f"batch_size={self.batch_size} is larger than the number of "
-                f"samples, {n_samples}. Lower it or use batch_size='auto'."
+            warnings.warn(
+                f"batch_size={self.batch_size} is larger than the number of samples, "
+                f"{n_samples}, and is clipped to it. Lower it or use "
+                "batch_size='auto'.",
+                stacklevel=2,
             )
 
     def _check_range(self, value_range: Range) -> None:

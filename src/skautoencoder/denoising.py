@@ -21,6 +21,7 @@ from skautoencoder._samples import (
     Array,
     Range,
     check_samples,
+    from_torch,
     holds_samples,
     parts,
 )
@@ -116,7 +117,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of samples.
+        number of samples. More than there are is clipped, with a warning.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 9000 steps, but at
         least 18; and at most 50, or with fewer than 20 batches an epoch as many as
@@ -480,7 +481,7 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
             return None
         self._check_names(y)
         clean = check_array(
-            y,
+            from_torch(y),
             dtype=[np.float64, np.float32],
             allow_nd=True,
             estimator=self,

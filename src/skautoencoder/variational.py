@@ -156,7 +156,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
         number of samples; for tables 64, from 500 samples on 128, and from 2000 on
-        256.
+        256. More than there are is clipped, with a warning.
     max_epochs : int or "auto", default="auto"
         Passes over the training data. "auto" is at least 8, and as many as make
         about 4000 steps; of tables, 1.4 steps for each row, at least 1000, and at

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from helpers import (
     BOTH,
+    assert_same_weights,
     tiny_conv,
     tiny_dense,
     unchanged,
 )
 from refusals import X, assert_fit_refuses, either
+from sklearn.model_selection import learning_curve
 
 from skautoencoder.architectures import Dense
 
@@ -86,16 +88,23 @@ def test_a_sigmoid_output_wants_data_between_0_and_1() -> None:
 
 @either
 def test_batch_size_larger_than_the_data(make: Any) -> None:
-    assert_fit_refuses(
-        make,
-        X,
-        ValueError,
-        "batch_size=61",
-        "60",
-        "batch_size='auto'",
-        batch_size=61,
-    )
-    make(batch_size=60).fit(X)
+    whole = make(batch_size=60).fit(X)
+    clipped = make(batch_size=61)
+    with pytest.warns(UserWarning, match="batch_size=61 .* 60, .*batch_size='auto'"):
+        clipped.fit(X)
+    assert_same_weights(clipped, whole)
+    # Later parts may be larger.
+    parts = make(batch_size=61).partial_fit(X[:20])
+    assert parts.net_.batch_size == 61
+
+
+def test_a_learning_curve_begins_with_few_rows() -> None:
+    with pytest.warns(UserWarning, match="batch_size=30 .* 20, "):
+        sizes, _, scores = learning_curve(
+            tiny_dense(batch_size=30), X, None, train_sizes=[20, 40], cv=3
+        )
+    assert sizes.tolist() == [20, 40]
+    assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize(
