@@ -50,7 +50,7 @@ class IncrementalMixin:
             self, X, reset=first, ensure_min_samples=2 if first else 1
         )
         if first:
-            self._set_architecture(data_shape)
+            self._set_architecture(rows, data_shape)
         targets = self._check_targets(rows, y)
         wanted = rows if targets is None else targets
         value_range = float(wanted.min()), float(wanted.max())

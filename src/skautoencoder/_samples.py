@@ -92,8 +92,8 @@ def check_samples(
     if not all(data_shape):
         raise ValueError(f"Found samples of shape {data_shape}, which are empty.")
     rows = checked.reshape(len(checked), -1)
-    if not reset and len(data_shape) > 1:
-        _check_data_shape(estimator, data_shape)
+    if not reset:
+        _check_data_shape(estimator, data_shape, checked.shape)
     validate_data(estimator, rows, reset=reset, skip_check_array=True)
     return rows, data_shape
 
@@ -188,9 +188,16 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
         )
 
 
-def _check_data_shape(estimator: Any, data_shape: Shape) -> None:
+def _check_data_shape(estimator: Any, data_shape: Shape, shape: Shape) -> None:
     expected = {estimator._data_shape, estimator.sample_shape_}
-    if data_shape not in expected:
+    n_given, n_expected = math.prod(data_shape), estimator.n_features_in_
+    if n_given != n_expected and shape in expected:
+        raise ValueError(
+            f"X has {n_given} features, but {type(estimator).__name__} is expecting "
+            f"{n_expected} features as input. X has the shape of one sample, {shape}: "
+            "pass X[np.newaxis]."
+        )
+    if len(data_shape) > 1 and data_shape not in expected:
         wanted = " or ".join(map(str, sorted(expected, key=len)))
         raise ValueError(
             f"X has {math.prod(data_shape)} features, but {type(estimator).__name__} "
@@ -223,20 +230,6 @@ def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
             "to the number of features."
         )
     return tuple(int(n) for n in shape)
-
-
-def warn_of_channels_last(sample_shape: Shape) -> None:
-    """Warn if images seem to have their channels as the last axis, not the first."""
-    if len(sample_shape) != 3:
-        return
-    n_channels, height, width = sample_shape
-    if width in (1, 3, 4) and min(n_channels, height) > 4:
-        warnings.warn(
-            f"Samples of shape {sample_shape} are taken for {n_channels} channels "
-            f"of {height}×{width} pixels. If the channels come last, put them "
-            "first with X.transpose(0, 3, 1, 2).",
-            stacklevel=2,
-        )
 
 
 def is_in_unit_range(values: Array | Range, margin: float = _UNIT_RANGE_MARGIN) -> bool:

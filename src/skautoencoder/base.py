@@ -16,6 +16,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._fitting import NetMixin
+from skautoencoder._images import (
+    looks_like_image,
+    warn_of_channels_last,
+    warn_of_guess,
+)
 from skautoencoder._samples import (
     Array,
     Range,
@@ -26,7 +31,6 @@ from skautoencoder._samples import (
     is_in_unit_range,
     mean_and_spread,
     resolve_sample_shape,
-    warn_of_channels_last,
     warn_of_ignored_samples,
 )
 from skautoencoder._trained import TrainedNetwork
@@ -144,7 +148,7 @@ class BaseAutoencoder(NetMixin):
     ) -> None:
         """Make a network for rows and train it, from `previous` on if there is one."""
         self._check_batch_size(len(rows))
-        self._set_architecture(data_shape)
+        self._set_architecture(rows, data_shape)
         targets = self._check_targets(rows, y)
         wanted = rows if targets is None else targets
         value_range = float(wanted.min()), float(wanted.max())
@@ -182,20 +186,26 @@ class BaseAutoencoder(NetMixin):
             yield learner
         self.__dict__ = learner.__dict__
 
-    def _set_architecture(self, data_shape: Shape) -> None:
+    def _set_architecture(self, rows: Array, data_shape: Shape) -> None:
         """Decide what the network looks like."""
         self._data_shape = data_shape
         self.sample_shape_ = resolve_sample_shape(self.sample_shape, data_shape)
         self._architecture = self._make_architecture(self.sample_shape_)
         self._architecture.check()
-        if isinstance(self._architecture, Conv):
+        is_conv = isinstance(self._architecture, Conv)
+        if is_conv:
             warn_of_channels_last(self.sample_shape_)
+        if self.sample_shape is None:
+            is_auto = getattr(self, "architecture", None) == "auto"
+            warn_of_guess(rows, data_shape, is_conv=is_conv, is_auto=is_auto)
 
     def _make_architecture(self, sample_shape: Shape) -> Architecture:
         """Return the architecture that the parameters stand for."""
         architecture = self.architecture
         if architecture == "auto":
-            architecture = "conv" if looks_like_image(sample_shape) else "dense"
+            given = self.sample_shape is not None
+            is_image = looks_like_image(sample_shape, given=given)
+            architecture = "conv" if is_image else "dense"
         if isinstance(architecture, str):
             architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)
@@ -303,14 +313,3 @@ class BaseAutoencoder(NetMixin):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def looks_like_image(sample_shape: Shape) -> bool:
-    """Return whether samples of this shape are taken for images.
-
-    A pair of lengths is one if neither is very short: (100, 3) is a sequence of
-    three channels more often than an image three pixels wide.
-    """
-    if len(sample_shape) == 2:
-        return min(sample_shape) >= 4
-    return len(sample_shape) == 3

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from skautoencoder._feature_statistics import FeatureStatistics
 from skautoencoder._image_filling import ImageFilling
+from skautoencoder._images import looks_like_image
 from skautoencoder._imputing import IMPUTER_CONSTRAINTS, ImputerMixin
 from skautoencoder._samples import Array, Mask, Rows64, Shape
 from skautoencoder._table_filling import (
@@ -23,7 +24,7 @@ from skautoencoder._table_filling import (
 )
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
-from skautoencoder.base import CODE_SIZE_OR_AUTO, BaseAutoencoder, looks_like_image
+from skautoencoder.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import apply_in_batches, draw_seed
 
@@ -60,10 +61,11 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         elsewhere.
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
-        shape (two lengths of at least 4, or three), which is
+        shape (two lengths of at least 4, which are given as `sample_shape` or
+        of which neither is above three times the other; or three), which is
         ``Conv(residual=True, skip_connections=True)`` here, a U-Net, unless
-        `code_size` is a number; and "dense", with one hidden layer of 256 "silu"
-        units each way, for others. An object such as
+        `code_size` is a number; and "dense", with one hidden layer of 256
+        "silu" units each way, for others. An object such as
         ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
         searched as ``architecture__hidden_layer_sizes``; beside a name they can
         be given in the same way. The network is shown a flag for each value as
@@ -300,7 +302,7 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         rows, data_shape = self._check_rows(X, reset=previous is None)
         self._check_batch_size(len(rows))
         observed = ~self._is_missing(rows)
-        self._set_architecture(data_shape)
+        self._set_architecture(rows, data_shape)
         self._set_image_shape()
         self._statistics = FeatureStatistics.from_rows(rows, observed)
         if not observed.any():
@@ -320,7 +322,8 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         """Decide whether samples are images, whose holes have neighbouring pixels."""
         self._image_shape = None
         is_conv = isinstance(self._architecture, Conv)
-        if is_conv or looks_like_image(self.sample_shape_):
+        given = self.sample_shape is not None
+        if is_conv or looks_like_image(self.sample_shape_, given=given):
             self._image_shape = as_image_shape(self.sample_shape_)
         elif self.loss == "bce" or self._architecture.output_activation == "sigmoid":
             what = "loss='bce'" if self.loss == "bce" else "A sigmoid output"

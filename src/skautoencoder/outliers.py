@@ -79,11 +79,12 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
         then has to be "auto".
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
-        shape (two lengths of at least 4, or three) and "dense" for others. "dense"
-        is ``Dense((64, 32), dropout=0.2)`` here. An object such as
-        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
-        searched as ``architecture__hidden_layer_sizes``; beside a name they can
-        be given in the same way.
+        shape (two lengths of at least 4, which are given as `sample_shape` or
+        of which neither is above three times the other; or three) and "dense"
+        for others. "dense" is ``Dense((64, 32), dropout=0.2)`` here. An object
+        such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be
+        set and searched as ``architecture__hidden_layer_sizes``; beside a name
+        they can be given in the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width) or (n_features,). Its product is the number of features.

@@ -97,11 +97,12 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         tables; or less where a row has fewer numbers.
     architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
         What the network looks like. "auto" is "conv" for samples with an image
-        shape (two lengths of at least 4, or three) and "dense", with hidden layers
-        of 128 and 128 "silu" units each way, for others. An object such as
-        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can
-        be set and searched as ``architecture__hidden_layer_sizes``; beside a
-        name they can be given in the same way.
+        shape (two lengths of at least 4, which are given as `sample_shape` or
+        of which neither is above three times the other; or three) and "dense",
+        with hidden layers of 128 and 128 "silu" units each way, for others. An
+        object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that
+        can be set and searched as ``architecture__hidden_layer_sizes``; beside
+        a name they can be given in the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width) or (n_features,). Its product is the number of features.
@@ -368,7 +369,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     ) -> None:
         self._set_classes(y, len(rows), previous)
         self._check_batch_size(len(rows))
-        self._set_architecture(data_shape)
+        self._set_architecture(rows, data_shape)
         value_range = float(rows.min()), float(rows.max())
         if previous is None:
             self._set_units(rows, value_range)

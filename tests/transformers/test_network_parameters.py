@@ -41,7 +41,7 @@ def test_the_default_code_size_is_ten() -> None:
     [
         ((64,), False),
         ((8, 8), True),
-        ((4, 30), True),
+        ((4, 12), True),
         ((30, 3), False),
         ((3, 8, 8), True),
         ((1, 4, 4), True),
