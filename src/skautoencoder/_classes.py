@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from skautoencoder._containers import values_of
+
 
 class Classes:
     """The classes that `fit` saw, and how rows of them are numbered.
@@ -40,6 +42,7 @@ class Classes:
                 "what rows of each class look like. Pass y. (A VAESampler with "
                 "conditional=False needs none.)"
             )
+        y = values_of(y)
         _require_classes(y)
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n_samples), y)
@@ -49,6 +52,7 @@ class Classes:
 
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         """Return the places of classes, given one for all rows or one for each."""
+        y = values_of(y)
         given: Any = np.full(n_samples, y) if np.ndim(y) == 0 else column_or_1d(y)
         check_consistent_length(np.empty(n_samples), given)
         known = {name: place for place, name in enumerate(self.names.tolist())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._code_features import CodeFeaturesMixin
+from skautoencoder._containers import in_frame_like
 from skautoencoder._samples import (
     ROUNDING,
     Array,
@@ -70,7 +72,7 @@ class CodesMixin(CodeFeaturesMixin):
         codes: Array = self._trained.encode(rows)
         return codes
 
-    def inverse_transform(self: Any, X: ArrayLike) -> Array:
+    def inverse_transform(self: Any, X: ArrayLike) -> Any:
         """Decode codes.
 
         Parameters
@@ -80,15 +82,16 @@ class CodesMixin(CodeFeaturesMixin):
 
         Returns
         -------
-        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            The samples that they stand for, in the shape that `fit` saw.
+        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...), or \
+                DataFrame
+            The samples that they stand for, in the shape that `fit` saw; a DataFrame
+            with the index of `X` if that is one and samples are flat.
         """
         check_is_fitted(self)
-        codes = check_codes(self, X)
-        samples: Array = self._trained.decode(codes)
-        return samples
+        samples = self._trained.decode(check_codes(self, X))
+        return in_frame_like(X, samples, getattr(self, "feature_names_in_", None))
 
-    def predict(self: Any, X: ArrayLike) -> Array:
+    def predict(self: Any, X: ArrayLike) -> Any:
         """Reconstruct samples: encode and decode them.
 
         Parameters
@@ -99,12 +102,12 @@ class CodesMixin(CodeFeaturesMixin):
         Returns
         -------
         reconstructions : ndarray of shape (n_samples, n_features) or \
-                (n_samples, ...)
-            What the network makes of them, in the shape that `fit` saw.
+                (n_samples, ...), or DataFrame
+            What the network makes of them, in the shape that `fit` saw; a DataFrame
+            with the names and the index of `X` if that is one and samples are flat.
         """
         rows = self._check_applied(X)
-        reconstructions: Array = self._trained.reconstruct(rows)
-        return reconstructions
+        return in_frame_like(X, self._trained.reconstruct(rows))
 
     def score_samples(self: Any, X: ArrayLike) -> Array:
         """Return minus the reconstruction error of each sample.
@@ -174,4 +177,5 @@ def fraction_explained(residual: float, rows: Array) -> float:
     rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
     if total <= rounding:
         return 1.0 if residual <= rounding else 0.0
-    return 1.0 - residual / total
+    # As low as a float can be, but still a number: searches compare it with others.
+    return max(1.0 - residual / total, -sys.float_info.max)

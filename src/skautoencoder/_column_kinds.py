@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -34,7 +35,7 @@ class Levels:
     Parameters
     ----------
     values : ndarray of shape (n_levels,)
-        The levels, in order.
+        The levels, in order, of the type that a column is read as.
     nearest : bool, default=False
         Whether the levels are numbers, and one that is none of them stands for the
         nearest.
@@ -53,7 +54,13 @@ class Levels:
 
     @classmethod
     def learn(cls, column: NDArray[Any]) -> Self:
-        """Take the levels of a column."""
+        """Take the levels of a column.
+
+        Raises
+        ------
+        TypeError
+            If cells hold what cannot be compared, such as lists.
+        """
         found = list(dict.fromkeys(column.tolist()))
         try:
             found.sort()
@@ -66,9 +73,7 @@ class Levels:
     def index(self, column: NDArray[Any], name: Any) -> NDArray[np.intp]:
         """Return the index of each row's level."""
         if self.nearest:
-            numbers = column.astype(np.float64)
-            middles = (self.values[1:] + self.values[:-1]) / 2
-            return np.searchsorted(middles, numbers)
+            return _nearest(self.values, column)
         index_of = {level: i for i, level in enumerate(self.values.tolist())}
         try:
             return np.array([index_of[level] for level in column.tolist()], np.intp)
@@ -99,7 +104,8 @@ class Numbers:
         The knots, in the table's and in the network's units. Both rise; `number` is
         the same where an atom begins and ends.
     atom_values : ndarray of shape (n_atoms,)
-        The atoms, in order.
+        The atoms, in order, of the type that a column is read as: they go out as
+        they came in, also if no float is equal to them.
     atoms : tuple of (float, float, float)
         Beginning, end and middle of each, in the network's units.
     decimals : int or None
@@ -110,7 +116,7 @@ class Numbers:
 
     number: Float64
     shown: Float64
-    atom_values: Float64
+    atom_values: NDArray[Any]
     atoms: tuple[tuple[float, float, float], ...]
     decimals: int | None
     only_atoms: bool
@@ -125,47 +131,65 @@ class Numbers:
             return "discrete"
         return "mixed" if self.atoms else "continuous"
 
-    def to_network(self, column: Float64) -> Float64:
+    def to_network(self, column: NDArray[Any]) -> Float64:
         """Return numbers in the network's units."""
         if self.only_atoms:
             shown = np.zeros(len(column))
         else:
-            part, slope = self._part(column)
-            shown = self.shown[part] + (column - self.number[part]) * slope
+            numbers = column.astype(np.float64)
+            part, slope = self._part(numbers)
+            # What is too far away to be computed with is refused by name.
+            with np.errstate(over="ignore"):
+                shown = self.shown[part] + (numbers - self.number[part]) * slope
         index, is_atom = self._atom(column)
         if len(self.atoms):
             middles = np.array([atom[2] for atom in self.atoms])
             shown = np.where(is_atom, middles[index], shown)
         return shown
 
-    def log_slope(self, column: Float64) -> Float64:
+    def log_slope(self, column: NDArray[Any]) -> Float64:
         """Return the logarithm of the slope of `to_network`; 0 at atoms."""
         if self.only_atoms:
             return np.zeros(len(column))
-        _, slope = self._part(column)
+        _, slope = self._part(column.astype(np.float64))
         return np.log(np.where(self._atom(column)[1], 1.0, slope))
 
-    def to_data(self, shown: Float64) -> Float64:
-        """Return the numbers that those of the network stand for."""
-        if not self.only_atoms:
-            part = np.searchsorted(self.shown, shown, side="right") - 1
-            part = np.clip(part, 0, len(self.shown) - 2)
-            run = self.shown[part + 1] - self.shown[part]
-            rise = self.number[part + 1] - self.number[part]
-            # Two knots in one place are the end of an atom and the start of the next.
-            slope = np.where(run > 0, rise, 0.0) / np.where(run > 0, run, 1.0)
+    def to_data(
+        self, shown: Float64, cast: Callable[[Float64], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """Return the numbers that those of the network stand for.
+
+        Parameters
+        ----------
+        shown : ndarray of shape (n_samples,)
+            Numbers in the network's units.
+        cast : callable
+            Turns numbers that are no atoms into the column's type.
+        """
+        index, is_atom = self._atom_at(shown)
+        if self.only_atoms:
+            return self.atom_values[index]
+        part = np.searchsorted(self.shown, shown, side="right") - 1
+        part = np.clip(part, 0, len(self.shown) - 2)
+        run = self.shown[part + 1] - self.shown[part]
+        rise = self.number[part + 1] - self.number[part]
+        # Two knots in one place are the end of an atom and the start of the next.
+        slope = np.where(run > 0, rise, 0.0) / np.where(run > 0, run, 1.0)
+        with np.errstate(over="ignore"):
             numbers = self.number[part] + (shown - self.shown[part]) * slope
-            if self.decimals is not None:
-                numbers = np.round(numbers, self.decimals)
-        else:
-            numbers = np.zeros(len(shown))
-        if len(self.atoms):
-            ends = np.array([atom[1] for atom in self.atoms])
-            index = np.minimum(np.searchsorted(ends, shown), len(ends) - 1)
-            starts = np.array([atom[0] for atom in self.atoms])
-            inside = (starts[index] <= shown) & (shown <= ends[index])
-            numbers = np.where(inside, self.atom_values[index], numbers)
-        return numbers
+        if self.decimals is not None:
+            numbers = np.round(numbers, self.decimals)
+        values = cast(numbers)
+        values[is_atom] = self.atom_values[index[is_atom]]
+        return values
+
+    def _atom_at(self, shown: Float64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the atom at or above each number of the network, and whether at."""
+        if not len(self.atoms):
+            return np.zeros(len(shown), np.intp), np.zeros(len(shown), bool)
+        starts, ends, _ = np.array(self.atoms).T
+        index = np.minimum(np.searchsorted(ends, shown), len(ends) - 1)
+        return index, (starts[index] <= shown) & (shown <= ends[index])
 
     def _part(self, column: Float64) -> tuple[NDArray[np.intp], Float64]:
         """Return which knot each number comes after, and the slope from there."""
@@ -173,37 +197,53 @@ class Numbers:
         part = np.clip(part, 0, len(self.number) - 2)
         rise = self.shown[part + 1] - self.shown[part]
         run = self.number[part + 1] - self.number[part]
-        return part, np.where(run > 0, rise / np.where(run > 0, run, 1.0), 1.0)
+        with np.errstate(over="ignore"):  # numbers that are smaller than any float
+            slope = np.where(run > 0, rise / np.where(run > 0, run, 1.0), 1.0)
+        return part, slope.clip(max=np.finfo(np.float64).max)
 
-    def _atom(self, column: Float64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def _atom(self, column: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Return the nearest atom of each number, and whether it stands for it."""
         if not len(self.atoms):
             return np.zeros(len(column), np.intp), np.zeros(len(column), bool)
+        nearest = _nearest(self.atom_values, column)
         if self.only_atoms:
-            middles = (self.atom_values[1:] + self.atom_values[:-1]) / 2
-            return np.searchsorted(middles, column), np.ones(len(column), bool)
-        index = np.minimum(
-            np.searchsorted(self.atom_values, column), len(self.atom_values) - 1
-        )
+            return nearest, np.ones(len(column), bool)
+        is_atom = np.asarray(self.atom_values[nearest] == column, dtype=bool)
         # Between two atoms side by side there was nothing: the nearer one stands for
         # what lies there. Neither was there beyond an atom at the end.
-        nothing = self._part(column)[1] == 0
-        before = np.maximum(index - 1, 0)
-        to_before = column - self.atom_values[before]
-        nearer = nothing & (to_before < self.atom_values[index] - column)
-        index = np.where(nearer, before, index)
-        below = math.isinf(self.atoms[0][0]) & (column < self.atom_values[0])
-        above = math.isinf(self.atoms[-1][1]) & (column > self.atom_values[-1])
-        return index, (self.atom_values[index] == column) | nothing | below | above
+        nothing = self._part(column.astype(np.float64))[1] == 0
+        below = np.asarray(column < self.atom_values[0], dtype=bool)
+        above = np.asarray(column > self.atom_values[-1], dtype=bool)
+        below &= math.isinf(self.atoms[0][0])
+        above &= math.isinf(self.atoms[-1][1])
+        return nearest, is_atom | nothing | below | above
 
 
-def learn_numbers(column: Float64) -> Levels | Numbers:
+def _nearest(values: NDArray[Any], column: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the index of the nearest of rising values, the lower one between two.
+
+    Compared as what they are: a float would take large integers for each other.
+    """
+    if values.dtype != column.dtype and {values.dtype.kind, column.dtype.kind} == set(
+        "iu"
+    ):
+        values, column = values.astype(object), column.astype(object)
+    above = np.minimum(np.searchsorted(values, column), len(values) - 1)
+    below = np.maximum(above - 1, 0)
+    numbers = column.astype(np.float64)
+    to_below = numbers - values[below].astype(np.float64)
+    to_above = values[above].astype(np.float64) - numbers
+    is_below = np.asarray(values[above] != column, dtype=bool)
+    return np.where(is_below & (to_below <= to_above), below, above)
+
+
+def learn_numbers(column: NDArray[Any]) -> Levels | Numbers:
     """Learn what a column of numbers is.
 
     Parameters
     ----------
     column : ndarray of shape (n_samples,)
-        The column, without missing values.
+        The column, without missing values: integers, floats, or Python's numbers.
 
     Returns
     -------
@@ -218,7 +258,8 @@ def learn_numbers(column: Float64) -> Levels | Numbers:
     if rest[rest > 1].sum() >= _SHARED * rest.sum() or len(rest) <= is_atom.sum():
         is_atom[:] = True
     below = np.cumsum(counts) - counts
-    return _numbers_with(values, counts, below, is_atom, _decimals(values))
+    decimals = _decimals(values.astype(np.float64))
+    return _numbers_with(values, counts, below, is_atom, decimals)
 
 
 def _decimals(values: Float64) -> int | None:
@@ -229,7 +270,7 @@ def _decimals(values: Float64) -> int | None:
 
 
 def _numbers_with(
-    values: Float64,
+    values: NDArray[Any],
     counts: NDArray[np.intp],
     below: NDArray[np.intp],
     is_atom: NDArray[np.bool_],
@@ -260,7 +301,8 @@ def _numbers_with(
     only_atoms = bool(is_atom.all())
     number = shown = np.empty(0)
     if not only_atoms:
-        number, shown = _knots(values, counts, below, is_atom, begin, end)
+        numbers = values.astype(np.float64)
+        number, shown = _knots(numbers, counts, below, is_atom, begin, end)
     return Numbers(number, shown, values[is_atom], atoms, decimals, only_atoms)
 
 
@@ -311,9 +353,12 @@ def _with_tails(
     if len(number) < 2:
         return number, shown
     runs, rises = np.diff(number)[[0, -1]], np.diff(shown)[[0, -1]]
-    slopes = np.divide(rises, runs, out=np.full(2, np.inf), where=runs > 0)
-    steps = np.minimum(slopes * deviation, 1.0)
-    number = np.concatenate([[number[0] - deviation], number, [number[-1] + deviation]])
+    with np.errstate(over="ignore"):
+        slopes = np.divide(rises, runs, out=np.full(2, np.inf), where=runs > 0)
+        steps = np.minimum(slopes * deviation, 1.0)
+        ends = [number[0] - deviation], number, [number[-1] + deviation]
+    most = np.finfo(np.float64).max
+    number = np.concatenate(ends).clip(-most, most)
     shown = np.concatenate([[shown[0] - steps[0]], shown, [shown[-1] + steps[1]]])
     return number, shown
 

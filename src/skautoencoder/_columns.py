@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any, Self
 
 import numpy as np
@@ -13,10 +14,26 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from skautoencoder._column_kinds import Levels, Numbers, learn_numbers
+from skautoencoder._containers import (
+    Frame,
+    PythonNumbers,
+    as_pandas,
+    cast,
+    is_frame,
+    numpy_type,
+    to_series,
+)
 from skautoencoder.objectives.columns import ColumnBlock
 
 Float64 = NDArray[np.float64]
 Table = Any  # a DataFrame or a 2-D array
+
+# Levels of more than half of the rows are no categories, and with more than these the
+# matrix that shows them grows with the square of the rows.
+_FEW_LEVELS = 50
+_MANY_LEVELS = 1000
+_IDENTIFYING_SHARE = 0.5
+_USELESS_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -33,18 +50,40 @@ class Column:
         What is in it.
     block : ColumnBlock
         Where it stands in the rows that a network is shown.
+    objects : PythonNumbers or None
+        What numbers are where `dtype` is one of objects.
     """
 
     name: Any
     dtype: Any
     kind: Levels | Numbers
     block: ColumnBlock
+    objects: PythonNumbers | None = None
 
     def read(self, values: pd.Series) -> NDArray[Any]:
         """Return what a table has in this column, as its kind wants it."""
         if isinstance(self.kind, Levels) and not self.kind.nearest:
             return _plain(self.name, values)
+        if not (_is_number(self.name, values) or types.is_bool_dtype(values)):
+            raise ValueError(
+                f"Column {self.name!r} had numbers in fit, but now it has dtype "
+                f"{values.dtype}."
+            )
         return _numbers(self.name, values)
+
+    def to_data(self, shown: Float64) -> NDArray[Any]:
+        """Return what stands in this column for what a network answers."""
+        if isinstance(self.kind, Levels):
+            values = self.kind.values[shown.argmax(axis=1)]
+        else:
+            values = self.kind.to_data(shown[:, 0], self._cast)
+        kind = numpy_type(self.dtype)
+        return cast(values, kind) if kind.kind in "biuf" else values
+
+    def _cast(self, numbers: Float64) -> NDArray[Any]:
+        if self.objects is not None:
+            return self.objects.cast(numbers)
+        return cast(numbers, numpy_type(self.dtype))
 
 
 class TableColumns:
@@ -54,8 +93,8 @@ class TableColumns:
     ----------
     columns : sequence of Column
         The columns, in order.
-    names : pandas.Index or None
-        Names of a DataFrame's columns; None for an array.
+    frame : Frame or None
+        What kind of DataFrame the table is; None for an array.
     dtype : dtype, default=None
         Type of an array.
 
@@ -89,10 +128,10 @@ class TableColumns:
     """
 
     def __init__(
-        self, columns: Sequence[Column], names: pd.Index | None, dtype: Any = None
+        self, columns: Sequence[Column], frame: Frame | None, dtype: Any = None
     ) -> None:
         self.columns = tuple(columns)
-        self.names = names
+        self.frame = frame
         self.dtype = dtype
         self.blocks = [column.block for column in self.columns]
         self.n_shown = self.blocks[-1].stop if self.blocks else 0
@@ -107,8 +146,9 @@ class TableColumns:
         """Learn what the columns of a table are.
 
         Columns of strings, booleans and pandas categories have levels, and so have
-        the columns that are named. The others are numbers. A number that takes few
-        values, or some values again and again, is told so from the data.
+        the columns that are named. The others are numbers, also those in columns of
+        objects. A number that takes few values, or some values again and again, is
+        told so from the data.
 
         Parameters
         ----------
@@ -126,26 +166,37 @@ class TableColumns:
         Raises
         ------
         ValueError
-            If the table has missing or infinite values, or `categorical_features`
-            does not fit it.
+            If the table has missing or infinite values, `categorical_features`
+            does not fit it, or nearly every row has a level of its own.
         TypeError
             If a column holds neither numbers nor levels, such as dates.
+
+        Warns
+        -----
+        UserWarning
+            If a column has so many levels that it looks like an identifier.
         """
         series = _series_of(X)
         declared = _declared(categorical_features, X)
         columns, start = [], 0
         for i, (name, values) in enumerate(series):
             kind: Levels | Numbers
+            objects = None
             if declared[i] or not _is_number(name, values):
-                kind = Levels.learn(_plain(name, values))
+                kind = _levels(name, values)
             else:
-                kind = learn_numbers(_numbers(name, values))
+                numbers = _numbers(name, values)
+                _check_span(name, numbers)
+                kind = learn_numbers(numbers)
+                if numbers.dtype == object:
+                    objects = PythonNumbers.of(numbers)
             atoms = kind.atoms if isinstance(kind, Numbers) else ()
             block = ColumnBlock(kind.shown_as, start, start + kind.width, atoms)
-            columns.append(Column(name, values.dtype, kind, block))
+            columns.append(Column(name, values.dtype, kind, block, objects))
             start = block.stop
-        if _is_frame(X):
-            return cls(columns, X.columns)
+        _warn_of_identifiers(columns, len(X))
+        if is_frame(X):
+            return cls(columns, Frame.of(X))
         return cls(columns, None, np.asarray(X).dtype)
 
     def to_network(self, X: Table) -> NDArray[np.float32]:
@@ -203,7 +254,7 @@ class TableColumns:
                 total += column.kind.log_slope(column.read(values))
         return total
 
-    def to_data(self, shown: NDArray[np.floating]) -> Table:
+    def to_data(self, shown: NDArray[np.floating], index: Any = None) -> Table:
         """Return the table that rows in the network's units stand for.
 
         Parameters
@@ -211,30 +262,24 @@ class TableColumns:
         shown : ndarray of shape (n_samples, n_shown)
             Rows as a network is shown them, or answers with them: the largest
             number of a block of levels says which level it is.
+        index : pandas.Index, default=None
+            Index of a DataFrame of pandas. None: a fresh one.
 
         Returns
         -------
         X : DataFrame or ndarray of shape (n_samples, n_features)
-            A table with the columns, names and types that `fit` saw.
+            A table with the columns, names and types that `fit` saw. Levels and
+            values that many rows had are what they were, to the last digit.
         """
         in_double: Float64 = np.asarray(shown, dtype=np.float64)
-        values = []
-        for column in self.columns:
-            part = in_double[:, column.block.place]
-            if isinstance(column.kind, Levels):
-                found = column.kind.values[part.argmax(axis=1)]
-            else:
-                found = column.kind.to_data(part[:, 0])
-            values.append(found)
-        if self.names is None:
-            return np.column_stack([_cast(found, self.dtype) for found in values])
+        values = [c.to_data(in_double[:, c.block.place]) for c in self.columns]
+        if self.frame is None:
+            return np.column_stack([found.astype(self.dtype) for found in values])
         series = [
-            pd.Series(_cast(found, column.dtype), dtype=column.dtype)
+            to_series(found, column.dtype)
             for found, column in zip(values, self.columns, strict=True)
         ]
-        table = pd.concat(series, axis=1)
-        table.columns = self.names
-        return table
+        return self.frame.build(series, index)
 
     def _pairs(self, X: Table) -> list[tuple[Column, pd.Series]]:
         """Return the columns of `fit`, each with the values that it has in `X`."""
@@ -245,7 +290,7 @@ class TableColumns:
             raise ValueError(
                 f"X has {len(names)} columns, but {len(wanted)} were there in fit."
             )
-        if self.names is not None and _is_frame(X) and names != wanted:
+        if self.frame is not None and is_frame(X) and names != wanted:
             raise ValueError(
                 f"The columns of X are {names}, but in fit they were {wanted}. Give "
                 "the same columns in the same order: X[list_of_names]."
@@ -255,16 +300,13 @@ class TableColumns:
 
 def _series_of(X: Table) -> list[tuple[Any, pd.Series]]:
     """Return the columns of a table with their names."""
-    if _is_frame(X):
+    if is_frame(X):
+        X = as_pandas(X)
         return [(name, X.iloc[:, i]) for i, name in enumerate(X.columns)]
     X = np.asarray(X)
     if X.ndim != 2:
         raise ValueError(f"X must be a table with 2 dimensions, but has {X.ndim}.")
     return [(i, pd.Series(X[:, i]).infer_objects()) for i in range(X.shape[1])]
-
-
-def _is_frame(X: Table) -> bool:
-    return hasattr(X, "iloc")
 
 
 def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
@@ -289,7 +331,7 @@ def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
                 f"{n_features} columns. {how}"
             )
         return given
-    names = list(X.columns) if _is_frame(X) else []
+    names = list(X.columns) if is_frame(X) else []
     for entry in given.tolist():
         if isinstance(entry, Integral) and 0 <= int(entry) < n_features:
             chosen[int(entry)] = True
@@ -306,16 +348,66 @@ def _is_number(name: Any, values: pd.Series) -> bool:
     """Return whether a column has numbers, and not levels."""
     if isinstance(values.dtype, pd.CategoricalDtype) or types.is_bool_dtype(values):
         return False
-    if types.is_complex_dtype(values):
+    if types.is_object_dtype(values):
+        return _holds_numbers(name, values)
+    if types.is_complex_dtype(numpy_type(values.dtype)):
         raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
     if types.is_numeric_dtype(values):
         return True
-    if types.is_object_dtype(values) or types.is_string_dtype(values):
+    if types.is_string_dtype(values):
         return False
     raise TypeError(
         f"Column {name!r} has dtype {values.dtype}, which is neither a number nor a "
         "level. Turn it into numbers (dates into days, for example) or strings."
     )
+
+
+def _holds_numbers(name: Any, values: pd.Series) -> bool:
+    """Return whether objects are numbers, as they are in arrays."""
+    found = values.to_numpy()
+    if any(isinstance(value, complex | np.complexfloating) for value in found):
+        raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
+    # What is missing is no number, but no level either.
+    found = found[~np.asarray(values.isna())]
+    return bool(len(found)) and all(
+        isinstance(value, Number) and not isinstance(value, bool) for value in found
+    )
+
+
+def _levels(name: Any, values: pd.Series) -> Levels:
+    """Return the levels of a column."""
+    try:
+        levels = Levels.learn(_plain(name, values))
+    except TypeError:
+        kind = next(type(v) for v in values if getattr(v, "__hash__", None) is None)
+        raise TypeError(
+            f"Column {name!r} has cells that hold a {kind.__name__}. A cell must hold "
+            "one number or one level: give the parts columns of their own."
+        ) from None
+    n_rows = len(values)
+    if levels.width > max(_MANY_LEVELS, _USELESS_SHARE * n_rows):
+        raise ValueError(
+            f"Column {name!r} has {levels.width} levels in {n_rows} rows: nearly every "
+            "row has one of its own, as names and identifiers have. Drop the column "
+            "(X.drop(columns=...)), or put its levels together to a few."
+        )
+    return levels
+
+
+def _warn_of_identifiers(columns: list[Column], n_rows: int) -> None:
+    """Warn of columns that have nearly as many levels as there are rows."""
+    named = [
+        f"{column.name!r} ({column.kind.width})"
+        for column in columns
+        if column.kind.width > max(_FEW_LEVELS, _IDENTIFYING_SHARE * n_rows)
+    ]
+    if named:
+        warnings.warn(
+            f"Columns with many levels for {n_rows} rows: {', '.join(named)}. They "
+            "look like identifiers, of which nothing can be learnt. Drop them "
+            "(X.drop(columns=...)), or put their levels together to a few.",
+            stacklevel=2,
+        )
 
 
 def _plain(name: Any, values: pd.Series) -> NDArray[Any]:
@@ -325,25 +417,36 @@ def _plain(name: Any, values: pd.Series) -> NDArray[Any]:
     return values.to_numpy(dtype=object)
 
 
-def _numbers(name: Any, values: pd.Series) -> Float64:
-    """Return the numbers of a column in double precision."""
-    if not (types.is_numeric_dtype(values) or types.is_bool_dtype(values)):
-        try:
-            values = pd.to_numeric(values)
-        except (ValueError, TypeError):
-            raise ValueError(
-                f"Column {name!r} had numbers in fit, but now it has "
-                f"dtype {values.dtype}."
-            ) from None
+def _numbers(name: Any, values: pd.Series) -> NDArray[Any]:
+    """Return the numbers of a column, as exactly as they are there."""
     if values.isna().any():
         raise ValueError(_missing(name))
-    numbers = values.to_numpy(dtype=np.float64)
-    if not np.isfinite(numbers).all():
+    numbers = values.to_numpy(dtype=numpy_type(values.dtype))
+    if numbers.dtype.kind == "b":
+        numbers = numbers.astype(np.int64)
+    try:
+        finite = np.isfinite(numbers.astype(np.float64)).all()
+    except OverflowError:  # an integer of Python's
+        raise ValueError(_too_large(name)) from None
+    if not finite:
         raise ValueError(
             f"Column {name!r} has infinite values. Remove these rows, or replace the "
             "values."
         )
     return numbers
+
+
+def _check_span(name: Any, numbers: NDArray[Any]) -> None:
+    largest = np.abs(numbers.astype(np.float64)).max(initial=0.0)
+    if largest > np.finfo(np.float64).max / 4:
+        raise ValueError(_too_large(name))
+
+
+def _too_large(name: Any) -> str:
+    return (
+        f"Column {name!r} has values so large that their differences overflow. Scale "
+        "the column, for example with StandardScaler."
+    )
 
 
 def _missing(name: Any) -> str:
@@ -355,19 +458,8 @@ def _missing(name: Any) -> str:
 
 def _check_size(numbers: Float64, name: Any) -> None:
     largest = np.finfo(np.float32).max
-    if len(numbers) and np.abs(numbers).max() > largest:
+    if len(numbers) and not np.abs(numbers).max() <= largest:
         raise ValueError(
             f"Column {name!r} has values too far away from those of fit to be computed "
             "with."
         )
-
-
-def _cast(values: NDArray[Any], dtype: Any) -> Any:
-    """Return values as the type that a column had."""
-    if types.is_object_dtype(dtype) or not types.is_numeric_dtype(dtype):
-        return values  # levels as they are
-    kind = getattr(dtype, "numpy_dtype", dtype)
-    if types.is_integer_dtype(dtype):
-        limits = np.iinfo(kind)
-        values = np.clip(np.rint(values.astype(float)), limits.min, limits.max)
-    return values.astype(kind)

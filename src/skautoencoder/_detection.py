@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 from sklearn.utils.metaestimators import available_if
 
+from skautoencoder._containers import in_frame_like, is_frame
 from skautoencoder._samples import Array
 from skautoencoder._thresholds import conformal_p_values
 
@@ -118,10 +118,8 @@ class DetectionMixin(OutlierMixin):
         """
         rows = self._check_applied(X)
         contributions = -self._references.contributions(self._trained, rows)
-        if hasattr(X, "columns"):
-            return pd.DataFrame(
-                contributions, index=getattr(X, "index", None), columns=list(X.columns)
-            )
+        if is_frame(X):
+            return in_frame_like(X, contributions)
         return contributions.reshape(np.shape(X))
 
     def p_values(self: Any, X: ArrayLike) -> NDArray[np.float64]:

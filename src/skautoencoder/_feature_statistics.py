@@ -54,8 +54,8 @@ class FeatureStatistics:
         counts = observed.sum(axis=0)
         is_empty = counts == 0
         # In double precision: sums of many float32 lose the digits that matter.
-        mean = values.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = values.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
             squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
         spread = np.sqrt(squares / np.maximum(counts, 1))
         if not np.isfinite(spread).all():
@@ -88,7 +88,8 @@ class FeatureStatistics:
 
     def fill(self, rows: Array, observed: Mask) -> Array:
         """Return rows with the mean where nothing was observed."""
-        return np.where(observed, rows, self.mean).astype(rows.dtype)
+        with np.errstate(over="ignore"):  # answers that do not fit are refused
+            return np.where(observed, rows, self.mean).astype(rows.dtype)
 
     def limit(self, guesses: Rows64, observed: Mask) -> Rows64:
         """Return guesses within what was observed; for empty rows, the mean.

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import MissingValues
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skautoencoder._samples import Array, Mask, Shape, check_samples
+from skautoencoder._samples import Array, Mask, Shape, check_fits, check_samples
 
 # Parameters of what is missing, and of what is returned beside what is filled.
 IMPUTER_CONSTRAINTS: dict[str, list[Any]] = {
@@ -70,10 +70,12 @@ class ImputerMixin(TransformerMixin):
         # Brings a lot of scikit-learn along, which importing us need not wait for.
         from sklearn.impute import MissingIndicator
 
-        self.indicator_ = MissingIndicator(
+        indicator = MissingIndicator(
             missing_values=np.nan if self._marks_nan else self.missing_values,
             error_on_new=False,
-        ).fit(rows)
+        )
+        with np.errstate(invalid="ignore"):  # sums of large values
+            self.indicator_ = indicator.fit(rows)
 
     # ---- what comes out ------------------------------------------------------
 
@@ -124,7 +126,9 @@ class ImputerMixin(TransformerMixin):
         for i in range(0, len(with_holes), _ROWS_TOGETHER):
             part = with_holes[i : i + _ROWS_TOGETHER]
             guess = self._guess(rows[part], missing[part])
-            filled[part] = np.where(missing[part], guess, rows[part])
+            with np.errstate(over="ignore"):
+                filled[part] = np.where(missing[part], guess, rows[part])
+            check_fits(filled[part], type(self).__name__)
         if len(data_shape) > 1:
             return filled.reshape(len(filled), *data_shape)
         if not self._is_kept.all():

@@ -49,6 +49,7 @@ def check_samples(
     reset: bool,
     ensure_min_samples: int = 1,
     ensure_all_finite: bool | str = True,
+    numeric: bool = False,
 ) -> tuple[Array, Shape]:
     """Validate samples of any rank.
 
@@ -64,27 +65,35 @@ def check_samples(
         Fewest samples allowed.
     ensure_all_finite : bool or "allow-nan", default=True
         Whether to look for NaN and infinity, which takes a pass over the data.
+    numeric : bool, default=False
+        Whether rows may have any type of number, as long as it is one of NumPy's.
 
     Returns
     -------
     rows : ndarray of shape (n_samples, n_features)
-        The samples, flat, as float32 or float64.
+        The samples, flat, as float32 if they were, and else as float64.
     data_shape : tuple of int
         Shape of one sample as given.
+
+    Raises
+    ------
+    TypeError
+        If samples are dates or durations.
     """
+    X = from_torch(X)
+    _check_no_dates(X)
     checks: dict[str, Any] = {
-        "dtype": [np.float64, np.float32],
+        "dtype": "numeric" if numeric else float_types(X),
         "ensure_min_samples": ensure_min_samples,
         "ensure_all_finite": ensure_all_finite,
     }
     name = type(estimator).__name__
-    X = from_torch(X)
     if hasattr(X, "columns"):
         # Names are compared before values are looked at, as elsewhere.
-        with with_hints(X, name):
+        with with_hints(X, name), summing_large_values():
             rows = validate_data(estimator, X, reset=reset, **checks)
         return rows, rows.shape[1:]
-    with with_hints(X, name):
+    with with_hints(X, name), summing_large_values():
         checked = check_array(
             X, allow_nd=True, estimator=estimator, input_name="X", **checks
         )
@@ -134,6 +143,43 @@ def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
         )
 
 
+def _check_no_dates(X: Any) -> None:
+    """Raise if there are dates, which would be taken for their number of nanoseconds.
+
+    And there would be more of those than a network could tell from another.
+    """
+    types = getattr(X, "dtypes", None)
+    if types is None:
+        types = [getattr(X, "dtype", None)]
+    for name, dtype in zip(getattr(X, "columns", [None]), types, strict=False):
+        words = str(dtype).lower()
+        if words.startswith(("date", "time", "duration", "period")):
+            what = "X has" if name is None else f"Column {name!r} of X has"
+            raise TypeError(
+                f"{what} dtype {dtype}, which is not a number. Turn dates and "
+                "durations into numbers first, for example into days."
+            )
+
+
+def summing_large_values() -> np.errstate:
+    """Let sums of large values be NaN: scikit-learn looks for infinity with them."""
+    return np.errstate(invalid="ignore")
+
+
+def float_types(X: Any) -> list[Any]:
+    """Return the types of float that samples may become in validation.
+
+    Which does not know float32 by all of the names that it has, and would widen it.
+    """
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None:
+        dtypes = [getattr(X, "dtype", None)]
+    kinds = {str(getattr(dtype, "numpy_dtype", dtype)).lower() for dtype in dtypes}
+    if kinds and kinds <= {"float32", ">f4", "<f4"}:
+        return [np.float32]
+    return [np.float64, np.float32]
+
+
 def check_codes(estimator: Any, X: ArrayLike) -> Array:
     """Validate codes of a fitted estimator.
 
@@ -149,18 +195,20 @@ def check_codes(estimator: Any, X: ArrayLike) -> Array:
     codes : ndarray of shape (n_samples, code_size)
         The codes as float32 or float64.
     """
-    codes: Array = check_array(
-        from_torch(X),
-        dtype=[np.float64, np.float32],
-        estimator=estimator,
-        input_name="X",
-    )
+    X = from_torch(X)
+    _check_no_dates(X)
+    with summing_large_values():
+        codes: Array = check_array(
+            X, dtype=float_types(X), estimator=estimator, input_name="X"
+        )
     if codes.shape[1] != estimator.code_size_:
         raise ValueError(
             f"X has codes of {codes.shape[1]} numbers, but "
             f"{type(estimator).__name__} has code_size_={estimator.code_size_}. Pass "
             "what transform returned."
         )
+    if np.abs(codes).max() > np.finfo(np.float32).max:
+        raise too_large(codes, type(estimator).__name__)
     return codes
 
 
@@ -179,12 +227,34 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     # A sum is not finite if a term is not; the reverse is sorted out by name.
     if tensor.sum().isfinite():
         return
-    with with_hints(rows, name):
+    with with_hints(rows, name), summing_large_values():
         assert_all_finite(rows, input_name="X", estimator_name=name)
     if not tensor.isfinite().all():
+        raise too_large(rows, name)
+
+
+def too_large(rows: Array, name: str) -> ValueError:
+    """Return the error for values that single precision cannot compute with."""
+    return ValueError(
+        f"X has values too large for {name}, which computes in float32: "
+        f"up to {np.abs(rows).max():.3g}. Scale the data as in fit."
+    )
+
+
+def check_fits(values: Array, name: str) -> None:
+    """Raise if answers do not fit into the type of what was asked.
+
+    Parameters
+    ----------
+    values : ndarray
+        The answers.
+    name : str
+        Name of the estimator, for the message.
+    """
+    if not np.isfinite(values).all():
         raise ValueError(
-            f"X has values too large for {name}, which computes in float32: "
-            f"up to {np.abs(rows).max():.3g}. Scale the data as in fit."
+            f"What {name} learnt in fit is too large for {values.dtype}, the type of "
+            "X: answers would be infinite. Pass float64, or scale the data."
         )
 
 
@@ -283,8 +353,10 @@ def feature_spread(rows: Array) -> NDArray[np.float64]:
     value that was never seen is far away, and rounding is not.
     """
     mean = rows.mean(axis=0, dtype=np.float64)
-    square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts(rows))
-    spread = np.sqrt(square / len(rows))
+    with np.errstate(over="ignore"):
+        square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts(rows))
+    # Infinite is only the square of a large mean's rounding.
+    spread = np.sqrt(np.where(np.isfinite(square), square, 0.0) / len(rows))
     varies = spread > 1e-6 * np.abs(mean)
     usual = float(np.median(spread[varies])) if varies.any() else 1.0
     return np.where(varies, spread, usual)
@@ -314,7 +386,9 @@ class Scaling:
         tensor = to_tensor(rows)
         if self.offset is None:
             return tensor.float()
-        offset = to_tensor(self.offset).to(tensor.dtype)
+        offset = to_tensor(self.offset)
+        if offset.to(tensor.dtype).isfinite().all():
+            offset = offset.to(tensor.dtype)
         scale = torch.tensor(self.scale, dtype=torch.float64)
         return ((tensor - offset) / scale).float()
 
@@ -332,6 +406,9 @@ class Scaling:
         """Return rows in the user's units."""
         if self.offset is None:
             return tensor.numpy().astype(dtype, copy=False)
-        rows: Array = tensor.numpy().astype(dtype) * self.scale
-        rows += self.offset.astype(dtype)
-        return rows.astype(dtype, copy=False)
+        # In double precision, as the units may be none that single precision has.
+        rows: Array = tensor.numpy().astype(np.float64)
+        rows *= self.scale
+        rows += self.offset
+        with np.errstate(over="ignore"):
+            return rows.astype(dtype, copy=False)

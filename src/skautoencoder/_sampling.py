@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
@@ -13,7 +14,8 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._code_features import CodeFeaturesMixin
-from skautoencoder._samples import Array, check_codes, from_torch
+from skautoencoder._containers import in_frame_like, is_frame
+from skautoencoder._samples import Array, check_codes, float_types, from_torch
 from skautoencoder.training import draw_seed
 
 
@@ -69,7 +71,7 @@ class SamplingMixin(CodeFeaturesMixin):
     def _codes(self: Any, X: Any) -> tuple[Array, Array]:
         """Return means and standard deviations of the codes of samples."""
         given, _ = self._check(X)
-        dtype = getattr(given, "dtype", np.float64)  # a DataFrame has many
+        dtype = float_types(from_torch(X))[0]
         means, deviations = self._model.posterior(self._shown(given))
         return means.astype(dtype), deviations.astype(dtype)
 
@@ -102,7 +104,7 @@ class SamplingMixin(CodeFeaturesMixin):
         labels = self._labels(self._numbers(y, len(codes)))
         if self.conditional and y is None:
             labels[:] = self._classes.shares
-        return self._rows(self._model.decode(codes, labels))
+        return self._rows(self._model.decode(codes, labels), X)
 
     def predict(self: Any, X: Any, y: ArrayLike | None = None) -> Any:
         """Reconstruct samples from the means of their posteriors.
@@ -134,7 +136,7 @@ class SamplingMixin(CodeFeaturesMixin):
             joint = self._log_likelihoods(rows) + np.log(self._classes.shares)
             numbers = joint.argmax(axis=1)
         means, _ = self._model.posterior(rows)
-        return self._rows(self._model.decode(means, self._labels(numbers)))
+        return self._rows(self._model.decode(means, self._labels(numbers)), X)
 
     def interpolate(
         self: Any, start: Any, stop: Any, n_steps: int = 10, *, y: Any = None
@@ -235,14 +237,20 @@ class SamplingMixin(CodeFeaturesMixin):
         seed = random.randint(2**31 - 1)
         return self._rows(self._model.draw(codes, labels, seed))
 
-    def _rows(self: Any, shown: Array) -> Any:
-        """Return rows in the network's units as the user gave them to `fit`."""
+    def _rows(self: Any, shown: Array, X: Any = None) -> Any:
+        """Return rows in the network's units as the user gave them to `fit`.
+
+        Row by row they were made of `X`, whose index they have if there is one.
+        """
+        index = X.index if isinstance(X, pd.DataFrame) else None
         if self._columns is not None:
-            return self._columns.to_data(shown)
-        dtype = self._container.dtype
-        return self._container.wrap(
-            self._scaling.to_data(torch.from_numpy(shown), dtype)
-        )
+            rows = self._columns.to_data(shown, index)
+        else:
+            rows = self._container.wrap(
+                self._scaling.to_data(torch.from_numpy(shown), np.dtype(np.float64)),
+                index,
+            )
+        return rows if is_frame(rows) else in_frame_like(X, rows)
 
     def _labels(self: Any, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return classes as ones and zeros, of which there are none without classes."""
@@ -303,7 +311,8 @@ class SamplingMixin(CodeFeaturesMixin):
             scores = self._log_likelihoods(rows)[np.arange(len(rows)), numbers]
         if self._columns is not None:
             return scores + self._columns.log_jacobian(given)
-        scale = np.broadcast_to(self._scaling.scale, rows.shape[1])
+        unit = self._container.scale if self.likelihood_ == "gaussian" else 1
+        scale = np.broadcast_to(unit * self._scaling.scale, rows.shape[1])
         return scores - np.log(scale).sum()
 
     def _log_likelihoods(self: Any, rows: Array) -> NDArray[np.float64]:

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skautoencoder._samples import Array, Scaling, Shape, check_finite
+from skautoencoder._samples import (
+    Array,
+    Scaling,
+    Shape,
+    check_finite,
+    check_fits,
+    too_large,
+)
 from skautoencoder.architectures import Network
 from skautoencoder.training import apply_in_batches
 
@@ -91,6 +98,7 @@ class TrainedNetwork:
 
         def write(part: slice, result: Tensor) -> None:
             rows[part] = self.scaling.to_data(result, rows.dtype)
+            check_fits(rows[part], self.name)
 
         self.apply(function, given, write, at_once=True, **kwargs)
         return samples
@@ -132,11 +140,17 @@ class TrainedNetwork:
             check_finite(given[part], tensor, self.name)
             return tensor
 
+        def write_checked(part: slice, result: Tensor) -> None:
+            # What is finite may be so large that the network's answer is not.
+            if not (result.sum().isfinite() or result.isfinite().all()):
+                raise too_large(given[part], self.name)
+            write(part, result)
+
         apply_in_batches(
             self.network,
             function,
             read or read_checked,
-            write,
+            write_checked,
             n_samples=len(given),
             n_features=given.shape[1],
             n_numbers=max(int(np.prod(self.data_shape)), n_numbers),

@@ -20,6 +20,7 @@ from skautoencoder._noise import make_corruption
 from skautoencoder._samples import (
     Array,
     Range,
+    check_finite,
     check_samples,
     from_torch,
     holds_samples,
@@ -458,7 +459,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
                 noisy = self._make_noisy(rows[part]) if given is None else rows[part]
                 denoised = self._trained.reconstruct(noisy).reshape(noisy.shape)
                 difference = np.subtract(denoised, clean[part], dtype=np.float64)
-                residual += float(np.square(difference).sum())
+                with np.errstate(over="ignore"):
+                    residual += float(np.square(difference).sum())
         return fraction_explained(residual, clean)
 
     # ---- clean samples and noise ------------------------------------------------
@@ -526,6 +528,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
 
     def _make_noisy(self, rows: Array) -> Array:
         """Return rows with the noise of training."""
-        shown = self._scaling.to_network(rows).to(self.net_.device)
-        noisy = self.net_.criterion_.corruption(shown).cpu()
-        return self._scaling.to_data(noisy, rows.dtype)
+        shown = self._scaling.to_network(rows)
+        check_finite(rows, shown, type(self).__name__)
+        noisy = self.net_.criterion_.corruption(shown.to(self.net_.device)).cpu()
+        # The noise has the units of fit, which may be none that `rows` can have.
+        return self._scaling.to_data(noisy, np.dtype(np.float64))

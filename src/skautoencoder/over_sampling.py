@@ -7,13 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _num_samples
 
 from skautoencoder._classes import Classes
+from skautoencoder._containers import is_frame, is_polars
 from skautoencoder.training import draw_seed
 from skautoencoder.variational import VAESampler
 
@@ -103,7 +104,7 @@ class VAEOverSampler(BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features) or DataFrame
             Training samples.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), or array or DataFrame of one column
             Their classes.
 
         Returns
@@ -116,13 +117,18 @@ class VAEOverSampler(BaseEstimator):
         ValueError
             If `sampling_strategy` names a class that `y` does not have, or wants
             fewer rows of one than there are.
+        TypeError
+            If `X` or `y` are a data frame of another library.
         """
         self._fit(X, y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def _fit(self, X: Any, y: Any) -> int:
-        """Fit the sampler; return a seed for the rows to draw."""
+    def _fit(self, X: Any, y: Any) -> tuple[Classes, int]:
+        """Fit the sampler; return the classes, and a seed for the rows to draw."""
+        _check_container(X, "X")
+        _check_container(y, "y")
+        y = _labels(y)
         classes = Classes(y, _num_samples(X), type(self).__name__)
         strategy = self._missing(classes)
         sampler = VAESampler() if self.sampler is None else self.sampler
@@ -135,9 +141,10 @@ class VAEOverSampler(BaseEstimator):
         self.sampling_strategy_ = strategy
         self.classes_ = classes.names
         self.n_features_in_ = sampler.n_features_in_
+        self.__dict__.pop("feature_names_in_", None)
         if hasattr(sampler, "feature_names_in_"):
             self.feature_names_in_ = sampler.feature_names_in_
-        return int(seeds[1])
+        return classes, int(seeds[1])
 
     def _missing(self, classes: Classes) -> dict[Any, int]:
         """Return how many rows are to be drawn of each class."""
@@ -172,29 +179,37 @@ class VAEOverSampler(BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features) or DataFrame
             Samples.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), or array or DataFrame of one column
             Their classes.
 
         Returns
         -------
         X_resampled : ndarray of shape (n_samples_new, n_features) or DataFrame
-            The samples, followed by new ones.
-        y_resampled : ndarray of shape (n_samples_new,) or Series
-            Their classes.
+            The samples, followed by new ones, in the container and of the types
+            that they came in: arrays, and frames of pandas (with a fresh index) or
+            polars. What is only like an array comes back as one.
+        y_resampled : ndarray of shape (n_samples_new,), Series or DataFrame
+            Their classes, in the same way.
 
         Raises
         ------
+        TypeError
+            If `X` or `y` are a data frame of another library.
         ValueError
             If `sampling_strategy` names a class that `y` does not have, or wants
             fewer rows of one than there are.
         """
-        seed = self._fit(X, y)
-        n_rows = np.array(list(self.sampling_strategy_.values()), dtype=int)
-        drawn = np.repeat(np.array(list(self.sampling_strategy_)), n_rows)
+        classes, seed = self._fit(X, y)
+        names = classes.names.tolist()
+        n_rows = [self.sampling_strategy_.get(name, 0) for name in names]
+        drawn = np.repeat(np.arange(len(names)), n_rows)
+        given = np.arange(len(classes.numbers))
         if not len(drawn):
-            return X, y
-        new = self.sampler_.sample(len(drawn), seed, y=drawn)
-        return _append(X, new), _append(y, drawn)
+            return _take(X, given), _take(y, given)
+        new = self.sampler_.sample(len(drawn), seed, y=classes.names[drawn])
+        # A row of each class has the class as it was given.
+        first = np.unique(classes.numbers, return_index=True)[1]
+        return _append(X, new), _take(y, np.concatenate([given, first[drawn]]))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -203,11 +218,42 @@ class VAEOverSampler(BaseEstimator):
         return tags
 
 
+def _check_container(given: Any, name: str) -> None:
+    """Raise if what is given could not be given back with more rows."""
+    if hasattr(given, "columns") and not is_frame(given):
+        kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__name__}"
+        raise TypeError(
+            f"{name} is a {kind}, which cannot be given back with more rows. Pass a "
+            "DataFrame of pandas or polars, or an array."
+        )
+
+
+def _labels(y: Any) -> Any:
+    """Return classes without the frame of one column that they may stand in."""
+    if getattr(y, "ndim", 1) != 2 and not is_polars(y):
+        return y
+    if y.shape[1] != 1:
+        raise ValueError(
+            f"y has {y.shape[1]} columns, but must have one: the class of each row."
+        )
+    if is_polars(y):
+        return y.to_series()
+    return y.iloc[:, 0] if isinstance(y, pd.DataFrame) else y[:, 0]
+
+
+def _take(given: Any, places: NDArray[np.intp]) -> Any:
+    """Return rows of what was given, in the same container and of the same type."""
+    if isinstance(given, pd.DataFrame | pd.Series):
+        return given.iloc[places].reset_index(drop=True)
+    if is_polars(given) or is_polars(given, "Series"):
+        return given[places]
+    return np.asarray(given)[places]
+
+
 def _append(given: Any, new: Any) -> Any:
-    """Return what was given, with more rows of the same kind."""
+    """Return the rows that were given, with more in the same container."""
     if isinstance(given, pd.DataFrame):
         return pd.concat([given, new], ignore_index=True)
-    if isinstance(given, pd.Series):
-        more = pd.Series(new, name=given.name).astype(given.dtype)
-        return pd.concat([given, more], ignore_index=True)
+    if is_polars(given):
+        return given.vstack(new)
     return np.concatenate([np.asarray(given), new])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.optim import Optimizer
 
 from skautoencoder._classes import Classes
 from skautoencoder._columns import TableColumns
-from skautoencoder._containers import Container
+from skautoencoder._containers import Container, as_pandas, is_frame
 from skautoencoder._generative import GenerativeModel
 from skautoencoder._priors import NormalPrior, Prior, fit_mixture
 from skautoencoder._samples import (
@@ -32,6 +33,7 @@ from skautoencoder._samples import (
     fills_unit_range,
     is_in_unit_range,
     mean_and_spread,
+    resolve_sample_shape,
 )
 from skautoencoder._sampling import SamplingMixin
 from skautoencoder.architectures import (
@@ -387,6 +389,7 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     ) -> None:
         """Learn which classes there are."""
         if not self.conditional:
+            self.__dict__.pop("classes_", None)
             return
         classes = Classes(y, n_samples, type(self).__name__)
         if previous is not None:
@@ -396,17 +399,22 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     def _check(self, X: Any, *, reset: bool = False) -> tuple[Any, Shape]:
         """Return samples as flat rows, and their shape; a table's frame as it is."""
         keeps = self._takes_tables if reset else self._columns is not None
-        if keeps and isinstance(X, pd.DataFrame):
+        if keeps and is_frame(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
             _check_enough(X, 2 if reset else 1)
-            return X, X.shape[1:]
-        return check_samples(
+            return as_pandas(X), X.shape[1:]
+        # What is an array stays as exact as it came.
+        rows, shape = check_samples(
             self,
             X,
             reset=reset,
             ensure_min_samples=2 if reset else 1,
             ensure_all_finite=reset or keeps,
+            numeric=not hasattr(X, "columns"),
         )
+        if keeps and isinstance(X, np.ndarray) and X.dtype == object:
+            rows = X.reshape(rows.shape)
+        return rows, shape
 
     @property
     def _takes_tables(self) -> bool:
@@ -418,16 +426,28 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     def _learn_columns(self, X: Any, rows: Any, shape: Shape) -> None:
         """Learn what the rows are given in, and of a table what its columns are."""
         few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
-        if self._takes_tables and (few or isinstance(X, pd.DataFrame)):
-            self._columns = TableColumns.fit(rows, self.categorical_features)
+        if self._takes_tables and (few or is_frame(X)):
+            table = X if is_frame(X) else rows
+            self._columns = TableColumns.fit(table, self.categorical_features)
             self.column_kinds_ = self._columns.kinds
         else:
             self._columns, self.column_kinds_ = None, None
             self._container = Container.of(X, rows, shape)
+            if self._holds_pixels(rows, shape):
+                scale = self._container.full_scale
+                self._container = replace(self._container, scale=scale or 1)
+
+    def _holds_pixels(self, rows: Any, shape: Shape) -> bool:
+        """Return whether integers are pixels, and so lie between two ends."""
+        is_image = len(resolve_sample_shape(self.sample_shape, shape)) > 1
+        looks_so = self.likelihood == "auto" and (is_image or rows.dtype == np.uint8)
+        return looks_so or self.likelihood == "bernoulli"
 
     def _shown(self, rows: Any) -> Array:
         """Return rows that the network can be shown, but for the scale."""
-        return rows if self._columns is None else self._columns.to_network(rows)
+        if self._columns is not None:
+            return self._columns.to_network(rows)
+        return self._container.read(rows)
 
     def _set_units(self, rows: Array, value_range: Range) -> None:
         """Decide on the likelihood, and in which units the network sees rows."""
@@ -456,9 +476,10 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         if not np.isfinite(value_range).all():
             return  # refused where rows are read, which says what is wrong
         if self.likelihood_ == "bernoulli" and not is_in_unit_range(value_range):
-            low, high = value_range
+            scale = self._container.scale
+            low, high = (scale * value for value in value_range)
             raise ValueError(
-                f"likelihood='bernoulli' needs data in [0, 1], but X goes from "
+                f"likelihood='bernoulli' needs data in [0, {scale}], but X goes from "
                 f"{low:.6g} to {high:.6g}. Put a MinMaxScaler(clip=True) in front (or "
                 "divide pixels by 255), or use likelihood='gaussian'."
             )

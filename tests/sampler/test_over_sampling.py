@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from helpers import noise
 from imblearn.pipeline import make_pipeline
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -208,6 +210,99 @@ def test_nothing_to_draw_leaves_frames_as_they_are() -> None:
     assert isinstance(X_new, pd.DataFrame)
     assert isinstance(y_new, pd.Series)
     assert len(X_new) == len(y_new) == 72
+
+
+def containers_of_rows() -> dict[str, Any]:
+    whole = np.random.RandomState(0).randint(0, 100, (72, 4))
+    names = list("abcd")
+    frame = pd.DataFrame(whole, columns=names, index=np.arange(72) + 100)
+    return {
+        "int32": whole.astype(np.int32),
+        "uint8 images": whole.reshape(72, 2, 2).astype(np.uint8),
+        "float16": X.astype(np.float16),
+        "bool": whole > 50,
+        "fortran": np.asfortranarray(whole.astype(np.int16)),
+        "frame": frame.astype({"a": np.int8, "b": "Int64", "c": np.float32}),
+        "sparse": frame.astype(pd.SparseDtype(np.int64, 0)),
+        "some sparse": frame.assign(s=pd.arrays.SparseArray(np.arange(72) % 5 == 0)),
+        "polars": pl.DataFrame(whole, schema=names).cast({"a": pl.Int8}),
+    }
+
+
+def containers_of_classes() -> dict[str, Any]:
+    numbers = np.where(Y == "rare", 1, 0).astype(np.int8)
+    large = numbers.astype(np.int64) + 2**60
+    return {
+        "int8": numbers,
+        "column": numbers[:, np.newaxis],
+        "bool": numbers == 1,
+        "strings": Y,
+        "frame": pd.DataFrame({"class": numbers}),
+        "frame of strings": pd.DataFrame({"class": Y}).astype("category"),
+        "large": large,
+        "large Int64": pd.Series(large, dtype="Int64", name="class"),
+        "polars": pl.Series("class", numbers),
+        "polars frame": pl.DataFrame({"class": Y}),
+    }
+
+
+@pytest.mark.parametrize("name", containers_of_rows())
+def test_rows_come_out_in_what_they_came_in(name: str) -> None:
+    given = containers_of_rows()[name]
+    X_new, y_new = quick().fit_resample(given, Y)
+    assert type(X_new) is type(given)
+    assert len(X_new) == len(y_new) == 120
+    if isinstance(given, np.ndarray):
+        assert X_new.dtype == given.dtype
+        np.testing.assert_array_equal(X_new[:72], given)
+    elif isinstance(given, pl.DataFrame):
+        assert X_new.schema == given.schema
+        assert X_new[:72].equals(given)
+    else:
+        pd.testing.assert_frame_equal(X_new[:72], given.reset_index(drop=True))
+        pd.testing.assert_series_equal(X_new.dtypes, given.dtypes)
+
+
+@pytest.mark.parametrize("name", containers_of_classes())
+def test_classes_come_out_in_what_they_came_in(name: str) -> None:
+    given = containers_of_classes()[name]
+    _, y_new = quick().fit_resample(X, given)
+    assert type(y_new) is type(given)
+    assert y_new.shape[1:] == given.shape[1:]
+    values, old = np.asarray(y_new).ravel(), np.asarray(given).ravel()
+    np.testing.assert_array_equal(values[: len(old)], old)
+    assert len(set(counts(values.tolist()).values())) == 1
+    if isinstance(given, pl.DataFrame):
+        assert y_new.schema == given.schema
+    elif isinstance(given, pd.DataFrame):
+        pd.testing.assert_series_equal(y_new.dtypes, given.dtypes)
+    else:
+        assert y_new.dtype == given.dtype
+
+
+def test_frames_that_cannot_come_out_are_refused_before_training() -> None:
+    class Table:
+        columns = ("a",)
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return X
+
+    over_sampler = quick()
+    with pytest.raises(TypeError, match=r"X is a \S+\.Table.*pandas or polars"):
+        over_sampler.fit(Table(), Y)
+    with pytest.raises(TypeError, match=r"y is a \S+\.Table.*pandas or polars"):
+        over_sampler.fit_resample(X, Table())
+    with pytest.raises(ValueError, match="y has 2 columns, but must have one"):
+        over_sampler.fit_resample(X, pd.DataFrame({"a": Y, "b": Y}))
+    with pytest.raises(TypeError, match="Sparse data"):
+        over_sampler.fit_resample(sparse.csr_array(X), Y)
+    assert not hasattr(over_sampler, "sampler_")
+
+
+def test_names_are_forgotten_by_another_fit() -> None:
+    over_sampler = quick().fit(pd.DataFrame(X, columns=list("abcd")), Y)
+    assert list(over_sampler.feature_names_in_) == list("abcd")
+    assert not hasattr(over_sampler.fit(X, Y), "feature_names_in_")
 
 
 # ---- refusals ----------------------------------------------------------------------

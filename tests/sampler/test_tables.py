@@ -93,7 +93,8 @@ def test_columns_order_and_types_are_those_of_the_data(way: str) -> None:
     # Of categories also their order, and those that no row has.
     pd.testing.assert_series_equal(rows.dtypes, TABLE.dtypes)
     assert not rows.isna().any(axis=None)
-    assert (rows.index == np.arange(len(rows))).all()
+    index = TABLE.index if way == "predict" else np.arange(len(rows))
+    assert (rows.index == index).all()
 
 
 LEVELS = ["colour", "size", "rank", "member", "opted", "city", "street"]
@@ -305,8 +306,9 @@ def test_codes_of_a_table() -> None:
     assert means.shape == deviations.shape == (len(TABLE), sampler.code_size_)
     assert sampler.code_size_ == 8
     assert list(sampler.feature_names_in_) == list(TABLE.columns)
+    codes = pd.DataFrame(means, index=TABLE.index)
     pd.testing.assert_frame_equal(
-        sampler.inverse_transform(means), sampler.predict(TABLE)
+        sampler.inverse_transform(codes), sampler.predict(TABLE)
     )
 
 

@@ -170,7 +170,8 @@ def test_data_frames(make: Any, frame: Any) -> None:
     estimator = make().fit(data)
     assert list(estimator.feature_names_in_) == names
     assert_same_weights(estimator, fitted(make))
-    assert isinstance(estimator.predict(data), np.ndarray)
+    assert isinstance(estimator.predict(data), frame)
+    assert list(estimator.predict(data).columns) == names
     assert_array_equal(estimator.transform(data), fitted(make).transform(X))
     assert_array_equal(estimator.predict(data), fitted(make).predict(X))
     # The sums of a frame, which lies column by column, may round otherwise.
