@@ -16,7 +16,7 @@ def keep_freed_memory() -> None:
     ever got back in one piece; the next step then has to have each page mapped and
     cleared anew, which for convolutions took a fifth of the time. So a large block is
     asked for, not touched, and given back: from then on 64 MiB stay with the process.
-    Other C libraries take no notice.
+    Other C libraries take no notice. The user's guide says so too.
 
     References
     ----------

@@ -50,6 +50,10 @@ _KNOWN_CALLBACKS = {
 }
 
 
+# In a batch whose memory does not matter.
+_FEW_NUMBERS = 2**18
+
+
 class AutoencoderNet(ChecksMixin, NeuralNet):
     """A skorch net that minimises an objective over batches of rows.
 
@@ -176,7 +180,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
     def run_single_epoch(
         self,
-        iterator: Iterable[tuple[Tensor, Tensor]] | None,
+        iterator: RowBatches | None,
         training: bool,
         prefix: str,
         step_fn: Callable[..., dict[str, Any]],
@@ -186,7 +190,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         if iterator is None:
             return
         if training and not self._n_steps:
-            self._n_steps = self.max_epochs * len(iterator)  # type: ignore[arg-type]
+            self._n_steps = self.max_epochs * len(iterator)
         # Callbacks such as Checkpoint look for the last batch of an epoch.
         self.history.new_batch()
         undisturbed = _are_known(callback for _, callback in self.callbacks_)
@@ -198,19 +202,16 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             self._gradient = gradient if undisturbed else None
         if gradient is None or any(map(self._listeners, _OF_BATCHES)):
             steps = self._told_steps(iterator, training, step_fn, gradient)
-            losses, sizes = zip(*steps, strict=True)
+            loss, n_steps = _mean_loss(steps, iterator)
         else:
             with without_autograd():
                 steps = self._quiet_steps(iterator, gradient)
-                losses, sizes = zip(*steps, strict=True)
-        weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
-        # The one place in an epoch where the processor waits for the device.
-        loss = float(torch.stack(losses).float().cpu() @ weights)
+                loss, n_steps = _mean_loss(steps, iterator)
         name, epoch = f"{prefix}_loss", self.history[-1]
         best = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
         epoch[f"{name}_best"] = loss < next(best, math.inf)
         epoch[name] = loss
-        epoch[f"{prefix}_batch_count"] = len(losses)
+        epoch[f"{prefix}_batch_count"] = n_steps
         if training:
             epoch["lr"] = self.optimizer_.param_groups[0]["lr"]
         self._require_finite(loss, f"{prefix}_loss")
@@ -500,6 +501,32 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             if getattr(type(callback), method_name)
             is not getattr(Callback, method_name)
         ]
+
+
+def _mean_loss(
+    steps: Iterator[tuple[Tensor, int]], batches: RowBatches
+) -> tuple[float, int]:
+    """Return the mean loss of steps over all rows, and how many steps there were.
+
+    A loss that stays where its step left it splits the memory that the step freed,
+    and large steps cannot use it again. So losses move to a place of their own, after
+    each step or, where batches are small, several steps: that takes less time.
+    """
+    numbers_a_batch = batches.dataset.rows.numel() / len(batches)
+    n_together = min(max(int(_FEW_NUMBERS / numbers_a_batch), 1), 64)
+    losses, waiting = torch.empty(0), []
+    sizes: list[int] = []
+    for loss, size in steps:
+        if not sizes:
+            losses = loss.new_empty(len(batches))
+        waiting.append(loss)
+        sizes.append(size)
+        if len(waiting) == n_together or len(sizes) == len(batches):
+            losses[len(sizes) - len(waiting) : len(sizes)] = torch.stack(waiting)
+            waiting.clear()
+    weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
+    # The one place in an epoch where the processor waits for the device.
+    return float(losses.float().cpu() @ weights), len(sizes)
 
 
 def _are_known(callbacks: Iterable[Callback]) -> bool:
