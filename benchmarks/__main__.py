@@ -17,6 +17,7 @@ BENCHMARKS = [
     "import_time",
     "inference",
     "small_tables",
+    "against_pca",
     "outliers",
     "outlier_images",
     "deep_mnist",
@@ -36,6 +37,7 @@ BENCHMARKS = [
 WITHOUT_MNIST = {
     "import_time",
     "small_tables",
+    "against_pca",
     "outliers",
     "imputation",
     "over_sampling",

@@ -26,6 +26,8 @@ PACKAGES = (
     "pyod",
     "ctgan",
     "imbalanced-learn",
+    "miceforest",
+    "ForestDiffusion",
 )
 
 # Cores that others may use before the reader is warned.
@@ -198,10 +200,26 @@ def machine() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return {
-        "processor": f"{processor}, {os.cpu_count()} cores, {platform.system()}",
+        "processor": ", ".join(
+            (
+                processor,
+                instruction_set(),
+                f"{os.cpu_count()} cores",
+                platform.system(),
+            )
+        ),
         "versions": f"Python {platform.python_version()}, " + ", ".join(versions),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
+
+
+def instruction_set() -> str:
+    """The widest instructions that torch's own kernels use here, and oneDNN's limit."""
+    import torch
+
+    own = torch.backends.cpu.get_cpu_capability()
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return own if limit is None else f"{own} (oneDNN: {limit} at most)"
 
 
 def crowding(runs: Mapping[str, list[Result]]) -> str:

@@ -33,6 +33,8 @@ CONTESTANTS = (
     "torch",
     "ctgan",
     "imblearn",
+    "miceforest",
+    "ForestDiffusion",
 )
 TIMEOUT_S = 4 * 3600
 # Between a benchmark and its own workers, on this machine.

@@ -98,6 +98,40 @@ def fit_gaussian_mixture(train: Table, seed: int) -> Any:
     return best[1]
 
 
+def draw_through_quantiles(
+    train: Table, n_rows: int, seed: int, *, is_copula: bool
+) -> Table:
+    """Rows of a distribution of columns that quantiles have made normal.
+
+    Normal itself (a Gaussian copula), or the mixture that BIC prefers.
+    """
+    from sklearn.mixture import GaussianMixture
+    from sklearn.preprocessing import QuantileTransformer, StandardScaler
+
+    quantiles = QuantileTransformer(
+        n_quantiles=min(len(train), 1000),
+        output_distribution="normal",
+        random_state=seed,
+    )
+    normal = quantiles.fit_transform(train)
+    scaler = StandardScaler().fit(normal)
+    shown = scaler.transform(normal)
+    if is_copula:
+        model = GaussianMixture(1, random_state=seed).fit(shown)
+    else:
+        model = fit_gaussian_mixture(shown, seed)
+    model.random_state = seed
+    rows = scaler.inverse_transform(model.sample(n_rows)[0])
+    drawn: Table = quantiles.inverse_transform(rows)
+    for column, values in zip(drawn.T, train.T, strict=True):
+        levels, counts = np.unique(values, return_counts=True)
+        # Between the values of such a column there are none.
+        if counts[counts > 1].sum() > len(values) / 2:
+            between = (levels[1:] + levels[:-1]) / 2
+            column[:] = levels[np.searchsorted(between, column)]
+    return drawn
+
+
 def fit_kernel_density(train: Table) -> Any:
     """A kernel density in standard units with the bandwidth of cross-validation."""
     from sklearn.model_selection import GridSearchCV
