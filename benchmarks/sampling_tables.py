@@ -7,12 +7,12 @@ area under its ROC curve is 0.5 where it cannot tell. Everybody runs with defaul
 `GaussianMixture` has its components and covariances chosen by BIC and `KernelDensity`
 its bandwidth by cross-validation, both in standard units.
 
-Two rivals with no network know columns one at a time first: quantiles make each of them
-normal (Gaussian copula: so are all of them together; or a mixture, chosen as above), and
-make of what is drawn the column's values again, repeated ones exactly where values
-repeat. ForestDiffusion (Jolicoeur-Martineau et al., 2024) learns the flow from noise to
-rows with boosted trees, one for each column and time; with 20 times and 10 copies of the
-rows, and one seed, as its defaults (50 and 100) would take a day.
+Two rivals without a network take columns one at a time first: quantiles make each of
+them normal (Gaussian copula: all of them together are so too; or a mixture, chosen as
+above), and make the column's own values of what is drawn, repeated ones exactly where
+values repeat. ForestDiffusion (Jolicoeur-Martineau et al., 2024) learns the flow from
+noise to rows with boosted trees, for each column and time: with 20 times, 10 copies
+of the rows and one seed, as its defaults (50 and 100) would take a day.
 """
 
 from __future__ import annotations
