@@ -89,24 +89,23 @@ def draw_from_tvae(train: Table, n_rows: int, seed: int) -> Table:
 
 def draw_from_forest_flow(train: Table, n_rows: int, seed: int) -> Table:
     from ForestDiffusion import ForestDiffusionModel
-    from threadpoolctl import threadpool_limits
 
     n_values = [len(np.unique(column)) for column in train.T]
     few = [i for i, n in enumerate(n_values) if n <= FEW_VALUES]
     # As its guide asks for: whole numbers are announced.
     whole = (train == np.round(train)).all(axis=0)
-    with threadpool_limits(1):
-        model = ForestDiffusionModel(
-            train,
-            n_t=20,
-            duplicate_K=10,
-            diffusion_type="flow",
-            bin_indexes=[i for i in few if n_values[i] == 2],
-            int_indexes=[i for i in np.flatnonzero(whole) if n_values[i] > 2],
-            n_jobs=1,
-            seed=seed,
-        )
-        return np.asarray(model.generate(batch_size=n_rows), float)
+    model = ForestDiffusionModel(
+        train,
+        n_t=20,
+        duplicate_K=10,
+        diffusion_type="flow",
+        bin_indexes=[i for i in few if n_values[i] == 2],
+        int_indexes=[i for i in np.flatnonzero(whole) if n_values[i] > 2],
+        n_jobs=1,
+        seed=seed,
+        nthread=1,  # which xgboost is told
+    )
+    return np.asarray(model.generate(batch_size=n_rows), float)
 
 
 def sample(contestant: str, cache_dir: str, quick: bool) -> Result:

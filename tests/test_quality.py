@@ -10,12 +10,21 @@ from helpers import (
     BOTH,
     IMAGES,
     ROWS,
+    Recorder,
+    noise,
     tiny_dense,
 )
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
-from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAESampler,
+)
 from skautoencoder.architectures import Dense
 
 either = pytest.mark.parametrize("make", BOTH)
@@ -67,3 +76,39 @@ def test_no_choice_collapses(make: Any, loss: str, optimizer: str) -> None:
     floor = pca_held_out(1) if (loss, optimizer) == ("mse", "adam") else 0.0
     assert estimator.score(ROWS[1300:]) > floor
     assert estimator.predict(ROWS[1300:]).std(axis=0).max() > 0.02
+
+
+@pytest.mark.parametrize(
+    ("make", "n_steps"),
+    [
+        (AutoencoderImputer, 1400),
+        (AutoencoderOutlierDetector, 500),
+        (AutoencoderTransformer, 1400),
+        (ConvAutoencoderTransformer, 1400),
+        (DenoisingAutoencoder, 1400),
+        (VAESampler, 1500),
+    ],
+)
+def test_digits_take_few_steps(make: Any, n_steps: int) -> None:
+    def plan(side: int) -> tuple[int, int]:
+        starts = StopsAtStart([])
+        with pytest.raises(Started):
+            make(callbacks=[starts]).fit(noise(1797, side, side))
+        return starts.said[0]
+
+    batch_size, max_epochs = plan(8)
+    assert batch_size == 64
+    assert max_epochs * 1797 / batch_size == pytest.approx(n_steps, rel=0.05)
+    assert plan(9)[0] == 32
+
+
+class Started(Exception):
+    pass
+
+
+class StopsAtStart(Recorder):
+    """Says how long a fit is going to be, and ends it."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.said.append((net.batch_size, net.max_epochs))
+        raise Started

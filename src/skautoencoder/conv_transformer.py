@@ -101,7 +101,8 @@ class ConvAutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of samples. More than there are is clipped, with a warning.
+        number of samples, twice as large where images of at most 8×8 pixels are
+        convolved. More than there are is clipped, with a warning.
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 4000 steps, but at
         least 8; and at most 50, or with fewer than 20 batches an epoch as many as

@@ -93,7 +93,8 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of samples. More than there are is clipped, with a warning.
+        number of samples, twice as large where images of at most 8×8 pixels are
+        convolved. More than there are is clipped, with a warning.
     max_epochs : int or "auto", default="auto"
         Passes over the rows to learn from, of which a table gives four for each
         of its own, with other values hidden. "auto" is as many as make about

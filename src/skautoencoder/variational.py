@@ -63,6 +63,8 @@ _CODE_SIZE_OF_TABLES = 8
 # shown in all, each as often as it is, at most.
 _STEPS_A_ROW = 1.4
 _FEWEST_STEPS = 1000
+# With as many as other samples take, images of 8×8 pixels are learnt by heart.
+_STEPS_OF_SMALL_IMAGES = 1500.0
 _MOST_SHOWN = 384_000
 
 
@@ -158,12 +160,14 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         down along a cosine, only down, or not at all.
     batch_size : int or "auto", default="auto"
         Rows a step. "auto" is a power of two from 32 to 128 that grows with the
-        number of samples; for tables 64, from 500 samples on 128, and from 2000 on
+        number of samples, twice as large where images of at most 8×8 pixels are
+        convolved; for tables 64, from 500 samples on 128, and from 2000 on
         256. More than there are is clipped, with a warning.
     max_epochs : int or "auto", default="auto"
         Passes over the training data. "auto" is at least 8, and as many as make
-        about 4000 steps; of tables, 1.4 steps for each row, at least 1000, and at
-        most those in which 384 000 rows are shown.
+        about 4000 steps, or 1500 where images of at most 8×8 pixels are convolved;
+        of tables, 1.4 steps for each row, at least 1000, and at most those in which
+        384 000 rows are shown.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -514,6 +518,8 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
             return int(self.max_epochs)
         n_batches = math.ceil(n_rows / batch_size)
         n_steps = float(self._usual_steps)
+        if self._convolves_small_images:
+            n_steps = _STEPS_OF_SMALL_IMAGES
         if self._columns is not None:
             # With more, short tables are learnt by heart.
             most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)

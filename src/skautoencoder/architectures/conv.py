@@ -398,6 +398,11 @@ class Conv(Architecture):
         return [*norm, make_activation(self.activation)]
 
 
+def is_small(sample_shape: tuple[int, ...]) -> bool:
+    """Return whether images of this shape have at most 8×8 pixels."""
+    return max(as_image_shape(sample_shape)[1:]) <= 8
+
+
 def as_image_shape(sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return a sample shape as (n_channels, height, width)."""
     if len(sample_shape) == 3:
