@@ -289,6 +289,18 @@ def test_it_survives_pickling_and_clones() -> None:
     assert str(clone(estimator)) == str(estimator)
 
 
+def test_lambdas_are_stored_by_who_can_store_them() -> None:
+    cloudpickle = pytest.importorskip("cloudpickle")
+    architecture = Custom(lambda: nn.Linear(64, 12), lambda: nn.Linear(12, 64))
+    estimator = tiny(lambda rows: rows / 2, architecture=architecture).fit(X)
+    loaded = cloudpickle.loads(cloudpickle.dumps(estimator))
+    np.testing.assert_array_equal(loaded.predict(X), estimator.predict(X))
+    assert loaded.partial_fit(X).score(X) == estimator.partial_fit(X).score(X)
+    # pickle looks functions up by their names.
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(estimator)
+
+
 def test_partial_fit_makes_noise_of_the_first_part() -> None:
     estimator = tiny(noise_level=0.2).partial_fit(X).partial_fit(X / 2)
     assert estimator.net_.criterion_.corruption.level == 0.2

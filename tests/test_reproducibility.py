@@ -233,7 +233,7 @@ def test_global_states_are_left_alone_by_a_fit_that_fails(
     data = noise(60, 64)
     params: dict[str, Any] = {
         "data": {},
-        "parameter": {"batch_size": 61},
+        "parameter": {"sample_shape": (8, 9)},
         "divergence": {"lr": 1e6, "optimizer": "sgd", "lr_schedule": "constant"},
         "interrupt": {"callbacks": [Interrupts(epoch=1)]},
     }[failure]

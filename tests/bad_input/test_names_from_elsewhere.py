@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from helpers import tiny_dense
 from refusals import X
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
@@ -18,6 +19,7 @@ from skautoencoder import (
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
     Dense,
+    VAEOverSampler,
     VAESampler,
 )
 
@@ -142,3 +144,10 @@ def test_loss(value: Any, name: str) -> None:
 def test_upsampling() -> None:
     with pytest.raises(InvalidParameterError, match="Did you mean 'nearest'"):
         ConvAutoencoderTransformer(upsampling="bilinear").fit(X)
+
+
+def test_no_private_module_path_is_shown() -> None:
+    fitted = tiny_dense(max_epochs=1).fit(X)
+    assert repr(fitted.net_).startswith("<class 'skautoencoder.training.AutoencoderNet")
+    with pytest.raises(ValueError, match=r"skautoencoder\.variational\.VAESampler"):
+        VAEOverSampler(sampler=fitted).fit(X, X[:, 0] > 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain, zip_longest
@@ -103,6 +104,9 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         self.compute_dtype = compute_dtype
         self.step_work = step_work
         self.seed = seed
+
+    # Where users find it, and what its representation shows.
+    __module__ = "skautoencoder.training"
 
     history: History
     optimizer_: Any
@@ -470,6 +474,21 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         memo[id(self)] = net
         net.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return net
+
+    def __getstate__(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = super().__getstate__()
+        except (AttributeError, TypeError, pickle.PicklingError):
+            # skorch pickles what may be on a device by itself, which lambdas are not
+            # for. Whoever is storing this net, cloudpickle perhaps, may know how to.
+            return self.__dict__.copy()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "module_" in state:
+            self.__dict__.update(state)
+        else:
+            super().__setstate__(state)
 
     # ---- callbacks -------------------------------------------------------------
 
