@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skautoencoder._samples import Mask, Rows64
+from skautoencoder._samples import Mask, Rows64, parts
 from skautoencoder.training import one_thread
 from skautoencoder.training.inference import to_tensor
 
@@ -17,6 +18,7 @@ from skautoencoder.training.inference import to_tensor
 # large enough that the calls do not cost more than the work.
 _NUMBERS_TOGETHER = 2**22
 _ROWS_TOGETHER = 512
+_PRODUCTS_TOGETHER = 2**18
 # What keeps the covariance invertible where columns repeat each other, in squared
 # standard deviations.
 _LEAST_VARIANCE = 1e-6
@@ -70,23 +72,24 @@ class Gaussian:
         # others that they are put together with.
         padded = torch.zeros((n_features + 1,) * 2, dtype=torch.float64)
         padded[:-1, :-1] = (precision + precision.T) / 2
-        centred = torch.from_numpy(np.where(observed, rows - self.mean, 0.0))
-        pull = centred @ padded[:-1, :-1]
+        centred = np.where(observed, rows - self.mean, 0.0)
         filled = np.where(observed, rows, self.mean)
         summed = np.zeros((n_features + 1) ** 2 if with_covariance else 1)
         for part, missing in self._parts(observed):
             row, column = missing.nonzero(as_tuple=True)
             place = (missing.cumsum(1) - 1)[row, column]
-            width = int(missing.sum(1).max())
+            width = _width(int(missing.sum(1).max()))
             index = torch.full((len(part), width), n_features)
             index[row, place] = column
             block = padded[index[:, :, None], index[:, None, :]]
             block.diagonal(dim1=1, dim2=2).add_((index == n_features).double())
             factor = torch.linalg.cholesky(block)
             known = torch.zeros(len(part), width, 1, dtype=torch.float64)
-            known[row, place, 0] = pull[torch.from_numpy(part)][row, column]
+            places = part[row.numpy()], column.numpy()
+            pull = _products(centred, padded.numpy()[:-1, :-1], *places)
+            known[row, place, 0] = torch.from_numpy(pull)
             answer = torch.cholesky_solve(known, factor)[row, place, 0].numpy()
-            filled[part[row.numpy()], column.numpy()] -= answer
+            filled[places] -= answer
             if with_covariance:
                 cell = index[:, :, None] * (n_features + 1) + index[:, None, :]
                 inverse = torch.cholesky_inverse(factor)
@@ -99,18 +102,51 @@ class Gaussian:
 
     @staticmethod
     def _parts(observed: Mask) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
-        """Go through the rows with missing values, those with equally many together."""
+        """Go through the rows with missing values, those of equal widths together."""
         missing = ~observed
-        n_missing = missing.sum(axis=1)
+        n_missing = _width(missing.sum(axis=1))
         order = np.argsort(n_missing, kind="stable")
         start = int(np.searchsorted(n_missing[order], 1))
         while start < len(order):
             last = min(start + _ROWS_TOGETHER, len(order)) - 1
-            widest = int(n_missing[order[last]])
-            stop = min(start + max(_NUMBERS_TOGETHER // widest**2, 1), last + 1)
+            width = n_missing[order[start]]
+            last = min(last, int(np.searchsorted(n_missing[order], width, "right")) - 1)
+            stop = min(start + max(_NUMBERS_TOGETHER // int(width) ** 2, 1), last + 1)
             part = order[start:stop]
             yield part, torch.from_numpy(missing[part])
             start = stop
+
+
+def _width(n_missing: Any) -> Any:
+    """Return the width of the matrices of rows with so many missing values.
+
+    Of few sizes, so that many are factorised together; and of a row's own, so that its
+    digits depend on no other row. Multiples of 8 numbers begin where a processor's
+    vectors do, in each of the matrices.
+    """
+    return -(-n_missing // 8) * 8
+
+
+def _products(
+    rows: Rows64, matrix: Rows64, row: NDArray[np.intp], column: NDArray[np.intp]
+) -> Rows64:
+    """Return some of the numbers of a product of rows and a symmetric matrix.
+
+    The digits of a whole product depend on how many rows there are.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        The rows.
+    matrix : ndarray of shape (n_features, n_features)
+        The matrix.
+    row, column : ndarray of int of shape (n_numbers,)
+        Which numbers of the product.
+    """
+    numbers = np.empty(len(row))
+    for part in parts(row, max(_PRODUCTS_TOGETHER // len(matrix), 1)):
+        numbers[part] = (rows[row[part]] * matrix[column[part]]).sum(axis=1)
+    return numbers
 
 
 def fit_gaussian(
@@ -168,8 +204,9 @@ def fit_gaussian(
                 if change < tol:
                     break
             mean = filled.mean(axis=0)
-            centred = filled - mean
-            covariance = (centred.T @ centred + summed) / n_samples
+            # Not NumPy's product: its threads do not get along with a fork.
+            centred = torch.from_numpy(filled - mean)
+            covariance = ((centred.t() @ centred).numpy() + summed) / n_samples
             variances = np.diag(covariance).copy()
             covariance *= 1 - share
             np.fill_diagonal(covariance, variances + _LEAST_VARIANCE)

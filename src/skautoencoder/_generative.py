@@ -118,7 +118,9 @@ class GenerativeModel:
         """
         device = next(self._network.parameters()).device
         noise = noise.to(device)
-        labels = list(torch.eye(self.n_classes, device=device)) or [None]
+        labels = list(
+            torch.eye(self.n_classes, dtype=torch.float32, device=device)
+        ) or [None]
         if len(priors) < len(labels):
             priors = priors * len(labels)
 

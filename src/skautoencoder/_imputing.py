@@ -16,6 +16,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skautoencoder._samples import Array, Mask, Shape, check_fits, check_samples
+from skautoencoder.training import one_thread
 
 # Parameters of what is missing, and of what is returned beside what is filled.
 IMPUTER_CONSTRAINTS: dict[str, list[Any]] = {
@@ -100,6 +101,7 @@ class ImputerMixin(TransformerMixin):
         """
         return super().fit_transform(X, **fit_params)
 
+    @one_thread()
     def transform(self: Any, X: ArrayLike) -> Array:
         """Fill the holes of samples.
 

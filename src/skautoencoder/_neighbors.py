@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from skautoencoder._samples import Mask, Rows64
+from skautoencoder._samples import Mask, Rows64, parts
+from skautoencoder.training import one_thread
 
 _ROWS_TOGETHER = 512
+_NUMBERS_TOGETHER = 2**20
+# What products may be wrong by, as a share of the squared lengths; far more than they
+# are.
+_ROUNDING = 1e-12
 # Of a row for its own first guess, where the nearest neighbour's vote is at most 1.
 _OWN_VOTE = 0.1
 
@@ -66,26 +72,53 @@ class Neighbors:
         if n_neighbors < 1:
             return filled.copy()
         known = self.observed.astype(np.float64)
-        squares = np.square(self.filled).sum(axis=1)
         averages = np.empty_like(filled)
         for i in range(0, len(filled), _ROWS_TOGETHER):
             rows = filled[i : i + _ROWS_TOGETHER]
-            distances = squares - 2 * (rows @ self.filled.T)
-            distances += np.square(rows).sum(axis=1)[:, np.newaxis]
-            np.maximum(distances, 0.0, out=distances)
+            own = None
             if numbers is not None:
                 own = numbers[i : i + _ROWS_TOGETHER, np.newaxis] == self.numbers
-                distances[own] = np.inf
-            place = min(n_neighbors, distances.shape[1] - 1)
-            near = np.argpartition(distances, place, axis=1)[:, : place + 1]
-            near_distances = np.take_along_axis(distances, near, axis=1)
-            finite = np.where(np.isfinite(near_distances), near_distances, 0.0)
+            near, distances = self._nearest(rows, n_neighbors, own)
+            finite = np.where(np.isfinite(distances), distances, 0.0)
             reach = finite.max(axis=1, keepdims=True)
             reach[reach == 0] = 1.0
-            near_weights = np.square(np.maximum(1 - near_distances / reach, 0.0))
-            votes = near_weights[:, :, np.newaxis] * known[near]
-            own_vote = _OWN_VOTE * np.maximum(near_weights.max(axis=1), 1e-9)
-            own_vote = own_vote[:, np.newaxis]
-            total = (votes * self.filled[near]).sum(axis=1) + own_vote * rows
-            averages[i : i + _ROWS_TOGETHER] = total / (votes.sum(axis=1) + own_vote)
+            weights = np.square(np.maximum(1 - distances / reach, 0.0))
+            votes = _OWN_VOTE * np.maximum(weights.max(axis=1), 1e-9)[:, np.newaxis]
+            total = votes * rows
+            # One after the other, so that rows without a vote change no digit.
+            for column, weight in zip(near.T, weights.T, strict=True):
+                vote = weight[:, np.newaxis] * known[column]
+                total += vote * self.filled[column]
+                votes = votes + vote
+            averages[i : i + _ROWS_TOGETHER] = total / votes
         return averages
+
+    def _nearest(
+        self, rows: Rows64, n_neighbors: int, own: Mask | None
+    ) -> tuple[NDArray[np.intp], Rows64]:
+        """Return the nearest rows' places, one more than are asked for, in order.
+
+        And their squared distances. A product of matrices finds who may be among them;
+        its digits depend on what else is multiplied, those of the distances do not.
+        """
+        squares = np.square(self.filled).sum(axis=1)
+        lengths = np.square(rows).sum(axis=1)
+        # Not NumPy's: its threads do not get along with a fork.
+        with one_thread():
+            product = torch.from_numpy(rows) @ torch.from_numpy(self.filled).t()
+        about = squares - 2 * product.numpy()
+        if own is not None:
+            about[own] = np.inf
+        place = min(n_neighbors, about.shape[1] - 1)
+        last = np.partition(about, place, axis=1)[:, place]
+        rounding = _ROUNDING * (lengths + squares.max())
+        row, column = np.nonzero(about <= (last + rounding)[:, np.newaxis])
+        distances = np.full_like(about, np.inf)
+        for part in parts(row, max(_NUMBERS_TOGETHER // rows.shape[1], 1)):
+            difference = rows[row[part]] - self.filled[column[part]]
+            distances[row[part], column[part]] = np.square(difference).sum(axis=1)
+        if own is not None:
+            distances[own] = np.inf
+        near = np.argpartition(distances, place, axis=1)[:, : place + 1]
+        near.sort(axis=1)
+        return near, np.take_along_axis(distances, near, axis=1)

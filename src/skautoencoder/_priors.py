@@ -13,6 +13,7 @@ from sklearn import config_context
 from torch import Tensor
 from torch.nn import functional as F
 
+from skautoencoder.training import one_thread_for_numpy
 from skautoencoder.training.inference import to_tensor
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class MixturePrior:
         for weight, mean, factor in zip(
             self.weights, self.means, self.factors, strict=True
         ):
-            inverse = torch.from_numpy(np.linalg.inv(factor)).to(codes)
+            inverse = torch.linalg.inv(torch.from_numpy(factor)).to(codes)
             # A linear layer, so that it rounds as the network does.
             standard = F.linear(codes - to_tensor(mean).to(codes), inverse)
             constant = (
@@ -115,6 +116,8 @@ class MixturePrior:
         return codes
 
 
+# Sums of k-means and of matrix products have other digits on several threads.
+@one_thread_for_numpy()
 def fit_mixture(
     means: NDArray[np.floating], deviations: NDArray[np.floating], seed: int
 ) -> MixturePrior:

@@ -316,7 +316,7 @@ def fills_unit_range(values: Array | Range) -> bool:
     return is_in_unit_range(values) and bool(np.ptp(values) >= 0.5)
 
 
-def parts(rows: Array, size: int = _CHUNK) -> Iterator[slice]:
+def parts(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
     """Go through rows a part at a time, so that no copy of them all is made."""
     for start in range(0, len(rows), size):
         yield slice(start, start + size)

@@ -43,6 +43,7 @@ from skautoencoder.training import (
     AutoencoderNet,
     float32_by_default,
     keeping_grad_mode,
+    one_thread,
 )
 
 _ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense, "conv": Conv}
@@ -179,10 +180,16 @@ class BaseAutoencoder(NetMixin):
         """Hand out a copy of this estimator, which it becomes if the block ends well.
 
         If it does not, nothing has to be undone, and nothing can interrupt that.
+        Within it torch is as a fit wants it, whatever the user has set.
         """
         learner = object.__new__(type(self))
         learner.__dict__.update(self.__dict__)
-        with keeping_grad_mode(), float32_by_default():
+        with (
+            one_thread(),
+            keeping_grad_mode(),
+            torch.inference_mode(False),
+            float32_by_default(),
+        ):
             yield learner
         self.__dict__ = learner.__dict__
 

@@ -30,7 +30,7 @@ from skautoencoder.architectures import Architecture
 from skautoencoder.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder.objectives import NOISES, Corruption
 from skautoencoder.objectives.corruption import Noise
-from skautoencoder.training import isolated_randomness
+from skautoencoder.training import isolated_randomness, one_thread
 
 # Of the noise that `score` measures with: the same for every call.
 _SCORE_SEED = 0
@@ -455,7 +455,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
             )
         clean = rows if given is None else given
         residual = 0.0
-        with isolated_randomness(_SCORE_SEED, torch.device(self.net_.device)):
+        device = torch.device(self.net_.device)
+        with one_thread(), isolated_randomness(_SCORE_SEED, device):
             for part in parts(rows, _CHUNK):
                 noisy = self._make_noisy(rows[part]) if given is None else rows[part]
                 denoised = self._trained.reconstruct(noisy).reshape(noisy.shape)

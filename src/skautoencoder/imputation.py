@@ -417,7 +417,7 @@ class AutoencoderImputer(ImputerMixin, BaseAutoencoder):
         """Return what the network says about the values of rows and flags."""
         network = self.net_.module_
         n_features = shown.shape[1] // 2
-        answers = torch.empty(len(shown), n_features)
+        answers = torch.empty(len(shown), n_features, dtype=torch.float32)
 
         def write(part: slice, result: Tensor) -> None:
             answers[part] = result[:, :n_features]

@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROWS, assert_same_weights, tiny_conv, tiny_dense, weights_of
+from threadpoolctl import threadpool_info
 
-from skautoencoder import AutoencoderTransformer
+from skautoencoder import (
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    VAESampler,
+)
+from skautoencoder.training import threads
 from skautoencoder.training.threads import (
+    _set_own_threads,
     crew_of,
     has_time_to_meet,
     is_large,
+    n_allowed_threads,
     n_parts_for,
     n_threads_for,
     one_thread,
+    one_thread_for_numpy,
 )
 
+Answer = TypeVar("Answer")
+
 SMALL, LARGE = 1e6, 1e11
+
+
+def in_new_thread(function: Callable[[], Answer]) -> Answer:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def tiny_sampler() -> VAESampler:
+    return VAESampler(2, prior="normal", max_epochs=2, random_state=0)
+
+
+@pytest.fixture(params=["libraries are told", "torch is told"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "torch is told":
+        monkeypatch.setattr(threads, "_library_setters", list)
+
+
+each_way = pytest.mark.usefixtures("way")
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +61,6 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def six_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("joblib.cpu_count", lambda: 6)
 
 
 class TestOneThread:
@@ -61,32 +88,123 @@ class TestOneThread:
         autoencoder.transform(X)
         assert torch.get_num_threads() == 2
 
+    def test_the_threads_that_are_allowed_are_known(self) -> None:
+        assert n_allowed_threads() == 2
+        with one_thread(), one_thread():
+            assert n_allowed_threads() == 2
+        torch.set_num_threads(3)
+        assert n_allowed_threads() == 3
+
+    @each_way
+    def test_other_threads_keep_theirs(self) -> None:
+        seen: list[int] = []
+        starts, ends = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            seen.append(torch.get_num_threads())
+            starts.set()
+            ends.wait()
+            seen.append(torch.get_num_threads())
+
+        old = threading.Thread(target=wait)
+        old.start()
+        starts.wait()
+        with one_thread():
+            assert in_new_thread(torch.get_num_threads) == 2
+            ends.set()
+            old.join()
+            # A thread that had another number than the process.
+            in_new_thread(lambda: _set_own_threads(3))
+            assert in_new_thread(torch.get_num_threads) == 2
+        assert in_new_thread(torch.get_num_threads) == 2
+        assert seen == [2, 2]
+
+    @each_way
+    def test_blocks_in_many_threads(self) -> None:
+        def compute(_: int) -> list[int]:
+            with one_thread():
+                seen = [n_allowed_threads()]
+                seen.append(torch.get_num_threads())
+            return [*seen, torch.get_num_threads()]
+
+        for _ in range(5):
+            with ThreadPoolExecutor(8) as pool:
+                assert set(map(tuple, pool.map(compute, range(80)))) == {(2, 1, 2)}
+            assert in_new_thread(torch.get_num_threads) == 2
+        assert torch.get_num_threads() == 2
+
+    def test_numpy_and_scikit_learn(self) -> None:
+        def numbers() -> set[int]:
+            return {library["num_threads"] for library in threadpool_info()}
+
+        before = numbers()
+        with one_thread_for_numpy():
+            assert numbers() == {1}
+        assert numbers() == before
+
+
+class TestFits:
+    """Fits beside each other set nothing for each other, or for the process."""
+
+    def test_their_threads_keep_theirs(self) -> None:
+        images = np.random.RandomState(0).uniform(size=(64, 24, 24))
+
+        def fit(seed: int) -> tuple[int, Any]:
+            conv = ConvAutoencoderTransformer(
+                2, batch_size=32, max_epochs=1, random_state=seed
+            )
+            return torch.get_num_threads(), (conv.fit(images), torch.get_num_threads())
+
+        weights = []
+        for _ in range(3):
+            with ThreadPoolExecutor(2) as pool:
+                others = pool.map(fit, [1, 2])
+                assert fit(0)[1][1] == 2
+            for before, (fitted, after) in others:
+                assert (before, after) == (2, 2)
+                weights.append(weights_of(fitted))
+            assert in_new_thread(torch.get_num_threads) == 2
+        assert torch.get_num_threads() == 2
+        for found, same in zip(weights, weights[2:], strict=False):
+            for name, weight in found.items():
+                assert torch.equal(weight, same[name])
+
+    @pytest.mark.parametrize("make", [tiny_dense, tiny_conv, tiny_sampler])
+    def test_double_precision_by_default(self, make: Any) -> None:
+        expected = make().fit(ROWS[:64])
+        torch.set_default_dtype(torch.float64)
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                fits = [pool.submit(make().fit, ROWS[:64]) for _ in range(8)]
+                while not all(fit.done() for fit in fits):
+                    assert torch.zeros(1).dtype == torch.float64
+            for fit in fits:
+                assert_same_weights(fit.result(), expected)
+        finally:
+            torch.set_default_dtype(torch.float32)
+
 
 class TestHowMany:
-    @pytest.mark.usefixtures("six_processors")
     def test_more_work_more_parts(self) -> None:
         numbers = [n_parts_for(work) for work in (SMALL, 6e8, 4.5e9, LARGE)]
-        assert numbers == [1, 2, 4, 6]
+        assert numbers == [1, 2, 4, 8]
 
-    @pytest.mark.usefixtures("six_processors")
     def test_small_work_has_one_thread(self) -> None:
-        assert [n_threads_for(work) for work in (SMALL, 6e8, LARGE)] == [1, 6, 6]
+        assert [n_threads_for(work) for work in (SMALL, 6e8, LARGE)] == [1, 8, 8]
 
     def test_limits_grow(self) -> None:
         assert [is_large(work) for work in (SMALL, 6e8, LARGE)] == [False, True, True]
         meet = [has_time_to_meet(work) for work in (SMALL, 6e8, LARGE)]
         assert meet == [False, False, True]
 
-    def test_the_threads_that_are_allowed_do_not_matter(self) -> None:
-        two = n_parts_for(1e12)
-        torch.set_num_threads(1)
-        assert n_parts_for(1e12) == two
-
-    def test_a_single_processor_has_nothing_to_divide(
+    def test_the_threads_and_processors_that_are_allowed_do_not_matter(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        before = n_parts_for(1e12), n_threads_for(1e12)
+        torch.set_num_threads(1)
         monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-        assert n_parts_for(1e12) == 1
+        monkeypatch.setattr("os.cpu_count", lambda: 1)
+        assert (n_parts_for(1e12), n_threads_for(1e12)) == before
 
 
 class TestCrew:

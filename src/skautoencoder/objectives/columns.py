@@ -129,7 +129,9 @@ class ColumnsLikelihood(nn.Module):
         self._set_level_places(levels)
         self._set_intervals(numbers)
         start = math.log(math.expm1(_FIRST_DEVIATION - least_deviation))
-        self.raw_deviation = nn.Parameter(torch.full((len(numbers),), start))
+        self.raw_deviation = nn.Parameter(
+            torch.full((len(numbers),), start, dtype=torch.float32)
+        )
 
     def _set_buffers(self, **tensors: Tensor) -> None:
         # They say what the columns are, which is no part of what is learnt.
@@ -165,7 +167,8 @@ class ColumnsLikelihood(nn.Module):
         n_most = max(map(len, tables), default=0)
         filler = (math.inf, math.inf, 0.0, False)
         padded = torch.tensor(
-            [table + [filler] * (n_most - len(table)) for table in tables]
+            [table + [filler] * (n_most - len(table)) for table in tables],
+            dtype=torch.float32,
         ).reshape(len(tables), n_most, 4)
         low, high, shown, is_atom = padded.unbind(dim=2)
         self._set_buffers(

@@ -17,7 +17,7 @@ from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
 from skautoencoder.training.randomness import draw_seed, isolated_randomness
 from skautoencoder.training.schedule import SCHEDULES
 from skautoencoder.training.stopping import EarlyStopping
-from skautoencoder.training.threads import one_thread
+from skautoencoder.training.threads import one_thread, one_thread_for_numpy
 
 __all__ = [
     "OPTIMIZERS",
@@ -37,6 +37,7 @@ __all__ = [
     "keeping_grad_mode",
     "n_training_rows",
     "one_thread",
+    "one_thread_for_numpy",
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",

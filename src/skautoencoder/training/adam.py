@@ -140,7 +140,7 @@ class Adam(Eager, torch.optim.Adam):
         states: list[dict[str, Tensor]] = [self.state[p] for p in group["params"]]
         for weight, state in zip(group["params"], states, strict=True):
             if not state:
-                state["step"] = torch.zeros(())
+                state["step"] = torch.zeros((), dtype=torch.float32)
                 state["exp_avg"] = torch.zeros_like(weight)
                 state["exp_avg_sq"] = torch.zeros_like(weight)
         # Views of one tensor: counted all at once, and by torch's step one by one.

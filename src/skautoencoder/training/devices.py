@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from skautoencoder.training.threads import is_large
 
@@ -155,18 +156,31 @@ def counting_work(network: nn.Module) -> Iterator[Work]:
             hook.remove()
 
 
-@contextmanager
-def float32_by_default() -> Iterator[None]:
-    """Make float32 tensors within the block, whatever the user has set."""
-    before = torch.get_default_dtype()
-    if before == torch.float32:
-        yield
-        return
-    torch.set_default_dtype(torch.float32)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+class _Float32(TorchFunctionMode):
+    """Within the block, tensors that are made in this thread are float32 by default."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Answer a call of one of torch's functions."""
+        kwargs = kwargs or {}
+        if func in _FACTORIES and kwargs.get("dtype") is None:
+            kwargs = {**kwargs, "dtype": torch.float32}
+        return func(*args, **kwargs)
+
+
+_FACTORIES = {torch.empty, torch.eye, torch.ones, torch.rand, torch.randn, torch.zeros}
+
+
+def float32_by_default() -> AbstractContextManager[Any]:
+    """Return a block in which new tensors are float32, whatever the user has set.
+
+    What the user has set is the process's, and stays as it is: other threads may be
+    computing in double precision.
+    """
+    if torch.get_default_dtype() == torch.float32:
+        return nullcontext()
+    return _Float32()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.division import divided
-from skautoencoder.training.threads import crew_of, is_large
+from skautoencoder.training.threads import crew_of, is_large, n_allowed_threads
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
@@ -124,7 +124,7 @@ def apply_in_batches(
     starts = range(0, n_samples, batch_size)
     step = 3 * work * _USUAL_BATCH
     if starts and at_once and device.type == "cpu" and is_large(step):
-        with crew_of(min(torch.get_num_threads(), len(starts))) as crew:
+        with crew_of(min(n_allowed_threads(), len(starts))) as crew:
             for _ in crew.pool.map(answer, starts):
                 pass
         return

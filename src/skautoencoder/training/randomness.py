@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,23 @@ from sklearn.utils import check_random_state
 
 _MAX_SEED = 2**31 - 1
 
-# torch has one default generator and one thread count for the whole process, so
-# fits in several Python threads take turns.
-_ONE_AT_A_TIME = threading.RLock()
+# torch has one default generator for the whole process, so fits in several Python
+# threads take turns.
+_one_at_a_time = threading.RLock()
+
+
+def _forget_others() -> None:
+    """Make the lock anew, which a thread may hold that a forked process has not got."""
+    global _one_at_a_time
+    _one_at_a_time = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # The default generator has a lock of its own, which a thread that draws may hold.
+    # To ask for the state waits for it.
+    os.register_at_fork(
+        before=torch.default_generator.get_state, after_in_child=_forget_others
+    )
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -49,7 +64,7 @@ def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
         if index is None:
             index = torch.cuda.current_device() if device.type == "cuda" else 0
         fork = {"devices": [index], "device_type": device.type}
-    with _ONE_AT_A_TIME, torch.random.fork_rng(**fork):
+    with _one_at_a_time, torch.random.fork_rng(**fork):
         # torch.manual_seed would seed every accelerator, and only one is kept.
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":

@@ -10,12 +10,18 @@ pieces are computed at the same time, and nothing else.
 
 from __future__ import annotations
 
+import _thread
+import ctypes
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import cache
 
-import joblib
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 # Floating-point operations of one call up to which one thread is used. Far below,
@@ -27,9 +33,13 @@ _ONE_THREAD_WORK = 5e8
 _MEETING_WORK = 2e9
 
 # Operations that make up for what it costs to treat a part of a batch by itself, and
-# the most threads that are ever used.
+# the most threads that are ever used. A number of the machine's, such as that of its
+# processors, would be another one for a process that may not use them all.
 _PART_WORK = 1e9
 _MOST_THREADS = 8
+
+_lock = threading.Lock()
+_numpy_lock = threading.RLock()
 
 
 def is_large(work: float) -> bool:
@@ -51,15 +61,15 @@ def has_time_to_meet(work: float) -> bool:
 def n_threads_for(work: float) -> int:
     """Return among how many threads a step is divided.
 
-    The number depends on the machine's processors, not on how many of them this
-    process may use.
+    The number depends on the work alone, so that a step is divided alike wherever it
+    is computed. How many of them compute at the same time is for :class:`Crew`.
 
     Parameters
     ----------
     work : float
         Floating-point operations of the step.
     """
-    return min(joblib.cpu_count(), _MOST_THREADS) if is_large(work) else 1
+    return _MOST_THREADS if is_large(work) else 1
 
 
 def n_parts_for(work: float) -> int:
@@ -73,18 +83,127 @@ def n_parts_for(work: float) -> int:
     return min(max(int(work / _PART_WORK), 2), n_threads_for(work))
 
 
+class _Here(threading.local):
+    """What is known of this thread.
+
+    Attributes
+    ----------
+    n_allowed : int
+        How many threads torch had here before :func:`one_thread`; 0 outside of it.
+    """
+
+    n_allowed = 0
+
+
+_here = _Here()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread within the block."""
-    n_threads = torch.get_num_threads()
+    """Let torch compute on one thread within the block, for this thread alone.
+
+    No pool of torch's threads is started then. A process that is forked would inherit
+    the pool without its threads, and wait for them for good.
+    """
+    with _lock:
+        n_threads = torch.get_num_threads()
     if n_threads == 1:
         yield
         return
-    torch.set_num_threads(1)
+    before, _here.n_allowed = _here.n_allowed, n_threads
     try:
+        _set_own_threads(1)
         yield
     finally:
-        torch.set_num_threads(n_threads)
+        _set_own_threads(n_threads)
+        _here.n_allowed = before
+
+
+def n_allowed_threads() -> int:
+    """Return how many threads may compute at the same time."""
+    return _here.n_allowed or torch.get_num_threads()
+
+
+def _set_own_threads(n_threads: int) -> None:
+    """Set how many threads torch uses for what this thread asks, and no other.
+
+    torch itself has a number for each thread and one for the process, with which new
+    threads begin, and sets both at once. So its libraries are told, which count for
+    each thread; where they cannot be, another thread puts the process's number back.
+    """
+    with _lock:
+        # torch sets a new thread's number when it is first asked for it.
+        torch.get_num_threads()
+    for tell in _library_setters():
+        tell(n_threads)
+    if torch.get_num_threads() != n_threads:
+        _set_and_put_back(n_threads)
+
+
+@cache
+def _library_setters() -> list[Callable[[int], object]]:
+    """Return what sets the numbers of OpenMP and MKL for the thread that calls it.
+
+    None of them if torch does not show those that it brings along.
+    """
+    names = ["omp_set_num_threads"]
+    if torch.backends.mkl.is_available():
+        names.insert(0, "MKL_Set_Num_Threads_Local")
+    end = "dylib" if sys.platform == "darwin" else "so"
+    try:
+        library = ctypes.CDLL(f"{torch.__path__[0]}/lib/libtorch_cpu.{end}")
+        return [getattr(library, name) for name in names]
+    except (OSError, AttributeError):
+        return []
+
+
+def _set_and_put_back(n_threads: int) -> None:
+    known, done = _thread.allocate_lock(), _thread.allocate_lock()
+    told = _thread.allocate_lock()
+    for event in (known, told, done):
+        event.acquire()
+
+    def keep_process() -> None:
+        n_before = torch.get_num_threads()  # the process's, as this thread is new
+        known.release()
+        told.acquire()
+        torch.set_num_threads(n_before)
+        done.release()
+
+    with _lock:
+        # threading.Thread takes three times as long to start.
+        _thread.start_new_thread(keep_process, ())
+        try:
+            known.acquire()
+            torch.set_num_threads(n_threads)
+        finally:
+            told.release()
+            done.acquire()
+
+
+@contextmanager
+def one_thread_for_numpy() -> Iterator[None]:
+    """Let NumPy and scikit-learn compute on one thread within the block.
+
+    Their libraries count threads for the whole process: one at a time may change that.
+    """
+    with _numpy_lock, threadpool_limits(limits=1):
+        yield
+
+
+def _forget_others() -> None:
+    """Make a lock anew that a thread may hold which a forked process does not have."""
+    global _numpy_lock
+    _lock.release()
+    _numpy_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire,
+        after_in_parent=_lock.release,
+        after_in_child=_forget_others,
+    )
 
 
 class Crew:
@@ -137,20 +256,16 @@ def crew_of(n_threads: int) -> Iterator[Crew]:
     n_threads : int
         How many. As many of them compute at the same time as torch has threads.
     """
-    n_running = min(n_threads, torch.get_num_threads())
+    n_running = min(n_threads, n_allowed_threads())
     with one_thread():
-        pool = ThreadPoolExecutor(n_threads, initializer=_compute_alone)
+        # They use no more than themselves for what they ask.
+        pool = ThreadPoolExecutor(
+            n_threads, initializer=_set_own_threads, initargs=(1,)
+        )
         try:
             yield Crew(n_threads, n_running, pool)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _compute_alone() -> None:
-    """Let torch use no more than this thread for what this thread asks."""
-    # A new thread takes over the process's setting when it first looks at it.
-    torch.get_num_threads()
-    torch.set_num_threads(1)
 
 
 def added(tensors: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,60 @@
+"""Fits in processes that may use less, and in processes that are forked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skautoencoder import __file__ as package
+
+# What a process may use of the machine: variables, and what it does first.
+ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
+    "three threads": ({}, "import torch; torch.set_num_threads(3)"),
+    "one processor": ({}, "os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])"),
+    "a worker": ({"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}, ""),
+}
+# Not what the tests themselves are run with.
+_SETTINGS = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+unix = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="needs Linux's processes"
+)
+
+
+def output_of(code: str, **variables: str) -> list[str]:
+    """Return what a script prints that has processes.py imported."""
+    kept = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+    paths = [str(Path(package).parents[1]), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**kept, "PYTHONPATH": os.pathsep.join(paths), **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@unix
+def test_the_same_bits_whatever_the_process_may_use() -> None:
+    said = {}
+    for name, (variables, first) in ENVIRONMENTS.items():
+        code = f"import os; {first}\nimport processes; processes.fits()"
+        said[name] = output_of(code, **variables)
+    expected = said["three threads"]
+    assert len(expected) > 12
+    for name, found in said.items():
+        assert found == expected, name
+
+
+@unix
+def test_forks_while_and_after_estimators_are_fitted() -> None:
+    code = "import torch; torch.set_num_threads(4)\nimport processes; processes.forks()"
+    ends = output_of(code, OPENBLAS_NUM_THREADS="1")
+    assert len(ends) == 36
+    assert not [end for end in ends if not end.endswith(("works", "threads left: 0"))]
