@@ -91,7 +91,7 @@ class SamplingMixin(CodeFeaturesMixin):
         samples : ndarray of shape (n_samples, n_features) or (n_samples, ...), or \
                 DataFrame
             The rows, as `fit` saw them: without the noise that `sample` adds, and of
-            categories the most probable.
+            categories the most probable. With the index of `X` if that is a frame.
 
         Raises
         ------
@@ -121,7 +121,8 @@ class SamplingMixin(CodeFeaturesMixin):
         -------
         reconstructions : ndarray of shape (n_samples, n_features) or \
                 (n_samples, ...), or DataFrame
-            What the network makes of them, as `fit` saw them.
+            What the network makes of them, as `fit` saw them. With the index of `X`
+            if that is a frame.
 
         Raises
         ------
@@ -211,9 +212,9 @@ class SamplingMixin(CodeFeaturesMixin):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features) or (n_samples, ...), or DataFrame
-            Rows as `fit` saw them. Where the "bernoulli" likelihood was fitted to
-            values between 0 and 1, these are probabilities and not draws of ones and
-            zeros.
+            Rows as `fit` saw them, of the same types. Where the "bernoulli"
+            likelihood was fitted to values between 0 and 1, these are probabilities
+            and not draws of ones and zeros.
 
         Raises
         ------

@@ -22,6 +22,7 @@ from skautoencoder._classes import Classes
 from skautoencoder._columns import TableColumns
 from skautoencoder._containers import Container, as_pandas, is_frame
 from skautoencoder._generative import GenerativeModel
+from skautoencoder._images import looks_like_image
 from skautoencoder._priors import NormalPrior, Prior, fit_mixture
 from skautoencoder._samples import (
     Array,
@@ -88,8 +89,8 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     :class:`~sklearn.mixture.GaussianMixture` it has `sample` and `score_samples`.
 
     The rows may be images, arrays of numbers, or tables with categorical, boolean,
-    integer and float columns: a DataFrame comes back as a DataFrame with the same
-    columns, types and levels.
+    integer and float columns. They come back as they came in: a DataFrame of pandas
+    or polars with the same columns, types and levels, an array with the same type.
 
     Read more in the :ref:`User Guide <sampling>`.
 
@@ -120,8 +121,10 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
         normal distribution, whose variance is learnt. "auto": for tables, each
         column is what it is, see Notes; for images and rows of more than 200 values
         "bernoulli" if they lie in [0, 1] and span at least half of it, and
-        "gaussian" otherwise. Tables are 2-D data for a dense architecture without
-        `sample_shape`.
+        "gaussian" otherwise. Pixels that are integers lie between 0 and the
+        brightest, 255 or 65535 if they make use of it, and count as if divided by
+        that; in flat rows uint8 alone is taken for pixels. Tables are 2-D data for a
+        dense architecture without `sample_shape`.
     variance : {"per_feature", "shared"}, default="per_feature"
         Whether each feature of the "gaussian" likelihood has a variance of its own.
         "shared" is the model of probabilistic PCA.
@@ -243,9 +246,10 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
     -----
     In tables each column is modelled as what it is. Categories, booleans, strings,
     and numbers that take few values have a probability for each level that was
-    seen, and no others are drawn. Other numbers are brought to a normal distribution
-    by a smooth curve that follows their own, so that several modes and heavy tails
-    are no matter, and are drawn with noise, so that no row is a copy; integers are
+    seen, and no others are drawn: they go out as exactly as they came in. Other
+    numbers are brought to a normal distribution by a smooth curve that follows their
+    own, so that several modes and heavy tails are no matter, and are drawn with
+    noise, so that no row is a copy; integers are
     rounded. Log-likelihoods are then log-densities where columns are continuous and
     log-probabilities where they are not.
 
@@ -443,7 +447,10 @@ class VAESampler(SamplingMixin, BaseAutoencoder):
 
     def _holds_pixels(self, rows: Any, shape: Shape) -> bool:
         """Return whether integers are pixels, and so lie between two ends."""
-        is_image = len(resolve_sample_shape(self.sample_shape, shape)) > 1
+        given = self.sample_shape is not None
+        is_image = looks_like_image(
+            resolve_sample_shape(self.sample_shape, shape), given=given
+        )
         looks_so = self.likelihood == "auto" and (is_image or rows.dtype == np.uint8)
         return looks_so or self.likelihood == "bernoulli"
 

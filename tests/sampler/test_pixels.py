@@ -92,6 +92,15 @@ def test_flat_bytes_are_pixels() -> None:
     assert VAESampler(**QUICK).fit(wide.astype(np.int32)).likelihood_ == "gaussian"
 
 
+def test_series_of_counts_are_no_pixels() -> None:
+    counts = np.random.RandomState(0).poisson(20, (60, 30, 3))
+    sampler = VAESampler(**QUICK).fit(counts)
+    assert sampler.likelihood_ == "gaussian"
+    drawn = sampler.sample(50, random_state=0)
+    assert drawn.dtype == counts.dtype
+    assert counts.min() <= drawn.min() <= drawn.max() <= counts.max()
+
+
 def test_brighter_pixels_than_there_were() -> None:
     sampler = VAESampler(**QUICK).fit((16 * GREY).astype(np.uint8))
     with pytest.raises(ValueError, match=r"data in \[0, 16\], but X .* to 17"):
