@@ -167,7 +167,7 @@ def _difference(rows: Array, step: int, width: int | None = None) -> float:
     """
     lines = rows[:_FEW] if width is None else rows[:_FEW].reshape(-1, width)
     # Squares of large numbers would be infinite.
-    finite = np.abs(lines[np.isfinite(lines)])
+    finite = np.abs(lines[np.isfinite(lines)].astype(np.float64))
     lines = lines.astype(np.float64) / finite.max(initial=1e-300)
     squares = np.square(lines[:, step:] - lines[:, :-step])
     squares = squares[np.isfinite(squares)]
