@@ -30,9 +30,15 @@ from helpers import (
 )
 from sklearn.base import clone
 from skorch.callbacks import GradientNormClipping
+from torch import nn
 
-from skautoencoder import VAESampler
-from skautoencoder.architectures import Dense
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    DenoisingAutoencoder,
+    VAESampler,
+)
+from skautoencoder.architectures import Custom, Dense
 
 X = ROWS[:80]
 either = pytest.mark.parametrize("make", BOTH)
@@ -346,6 +352,7 @@ AROUND = {
     "float64 by default": lambda: default_dtype(torch.float64),
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
 }
 
 
@@ -370,6 +377,41 @@ def test_what_the_user_has_set_in_torch_changes_nothing(around: str, make: Any) 
         found = make(random_state=0).fit(X)
         np.testing.assert_array_equal(found.transform(X), expected.transform(X))
         np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize(
+    ("kind", "methods"),
+    [
+        (AutoencoderImputer, ["transform"]),
+        (AutoencoderOutlierDetector, ["score_samples", "explain"]),
+        (DenoisingAutoencoder, ["predict", "score"]),
+        (VAESampler, ["transform", "predict", "score_samples"]),
+    ],
+)
+def test_it_changes_nothing_for_other_estimators(
+    around: str, kind: Any, methods: list[str]
+) -> None:
+    table = noise(60, 4)
+    if kind is AutoencoderImputer:
+        table[::3, 1] = np.nan
+    expected = kind(max_epochs=2, random_state=0).fit(table)
+    with AROUND[around]():
+        found = kind(max_epochs=2, random_state=0).fit(table)
+        assert_same_weights(found, expected)
+        for method in methods:
+            np.testing.assert_array_equal(
+                getattr(found, method)(table), getattr(expected, method)(table)
+            )
+
+
+def test_modules_that_were_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        modules = nn.Linear(64, 3), nn.Linear(3, 64)
+        fitted = tiny_dense(None, architecture=Custom(*modules)).fit(X)
+        codes = fitted.transform(X)
+    assert np.isfinite(codes).all()
+    assert not torch.equal(fitted.net_.module_.encoder.weight, modules[0].weight)
 
 
 def test_rows_are_drawn_alike_whatever_the_user_has_set_in_torch() -> None:

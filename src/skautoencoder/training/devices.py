@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -115,26 +115,45 @@ class Work:
     def __init__(self) -> None:
         self.n_operations = 0.0
 
-    def count(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+    def count(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Add what a layer does for one sample."""
-        weight = layer.weight
-        if not isinstance(weight, Tensor) or weight.ndim < 2:
-            return
-        # A transposed convolution uses its kernel once a position of the input.
-        transposed = getattr(layer, "transposed", False)
-        positions = inputs[0] if transposed else output
-        if isinstance(positions, Tensor) and positions.ndim > 2:
-            n_positions = positions[0, 0].numel()
+        if isinstance(layer, nn.RNNBase | nn.RNNCellBase):
+            # A packed sequence has its steps of all samples in one tensor.
+            given = getattr(inputs[0], "data", inputs[0])
+            n_steps = given.numel() // layer.input_size
+            matrices = [weight for weight in layer.parameters() if weight.ndim == 2]
+            n_products = n_steps * sum(weight.numel() for weight in matrices)
         else:
-            n_positions = 1
-        self.n_operations += 2.0 * n_positions * weight.numel()
+            # A transposed convolution uses its kernel once a position of the input,
+            # other layers use their weight once for each of the vectors that come out.
+            transposed = getattr(layer, "transposed", False)
+            vectors = inputs[0] if transposed else output
+            if not isinstance(vectors, Tensor):
+                return
+            weight = cast(Tensor, layer.weight)
+            n_products = vectors.numel() // max(len(weight), 1) * weight.numel()
+        self.n_operations += 2.0 * n_products
+
+
+# They have a weight, but multiply no matrix by it.
+_WITHOUT_PRODUCTS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)
+
+
+def _multiplies(layer: nn.Module) -> bool:
+    """Return whether a layer multiplies by matrices or kernels of its own."""
+    if isinstance(layer, nn.RNNBase | nn.RNNCellBase):
+        return True
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor) or weight.ndim < 2 or layer._modules:
+        return False
+    return not isinstance(layer, _WITHOUT_PRODUCTS)
 
 
 @contextmanager
 def counting_work(network: nn.Module) -> Iterator[Work]:
     """Count the operations that a network takes for a sample within the block.
 
-    Only layers with a weight matrix or kernel are counted: the others are small
+    Only layers with weight matrices or kernels are counted: the others are small
     beside them. The network is in evaluation mode, and its state is left as it was.
 
     Parameters
@@ -146,7 +165,7 @@ def counting_work(network: nn.Module) -> Iterator[Work]:
     hooks = [
         layer.register_forward_hook(work.count)
         for layer in network.modules()
-        if isinstance(getattr(layer, "weight", None), Tensor) and not layer._modules
+        if _multiplies(layer)
     ]
     try:
         with evaluating(network):
