@@ -97,7 +97,7 @@ ODD_CELLS: dict[str, tuple[Any, type[Exception], str]] = {
     "dates": (
         FRAME.assign(day=[pd.Timestamp(2020, 1, 1 + i) for i in range(20)]),
         TypeError,
-        "Column 'day' of X has a .* into days, or leave the column out",
+        "Column 'day' of X has .* into days",
     ),
     "lengths": ([[1, 2], [3], [4, 5]], ValueError, "Rows of X have different lengths"),
 }
