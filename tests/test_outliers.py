@@ -35,6 +35,18 @@ def curve(n_samples: int, seed: int = 0) -> np.ndarray:
     return rows + 0.05 * noise(n_samples, 5, seed=seed + 1)
 
 
+def sparse_images(n_samples: int, seed: int) -> np.ndarray:
+    """Images of a bright cross on black, which may be anywhere."""
+    random = np.random.RandomState(seed)
+    images = np.zeros((n_samples, 12, 12))
+    for image, (row, column) in zip(
+        images, random.randint(3, 9, (n_samples, 2)), strict=True
+    ):
+        image[row, column - 3 : column + 4] = random.uniform(0.5, 1)
+        image[row - 3 : row + 4, column] = random.uniform(0.5, 1)
+    return images
+
+
 BOTH_MODES = pytest.mark.parametrize("novelty", [False, True])
 
 
@@ -421,6 +433,48 @@ class TestQuality:
         rows = np.concatenate([IMAGES[is_four][120:], IMAGES[~is_four]])
         is_odd = np.r_[np.zeros(is_four.sum() - 120), np.ones((~is_four).sum())]
         assert roc_auc_score(is_odd, -fitted.score_samples(rows)) > 0.95
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def on_crosses(request: pytest.FixtureRequest) -> AutoencoderOutlierDetector:
+    return detector(novelty=request.param, max_epochs=4).fit(sparse_images(400, 0))
+
+
+class TestImagesWithNothingInThem:
+    """Next to no residual and no code of their own, and yet like none of the others."""
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            np.zeros((50, 12, 12)),
+            np.ones((50, 12, 12)),
+            np.full((50, 12, 12), 0.5),
+            np.random.RandomState(0).uniform(size=(50, 12, 12)),
+            0.02 * np.random.RandomState(0).uniform(size=(50, 12, 12)),
+        ],
+        ids=["black", "white", "grey", "noise", "faint"],
+    )
+    def test_they_are_outliers(
+        self, on_crosses: AutoencoderOutlierDetector, odd: np.ndarray
+    ) -> None:
+        normal = sparse_images(200, 1)
+        scores = on_crosses.score_samples(np.concatenate([normal, odd]))
+        assert roc_auc_score(np.r_[np.zeros(200), np.ones(50)], -scores) > 0.95
+        assert (on_crosses.predict(odd) == -1).mean() > 0.9
+
+    def test_what_is_missing_explains_them(
+        self, on_crosses: AutoencoderOutlierDetector
+    ) -> None:
+        blank = np.zeros((1, 12, 12))
+        contributions = on_crosses.explain(blank)
+        np.testing.assert_allclose(contributions.sum(), on_crosses.score_samples(blank))
+
+    def test_one_colour_is_blank_too(self) -> None:
+        grey = sparse_images(300, 0)
+        colour = grey[:, None] * np.array([1.0, 0.5, 0.2])[:, None, None]
+        fitted = detector(max_epochs=3).fit(colour)
+        one_colour = np.ones((20, 3, 12, 12)) * np.array([0.1, 0.9, 0.2])[:, None, None]
+        assert (fitted.predict(one_colour) == -1).all()
 
 
 class TestUse:

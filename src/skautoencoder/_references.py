@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from skautoencoder._placements import Placement
 from skautoencoder._samples import Array, Shape
@@ -16,6 +17,8 @@ from skautoencoder._trained import TrainedNetwork
 
 # Squared distances below this share of a row's squared length are rounding.
 _ROUNDING = 4e-13
+# Numbers of pairs of points that are explained at once.
+_NUMBERS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,18 @@ class References:
     ) -> References:
         """Place the rows at positions `sets`, of shape (n_sets, set_size)."""
         positions, inverse = np.unique(sets, return_inverse=True)
-        parts: list[Tensor] = []
+        parts: dict[int, Tensor] = {}
+
+        def write(part: slice, points: Tensor) -> None:
+            parts[part.start] = points
+
         trained.apply(
             lambda batch: placement.points(trained, batch),
             rows[positions],
-            lambda part, points: parts.append(points),
+            write,
+            at_once=True,
         )
-        points = torch.cat(parts)
+        points = torch.cat([parts[start] for start in sorted(parts)])
         index = torch.from_numpy(inverse.reshape(sets.shape))
         return cls(placement, points[index], n_neighbors)
 
@@ -94,18 +102,30 @@ class References:
             The parts.
         """
         references = self.points.flatten(0, 1)
+        n_sets, set_size, width = self.points.shape
 
         def contribution(points: Tensor) -> Tensor:
             nearest, index = self._smallest(self._closeness(points))
-            distances = _to_distance(nearest, points)
-            offset = torch.arange(len(self.points)) * self.points.shape[1]
-            index = (index + offset[:, None]).flatten(1)
+            distances = _to_distance(nearest, points).flatten(1)
+            index = index + (torch.arange(n_sets) * set_size)[:, None]
+            # Many rows have their nearest in common.
+            chosen, index = torch.unique(index.flatten(1), return_inverse=True)
+            others = self.placement.details(trained, references[chosen])
+            own = self.placement.details(trained, points)[:, None]
             total = torch.zeros(len(points), rows.shape[1], dtype=torch.float64)
-            for distance, position in zip(distances.flatten(1).T, index.T, strict=True):
-                shares = self.placement.shares(trained, points, references[position])
-                square = shares.sum(dim=1, keepdim=True)
+            n_pairs = max(_NUMBERS_AT_ONCE // (len(points) * width), 1)
+            parts = zip(
+                index.split(n_pairs, dim=1),
+                distances.split(n_pairs, dim=1),
+                strict=True,
+            )
+            for part, distance in parts:
+                shares = self.placement.shares(own, others[part])
+                square = shares.sum(dim=2, keepdim=True)
                 # Rounded as the distance is, so that the sum is the same number.
-                total += shares * (distance[:, None] / square.clamp_min(1e-300))
+                shares *= distance[:, :, None] / square.clamp_min(1e-300)
+                for share in shares.unbind(dim=1):
+                    total += share
             return total / index.shape[1]
 
         return self._apply(trained, contribution, rows, rows.shape)
@@ -119,7 +139,8 @@ class References:
         n_sets, size, width = self.points.shape
         references = self.points.reshape(-1, width)
         lengths = references.square().sum(dim=1)
-        closeness = torch.addmm(lengths, points, references.T, alpha=-2)
+        # A linear layer, so that it rounds alike in every batch.
+        closeness = F.linear(-2.0 * points, references, lengths)
         return closeness.reshape(len(points), n_sets, size)
 
     def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,6 +181,6 @@ def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:
     squared = closeness + lengths
     # What is next to nothing beside the lengths is the rounding of their squares.
     distances = torch.where(squared < _ROUNDING * lengths, 0.0, squared).sqrt_()
-    # Products in double precision differ in their last digits by a row's place in the
-    # batch; the digits of float32 do not.
+    # Where products differ in their last digits by a row's place in the batch, the
+    # digits of float32 do not.
     return distances.float().double()

@@ -202,8 +202,12 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
 
     .. math::
 
-        \frac{2}{k} \sum_i (z_i - z'_i)^2
+        \frac{2}{k} \sum_i (z_i - z'_i)^2 + (v - v')^2
         + \frac{\lVert r - r' \rVert^2}{\overline{\lVert r \rVert^2}}.
+
+    Here :math:`v` tells images with too little in them, or too much: it is 0 if the
+    logarithm of an image's variance is within three standard deviations of the median
+    of the training images, and else how many it is beyond.
 
     With ``novelty=False`` the score is the mean over 50 samples of 8 rows of the
     distance to the nearest row, after [2]_; with ``novelty=True`` the distance to
@@ -315,8 +319,13 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
         self._check_thresholds()
         training, kept_out = self._split(rows)
         super()._learn(training, data_shape, previous, None)
-        kind = ImagePlacement if self._sees_images() else TablePlacement
-        placement = kind.from_rows(self._trained, training)
+        placement: Placement
+        if self._sees_images():
+            shape = self.sample_shape_
+            n_channels = shape[0] if len(shape) == 3 else 1
+            placement = ImagePlacement.from_rows(self._trained, training, n_channels)
+        else:
+            placement = TablePlacement.from_rows(self._trained, training)
         self._references = self._make_references(placement, training)
         kept_out_scores = np.sort(self._score_rows(kept_out))
         self.__dict__.pop("calibration_scores_", None)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.division import divided
-from skautoencoder.training.threads import crew_of, is_large, n_allowed_threads
+from skautoencoder.training.steady import Steady
+from skautoencoder.training.threads import (
+    crew_of,
+    is_large,
+    n_allowed_threads,
+    one_thread,
+)
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
@@ -23,35 +25,22 @@ _SMALLEST_BATCH = 16
 _USUAL_BATCH = 128
 _WORK_PER_BATCH = 1e9
 _NUMBERS_PER_BATCH = 2**22
-_SMALL_MATRIX = 2**14
+# What modules of the user's own make of a batch takes no longer than this. Theirs are
+# always whole, even for one row.
+_WORK_PER_FOREIGN_BATCH = 1e8
+# Operations that even a few rows may take, and how many rows are few.
+_WORK_OF_FEW = 1e7
+_FEWEST, _FEW = 2, 32
+# Share of a whole batch from which on its few last rows make a whole one.
+_MANY = 1 / 4
 
 
-class DoubleSmallProducts(TorchFunctionMode):
-    """Multiplies by small matrices in double precision.
-
-    The routines for small matrices round by a row's place in the batch; rounded
-    back from double precision, rows come out the same at every place. Large
-    ones treat all places alike, and are left as they are.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Take the place of ``torch.nn.functional.linear``."""
-        kwargs = kwargs or {}
-        if func is not F.linear or kwargs or args[1].numel() > _SMALL_MATRIX:
-            return func(*args, **kwargs)
-        rows, weight, *bias = args
-        bias = [None if values is None else values.double() for values in bias]
-        return func(rows.double(), weight.double(), *bias).to(rows.dtype)
-
-
-def batch_size_for(work: float, n_numbers: int) -> int:
+def batch_size_for(
+    work: float, n_numbers: int, most_work: float = _WORK_PER_BATCH
+) -> int:
     """Return how many rows to send through a network at once.
 
-    A power of two that depends on the network alone. Matrix products add in an
-    order that depends on their shape, so only with one shape for all calls is a
-    row's result the same to the last bit whatever rows stand around it.
+    A power of two that depends on the network alone, see :class:`Steady`.
 
     Parameters
     ----------
@@ -59,11 +48,12 @@ def batch_size_for(work: float, n_numbers: int) -> int:
         Floating-point operations a row.
     n_numbers : int
         Numbers in a row of data.
+    most_work : float, default=1e9
+        Floating-point operations of a batch.
     """
     batch_size = _LARGEST_BATCH
     while batch_size > _SMALLEST_BATCH and (
-        batch_size * work > _WORK_PER_BATCH
-        or batch_size * n_numbers > _NUMBERS_PER_BATCH
+        batch_size * work > most_work or batch_size * n_numbers > _NUMBERS_PER_BATCH
     ):
         batch_size //= 2
     return batch_size
@@ -106,31 +96,50 @@ def apply_in_batches(
         Whether several threads may ask and write at the same time. A batch then is
         computed by one of them, and its digits do not depend on their number.
     """
-    batch_size = batch_size_for(work, n_numbers)
+    most_work = _WORK_PER_BATCH if at_once else _WORK_PER_FOREIGN_BATCH
+    whole = batch_size_for(work, n_numbers, most_work)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    unit = whole
+    if at_once and device.type == "cpu":
+        unit = min(_few_rows(work), whole)
 
     def answer(start: int) -> None:
-        part = slice(start, min(start + batch_size, n_samples))
-        exact = nullcontext() if device.type == "mps" else DoubleSmallProducts()
-        with torch.inference_mode(), exact, without_autocast(device.type):
+        part = slice(start, min(start + whole, n_samples))
+        with torch.inference_mode(), Steady(whole), without_autocast(device.type):
             rows = read(part)
             n_rows = len(rows)
-            if n_rows < batch_size:
-                padded = rows.new_zeros(batch_size, n_features)
+            n_padded = -(-n_rows // unit) * unit
+            if n_padded > _MANY * whole:
+                n_padded = whole
+            if n_rows < n_padded:
+                padded = rows.new_zeros(n_padded, n_features)
                 padded[:n_rows] = rows
                 rows = padded
             write(part, function(rows.to(device))[:n_rows].cpu())
 
-    starts = range(0, n_samples, batch_size)
+    starts = range(0, n_samples, whole)
     step = 3 * work * _USUAL_BATCH
-    if starts and at_once and device.type == "cpu" and is_large(step):
+    if at_once and device.type == "cpu" and is_large(step) and len(starts) > 1:
         with crew_of(min(n_allowed_threads(), len(starts))) as crew:
             for _ in crew.pool.map(answer, starts):
                 pass
         return
+    if at_once and device.type == "cpu":
+        with one_thread():
+            for start in starts:
+                answer(start)
+        return
     with divided(network, step, device.type) as division, division.blocks:
         for start in starts:
             answer(start)
+
+
+def _few_rows(work: float) -> int:
+    """Return of how many rows batches that are not whole have a multiple."""
+    few = _FEW
+    while few > _FEWEST and few * work > _WORK_OF_FEW:
+        few //= 2
+    return few
 
 
 def to_tensor(array: NDArray[np.floating]) -> Tensor:

@@ -1,0 +1,246 @@
+"""Operations whose results for a row do not depend on the rows around it.
+
+Routines for products and convolutions choose by shape in which order they add, and some
+go by a row's place in the batch too. Which do is not documented and differs between
+processors. So an operation is given as many rows as a whole batch has, or fewer in
+numbers for which it was seen to give the same digits: once in a process for each shape,
+on random numbers, as the order does not depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+# Numbers of rows and of images that are tried.
+_FEW_ROWS, _FEW_IMAGES = (8, 32, 128), (2, 8, 32)
+# Numbers in a matrix so large that even one row takes its time.
+_LARGE = 2**24
+# Numbers in a matrix for which double precision costs little.
+_SMALL = 2**14
+# Products that go by a row's place do not if their number of columns is a multiple of
+# what the routines take at once.
+_COLUMNS = (16, 48)
+# How many numbers the routines for functions of single numbers take at once. They
+# compute those that are left over in another way.
+_VECTOR = 32
+
+_CONVOLUTIONS = {
+    F.conv1d,
+    F.conv2d,
+    F.conv3d,
+    F.conv_transpose1d,
+    F.conv_transpose2d,
+    F.conv_transpose3d,
+}
+_OF_SINGLE_NUMBERS = {
+    F.celu,
+    F.elu,
+    F.gelu,
+    F.mish,
+    F.selu,
+    F.silu,
+    F.softplus,
+    torch.sigmoid,
+    Tensor.sigmoid,
+}
+
+# What was found out in this process.
+_known: dict[Any, tuple[int, ...]] = {}
+
+
+class Steady(TorchFunctionMode):
+    """Within the block, a row's results are the same in every batch.
+
+    This holds for what layers compute. What modules of the user's own compute with
+    operators is the same among batches of the same size.
+
+    Parameters
+    ----------
+    whole : int
+        How many rows a whole batch has.
+    """
+
+    def __init__(self, whole: int) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Answer a call of one of torch's functions."""
+        kwargs = kwargs or {}
+        if func is F.linear:
+            return self._linear(*args, **kwargs)
+        if func in _CONVOLUTIONS:
+            return self._convolution(func, *args, **kwargs)
+        if func in _OF_SINGLE_NUMBERS and args[0].numel() % _VECTOR:
+            return _in_vectors(lambda flat: func(flat, *args[1:], **kwargs), args[0])
+        return func(*args, **kwargs)
+
+    def _linear(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None = None
+    ) -> Tensor:
+        if input.ndim != 2 or input.dtype != weight.dtype:
+            return F.linear(input, weight, bias)
+        is_small = weight.numel() <= _SMALL and input.dtype == torch.float32
+        if input.device.type != "cpu":
+            in_double = is_small and input.device.type != "mps"
+            return (_linear_in_double if in_double else F.linear)(input, weight, bias)
+        input = input.contiguous()
+        if sizes := self._sizes(F.linear, input, weight, bias):
+            return _in_pieces(F.linear, sizes, input, weight, bias)
+        n_columns = len(weight)
+        for unit in _COLUMNS:
+            n_more = -n_columns % unit
+            wide = F.pad(weight, (0, 0, 0, n_more))
+            wide_bias = None if bias is None else F.pad(bias, (0, n_more))
+            if sizes := self._sizes(F.linear, input, wide, wide_bias):
+                answers = _in_pieces(F.linear, sizes, input, wide, wide_bias)
+                return answers[:, :n_columns].contiguous()
+        # Rounded back from double precision, nearly all numbers are the same.
+        function = _linear_in_double if is_small else F.linear
+        return _in_pieces(function, (self.whole,), input, weight, bias)
+
+    def _convolution(
+        self,
+        function: Any,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        *settings: Any,
+        **named: Any,
+    ) -> Tensor:
+        if (
+            input.ndim != weight.ndim
+            or input.dtype != weight.dtype
+            or input.device.type != "cpu"
+        ):
+            # A single image, a mistake, of which torch tells, or another device.
+            answers: Tensor = function(input, weight, bias, *settings, **named)
+            return answers
+        input = _dense(input)
+        sizes = self._sizes(function, input, weight, bias, *settings, **named)
+        sizes = sizes or (self.whole,)
+        return _in_pieces(function, sizes, input, weight, bias, *settings, **named)
+
+    def _sizes(
+        self,
+        function: Any,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        *settings: Any,
+        **named: Any,
+    ) -> tuple[int, ...]:
+        """Return for how many rows a function gives the digits of a whole batch.
+
+        In ascending order; the last is a whole batch. None if rows differ by their
+        place even there.
+        """
+        key = (
+            *(function, input.shape[1:], weight.shape, weight.stride(), bias is None),
+            *(input.stride()[1:], input.dtype, self.whole, str((settings, named))),
+        )
+        if key not in _known:
+            _known[key] = self._find_sizes(
+                function, input, weight, bias, *settings, **named
+            )
+        return _known[key]
+
+    def _find_sizes(
+        self,
+        function: Any,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        *settings: Any,
+        **named: Any,
+    ) -> tuple[int, ...]:
+        if weight.numel() > _LARGE:
+            return (self.whole,)
+        generator = torch.Generator().manual_seed(0)
+
+        def draw(like: Tensor) -> Tensor:
+            return torch.empty_like(like).normal_(generator=generator)
+
+        weight, bias = draw(weight), None if bias is None else draw(bias)
+        half = draw(_empty(self.whole // 2, input))
+        # Each row at two places.
+        rows = torch.cat([half, half.roll(1, 0)])
+
+        def answer(rows: Tensor) -> Tensor:
+            answers: Tensor = function(rows, weight, bias, *settings, **named)
+            return answers
+
+        answers = answer(rows)
+        first, second = answers.chunk(2)
+        if not torch.equal(first.roll(1, 0), second):
+            return ()
+        few = _FEW_ROWS if function is F.linear else _FEW_IMAGES
+        same = [
+            size
+            for size in few
+            if size < self.whole
+            and torch.equal(answer(rows[:size]), answers[:size])
+            and torch.equal(answer(rows[-size:]), answers[-size:])
+        ]
+        return (*same, self.whole)
+
+
+def _linear_in_double(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    bias = None if bias is None else bias.double()
+    return F.linear(rows.double(), weight.double(), bias).to(rows.dtype)
+
+
+def _in_pieces(
+    function: Callable[..., Tensor],
+    sizes: tuple[int, ...],
+    rows: Tensor,
+    *args: Any,
+    **kwargs: Any,
+) -> Tensor:
+    """Return what a function makes of rows, given so many of them at a time."""
+    n_rows, start = len(rows), 0
+    if n_rows in sizes:
+        return function(rows, *args, **kwargs)
+    answers = []
+    for size in reversed(sizes):
+        while n_rows - start >= size:
+            answers.append(function(rows[start : start + size], *args, **kwargs))
+            start += size
+    if n_left := n_rows - start:
+        padded = _empty(sizes[0], rows)
+        padded[:n_left] = rows[start:]
+        padded[n_left:] = 0
+        answers.append(function(padded, *args, **kwargs)[:n_left])
+    return torch.cat(answers) if len(answers) > 1 else answers[0]
+
+
+def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
+    """Return a function of each number, none of which is left over."""
+    numbers = _dense(numbers)
+    n_numbers = numbers.numel()
+    # As they lie in memory.
+    flat = numbers.as_strided((n_numbers,), (1,), numbers.storage_offset())
+    answers = function(F.pad(flat, (0, -n_numbers % _VECTOR)))
+    return answers.as_strided(numbers.shape, numbers.stride())
+
+
+def _dense(rows: Tensor) -> Tensor:
+    """Return rows as they are if they lie in memory without gaps."""
+    if rows.ndim == 4 and not rows.is_contiguous():
+        return rows.contiguous(memory_format=torch.channels_last)
+    # Where a length is 1, strides say different things about the same memory.
+    return rows.contiguous().flatten().view(rows.shape)
+
+
+def _empty(n_rows: int, like: Tensor) -> Tensor:
+    """Return room for rows that lie in memory as others do."""
+    strides = (like[0].numel(), *like.stride()[1:])
+    return like.new_empty_strided((n_rows, *like.shape[1:]), strides)

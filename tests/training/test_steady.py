@@ -1,0 +1,225 @@
+"""The same digits for a row in every batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.training import steady
+from skautoencoder.training.steady import Steady
+
+WHOLE = 128
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+def assert_steady(function: Any, rows: Tensor) -> None:
+    with torch.inference_mode(), Steady(WHOLE):
+        whole = function(rows)
+        for n_rows in (2, 6, 8, 24, 32, 40, 100):
+            for start in (0, 1, len(rows) - n_rows):
+                part = slice(start, start + n_rows)
+                assert torch.equal(function(rows[part].clone()), whole[part]), n_rows
+
+
+@pytest.mark.parametrize("n_in", [1, 5, 30, 127, 1031])
+@pytest.mark.parametrize("n_out", [1, 2, 5, 8, 13, 64, 333])
+def test_products(n_in: int, n_out: int) -> None:
+    assert_steady(nn.Linear(n_in, n_out).requires_grad_(False), drawn(WHOLE, n_in))
+
+
+def test_products_in_double_precision_and_without_a_bias() -> None:
+    weight = drawn(5, 31, dtype=torch.float64)
+    rows = drawn(WHOLE, 31, dtype=torch.float64)
+    assert_steady(lambda rows: F.linear(rows, weight), rows)
+
+
+def test_products_with_a_matrix_that_lies_the_other_way() -> None:
+    weight = drawn(40, 7).t()
+    assert_steady(lambda rows: F.linear(rows, weight, drawn(7)), drawn(WHOLE, 40))
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize(("n_in", "n_out"), [(1, 8), (3, 5), (8, 16)])
+def test_convolutions(last: bool, kernel: int, n_in: int, n_out: int) -> None:
+    layout = torch.channels_last if last else torch.contiguous_format
+    images = drawn(WHOLE, n_in, 7, 6).to(memory_format=layout)
+    there = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2)
+    back = nn.ConvTranspose2d(n_in, n_out, kernel, stride=kernel)
+    for layer in (there, back):
+        layer.requires_grad_(False).to(memory_format=layout)
+        assert_steady(layer, images)
+
+
+@pytest.mark.parametrize("width", [1, 3, 17])
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(F.elu, F.celu, F.selu, F.gelu, F.silu, F.mish, F.softplus, F.leaky_relu),
+        *(torch.sigmoid, torch.tanh, Tensor.exp, lambda rows: rows.sigmoid()),
+    ],
+)
+def test_functions_of_single_numbers(function: Any, width: int) -> None:
+    assert_steady(function, 3 * drawn(WHOLE, width))
+
+
+def test_functions_of_images_that_lie_with_their_channels_last() -> None:
+    images = drawn(WHOLE, 3, 5, 7).to(memory_format=torch.channels_last)
+    with Steady(WHOLE):
+        answers = F.elu(images[:3])
+    torch.testing.assert_close(answers, F.elu(images[:3].contiguous()))
+    assert_steady(F.elu, images)
+
+
+def test_parameters_of_functions_are_kept() -> None:
+    rows = drawn(3, 5)
+    with Steady(WHOLE):
+        torch.testing.assert_close(F.elu(rows, 0.5), F.elu(rows.clone(), 0.5))
+        torch.testing.assert_close(F.softplus(rows, beta=2), F.softplus(rows, 2.0))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 9, WHOLE, 3 * WHOLE + 5])
+def test_results_are_those_of_the_layers(n_rows: int) -> None:
+    layer, rows = nn.Linear(6, 3).requires_grad_(False), drawn(n_rows, 6)
+    images, convolution = drawn(n_rows, 2, 5, 5), nn.Conv2d(2, 3, 3, stride=2)
+    with torch.no_grad():
+        expected = layer(rows), convolution(images)
+        with Steady(WHOLE):
+            found = layer(rows), convolution(images)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+class TestRoutinesThatDiffer:
+    """Whatever a processor's routines do, rows come out the same."""
+
+    @staticmethod
+    def differs_by_size(rows: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+        return F.linear(rows, weight, bias) * (1 + 1e-6 * (len(rows) < WHOLE))
+
+    @staticmethod
+    def differs_by_place(rows: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+        """Differ for narrow matrices, as some do."""
+        place = torch.arange(len(rows), dtype=rows.dtype)[:, None] % 8
+        return F.linear(rows, weight, bias) * (1 + 1e-6 * place * (len(weight) < 8))
+
+    def sizes(self, function: Any, n_out: int) -> tuple[int, ...]:
+        weight = drawn(n_out, 10)
+        return Steady(WHOLE)._find_sizes(function, drawn(4, 10), weight, None)
+
+    def test_they_are_given_whole_batches(self) -> None:
+        assert self.sizes(self.differs_by_size, 20) == (WHOLE,)
+        seen = []
+
+        def function(rows: Tensor) -> Tensor:
+            seen.append(len(rows))
+            return 2 * rows
+
+        rows = drawn(WHOLE + 3, 4)
+        answers = steady._in_pieces(function, (WHOLE,), rows)
+        assert torch.equal(answers, 2 * rows)
+        assert seen == [WHOLE, WHOLE]
+
+    def test_they_are_not_used_if_they_go_by_place(self) -> None:
+        assert self.sizes(self.differs_by_place, 5) == ()
+        assert self.sizes(self.differs_by_place, 16)[-1] == WHOLE
+
+    def test_narrow_products_are_made_wider(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        layer = nn.Linear(10, 5).requires_grad_(False)
+        rows = drawn(WHOLE, 10)
+        find = Steady._find_sizes
+
+        def by_place(self: Any, function: Any, *args: Any) -> tuple[int, ...]:
+            return find(self, TestRoutinesThatDiffer.differs_by_place, *args)
+
+        monkeypatch.setattr(Steady, "_find_sizes", by_place)
+        monkeypatch.setattr(steady, "_known", {})
+        with Steady(WHOLE):
+            torch.testing.assert_close(layer(rows), layer(rows.clone()))
+        shapes = [tuple(key[2]) for key in steady._known]
+        assert shapes == [(5, 10), (16, 10)]
+
+
+def test_random_numbers_are_left_alone() -> None:
+    torch.manual_seed(3)
+    expected = torch.randn(3)
+    torch.manual_seed(3)
+    steady._known.clear()
+    with Steady(WHOLE):
+        F.linear(drawn(2, 9), drawn(9, 9))
+    assert torch.equal(torch.randn(3), expected)
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import json, warnings
+    import numpy as np
+    from skautoencoder import *
+    from skautoencoder.architectures import Conv, Dense
+
+    warnings.simplefilter("ignore")
+    random = np.random.RandomState(0)
+    table, images = random.randn(300, 9), random.rand(300, 7, 6)
+    wide = random.randn(300, 211)
+    quick = {"max_epochs": 1, "random_state": 0}
+    cases = [
+        (AutoencoderTransformer(3, **quick), table, ["transform", "predict"]),
+        (AutoencoderTransformer(5, architecture=Dense((401, 33), activation="elu"),
+                                **quick), wide, ["transform", "score_samples"]),
+        (AutoencoderTransformer(3, architecture=Conv((5, 7), activation="elu"),
+                                **quick), images, ["transform", "predict"]),
+        (DenoisingAutoencoder(code_size=3, **quick), table, ["predict"]),
+        (AutoencoderOutlierDetector(**quick), table, ["score_samples", "explain"]),
+        (AutoencoderOutlierDetector(novelty=True, **quick), images,
+         ["decision_function", "explain"]),
+        (VAESampler(**quick), table, ["transform", "predict", "score_samples"]),
+        (VAESampler(**quick), images, ["transform", "predict"]),
+    ]
+    different = []
+    for estimator, X, methods in cases:
+        estimator.fit(X[:64])
+        for method in methods:
+            answer = getattr(estimator, method)
+            X_asked = X[:70] if method in ("score_samples", "explain") else X
+            whole = answer(X_asked)
+            for n in (1, 2, 7, 33):
+                for start in (0, 5):
+                    if not np.array_equal(
+                        answer(X_asked[start : start + n]), whole[start : start + n]
+                    ):
+                        different.append([str(estimator), method, n, start])
+    print(json.dumps(different))
+    """
+)
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [{}, {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}],
+    ids=["this processor's", "without AVX-512"],
+)
+def test_all_estimators_on_other_processors(instructions: dict[str, str]) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **instructions}
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == []
