@@ -14,7 +14,9 @@ _SHORTEST_SIDE = 4
 # Neighbours along one axis of an image are not so many times as different as those
 # along the other: of digits, letters and photographs at most 2.6 times.
 _UNLIKE = 4.0
-_FEW = 200
+# Looked at are so many rows, and numbers, at most.
+_FEW_ROWS = 200
+_FEW_NUMBERS = 4_000_000
 
 
 def looks_like_image(sample_shape: Shape, *, given: bool) -> bool:
@@ -101,7 +103,8 @@ def _doubt_about_rows(rows: Array) -> str:
     """Return why flat rows seem not to be what they are taken for, or nothing."""
     n_samples, n_features = rows.shape
     as_strip = f"sample_shape=(1, {n_features})"
-    if n_samples == n_features and _is_image(rows.reshape(1, -1), n_features):
+    is_square = n_samples == n_features and rows.size <= _FEW_NUMBERS
+    if is_square and _is_image(rows.reshape(1, -1), n_features):
         return (
             f"X has {n_samples} rows of {n_features} numbers and looks like one image. "
             "The first axis is that of the samples: stack images to an array of shape "
@@ -165,7 +168,9 @@ def _difference(rows: Array, step: int, width: int | None = None) -> float:
     width : int, default=None
         Where lines end, across which nothing is compared.
     """
-    lines = rows[:_FEW] if width is None else rows[:_FEW].reshape(-1, width)
+    lines = rows[: min(_FEW_ROWS, _FEW_NUMBERS // rows.shape[1] + 1)]
+    if width is not None:
+        lines = lines.reshape(-1, width)
     # Squares of large numbers would be infinite.
     finite = np.abs(lines[np.isfinite(lines)].astype(np.float64))
     lines = lines.astype(np.float64) / finite.max(initial=1e-300)
