@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
@@ -394,6 +395,20 @@ def test_other_columns_are_refused():
 def test_columns_that_are_neither_numbers_nor_levels_are_refused(values):
     with pytest.raises(TypeError, match="Column 'when'"):
         TableColumns.fit(pd.DataFrame({"when": values}))
+
+
+def test_dates_among_objects_are_refused():
+    days = [datetime.date(2020, 1, 1 + i % 9) for i in range(20)]
+    numbers = TableColumns.fit(pd.DataFrame({"when": np.arange(20.0)}))
+    for values in (days, pd.Series(pd.to_datetime(days), dtype=object)):
+        table = pd.DataFrame({"when": pd.Series(values, dtype=object)})
+        for refuse in (TableColumns.fit, numbers.to_network):
+            with pytest.raises(TypeError, match="'when' has cells of (date|Timestamp)"):
+                refuse(table)
+    # Unless they are said to be levels.
+    assert TableColumns.fit(table, ["when"]).kinds == {"when": "categorical"}
+    back = TableColumns.fit(table.astype("category")).to_data(np.eye(9))
+    assert set(back["when"]) == set(table["when"])
 
 
 @pytest.mark.parametrize(

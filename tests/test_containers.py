@@ -121,6 +121,10 @@ def test_columns_of_reconstructions_are_those_of_fit(name: str) -> None:
     rows = estimator.inverse_transform(codes)
     assert list(rows.columns) == NAMES
     assert list(rows.index) == [7, 5, 9]
+    # Names of codes are none of features, also if there are as many.
+    wide = fresh(name).set_params(code_size=4).fit(TRAIN.to_numpy())
+    codes_of_four = pd.DataFrame(noise(3, 4), columns=list("wxyz"))
+    assert list(wide.inverse_transform(codes_of_four).columns) == [0, 1, 2, 3]
     # Without names there are numbers, and of arrays there are arrays.
     nameless = fresh(name).fit(TRAIN.to_numpy())
     assert list(nameless.inverse_transform(codes).index) == [7, 5, 9]

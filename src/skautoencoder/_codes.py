@@ -107,7 +107,8 @@ class CodesMixin(CodeFeaturesMixin):
             with the names and the index of `X` if that is one and samples are flat.
         """
         rows = self._check_applied(X)
-        return in_frame_like(X, self._trained.reconstruct(rows))
+        names = getattr(X, "columns", None)
+        return in_frame_like(X, self._trained.reconstruct(rows), names)
 
     def score_samples(self: Any, X: ArrayLike) -> Array:
         """Return minus the reconstruction error of each sample.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _FEW_LEVELS = 50
 _MANY_LEVELS = 1000
 _IDENTIFYING_SHARE = 0.5
 _USELESS_SHARE = 0.9
+# Of what is no number and no level, what may stand in a column of objects.
+_DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 @dataclass(frozen=True)
@@ -356,9 +359,13 @@ def _is_number(name: Any, values: pd.Series) -> bool:
         return True
     if types.is_string_dtype(values):
         return False
-    raise TypeError(
-        f"Column {name!r} has dtype {values.dtype}, which is neither a number nor a "
-        "level. Turn it into numbers (dates into days, for example) or strings."
+    raise TypeError(_no_number_or_level(name, f"dtype {values.dtype}"))
+
+
+def _no_number_or_level(name: Any, what: str) -> str:
+    return (
+        f"Column {name!r} has {what}, which is neither a number nor a level. Turn it "
+        "into numbers (dates into days, for example) or strings."
     )
 
 
@@ -367,6 +374,9 @@ def _holds_numbers(name: Any, values: pd.Series) -> bool:
     found = values.to_numpy()
     if any(isinstance(value, complex | np.complexfloating) for value in found):
         raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
+    dates = [type(value) for value in found if isinstance(value, _DATES)]
+    if dates:
+        raise TypeError(_no_number_or_level(name, f"cells of {dates[0].__name__}"))
     # What is missing is no number, but no level either.
     found = found[~np.asarray(values.isna())]
     return bool(len(found)) and all(

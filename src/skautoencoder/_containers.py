@@ -120,7 +120,7 @@ def in_frame_like(X: Any, rows: Array, names: Any = None) -> Any:
     rows : ndarray of shape (n_samples, ...)
         The rows; of several dimensions they fit into no frame.
     names : array-like of str, default=None
-        Names of the columns. None: those of `X` if it has as many, or numbers.
+        Names of the columns. None: numbers.
 
     Returns
     -------
@@ -129,8 +129,6 @@ def in_frame_like(X: Any, rows: Array, names: Any = None) -> Any:
     """
     if rows.ndim != 2 or not is_frame(X):
         return rows
-    if names is None and X.shape[1] == rows.shape[1]:
-        names = X.columns
     if isinstance(X, pd.DataFrame):
         return pd.DataFrame(rows, index=X.index, columns=names)
     import polars

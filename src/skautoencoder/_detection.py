@@ -119,7 +119,7 @@ class DetectionMixin(OutlierMixin):
         rows = self._check_applied(X)
         contributions = -self._references.contributions(self._trained, rows)
         if is_frame(X):
-            return in_frame_like(X, contributions)
+            return in_frame_like(X, contributions, getattr(X, "columns", None))
         return contributions.reshape(np.shape(X))
 
     def p_values(self: Any, X: ArrayLike) -> NDArray[np.float64]:
