@@ -113,6 +113,35 @@ class TestScores:
         np.testing.assert_allclose(scores, expected, rtol=1e-2)
 
     @BOTH_MODES
+    @pytest.mark.parametrize(
+        "units", ["[0, 1]", "[0, 1.01]", "each its own", "far from zero"]
+    )
+    def test_tables_may_have_any_units(self, novelty: bool, units: str) -> None:
+        """Also if they fill [0, 1], which images do."""
+        random = np.random.RandomState(0)
+        kind = random.choice(4, 320, p=[0.6, 0.3, 0.08, 0.02])
+        X = np.hstack([curve(320), np.eye(4)[kind]])
+        X[280:, :5] = X[random.permutation(280)[:40], :5][:, ::-1]
+        is_odd = np.arange(320) >= 280
+        low, high = X.min(axis=0), X.max(axis=0)
+        factor, shift = {
+            "[0, 1]": (1 / (high - low), -low / (high - low)),
+            "[0, 1.01]": (1.01 / (high - low), -1.01 * low / (high - low)),
+            "each its own": (10 ** random.uniform(-6, 6, 9), random.randn(9)),
+            "far from zero": (1.0, 1e7),
+        }[units]
+        training = ~is_odd if novelty else slice(None)
+
+        def scores(rows: np.ndarray) -> np.ndarray:
+            return detector(novelty=novelty).fit(rows[training]).score_samples(rows)
+
+        expected, found = scores(X), scores(X * factor + shift)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+        assert roc_auc_score(is_odd, -found) == pytest.approx(
+            roc_auc_score(is_odd, -expected), abs=1e-3
+        )
+
+    @BOTH_MODES
     def test_a_training_row_is_at_no_distance_from_itself(self, novelty: bool) -> None:
         X = curve(50)
         fitted = detector(novelty=novelty).fit(X)

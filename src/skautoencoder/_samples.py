@@ -357,7 +357,8 @@ def feature_spread(rows: Array) -> NDArray[np.float64]:
         square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts(rows))
     # Infinite is only the square of a large mean's rounding.
     spread = np.sqrt(np.where(np.isfinite(square), square, 0.0) / len(rows))
-    varies = spread > 1e-6 * np.abs(mean)
+    rounding = max(ROUNDING, 8 * float(np.finfo(rows.dtype).eps))
+    varies = spread > rounding * np.abs(mean)
     usual = float(np.median(spread[varies])) if varies.any() else 1.0
     return np.where(varies, spread, usual)
 

@@ -190,8 +190,8 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
     :math:`\sigma_j` that of its residual in training. Reconstruction and residual
     add up to the row, so a row far from the data is far away by this distance even
     if the network reconstructs it perfectly, as autoencoders do with rows along the
-    directions that they have learnt [1]_. Tables are standardised inside, feature by
-    feature.
+    directions that they have learnt [1]_. Scores do not depend on the units of a
+    table's features.
 
     Images (samples of several dimensions, and all that a convolutional architecture
     sees) are compared by their whitened codes and by their residuals divided by
@@ -412,12 +412,30 @@ class AutoencoderOutlierDetector(DetectionMixin, BaseAutoencoder):
         return super()._named_architecture(name)
 
     def _set_units(self, rows: Array, value_range: Range) -> None:
-        super()._set_units(rows, value_range)
-        # What is far out in a feature is so whatever the feature's unit. The pixels
-        # of an image share a unit.
-        if self._scaling.offset is not None and not self._sees_images():
-            self._scaling = Scaling(self._scaling.offset, feature_spread(rows))
+        if self._sees_images():  # whose pixels share a unit
+            super()._set_units(rows, value_range)
+            return
+        # What is far out in a feature is so whatever the feature's unit, and also if a
+        # table happens to fill [0, 1].
+        super()._set_units(rows, (-math.inf, math.inf))
+        if self._scaling.offset is not None:
+            self._scaling = Scaling(self._scaling.offset, _training_units(rows))
 
     def _auto_code_size(self) -> int:
         most = 16 if self._sees_images() else 8
         return max(min(most, math.prod(self.sample_shape_) // 2), 1)
+
+
+def _training_units(rows: Array) -> NDArray[np.float64]:
+    """Return what each feature is divided by for the network.
+
+    Halfway from the standard deviation to the range. In standard deviations, features
+    that seldom leave their usual value, as those of rare categories, would count for
+    more in training than all others.
+    """
+    spread = feature_spread(rows)
+    extent = np.maximum(np.ptp(rows, axis=0), spread)
+    units = np.sqrt(spread) * np.sqrt(extent)
+    mean_square: float = np.square(spread / units).mean()
+    scaled: NDArray[np.float64] = units * np.sqrt(mean_square)
+    return scaled
