@@ -100,3 +100,20 @@ def test_a_row_does_not_depend_on_the_others():
     together = gaussian.fill(rows, observed)
     alone = [gaussian.fill(rows[[i]], observed[[i]])[0] for i in range(20)]
     np.testing.assert_allclose(together[:20], alone, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("n_features", [1, 5, 40])
+def test_a_filled_row_depends_on_the_row_alone(n_features: int) -> None:
+    random = np.random.RandomState(0)
+    mixed = random.normal(size=(n_features, n_features))
+    rows = random.normal(size=(700, n_features)) @ mixed
+    rows *= 10.0 ** random.uniform(-6, 6, size=(len(rows), 1))
+    observed = random.uniform(size=rows.shape) < random.uniform(size=(len(rows), 1))
+    gaussian = Gaussian(rows.mean(axis=0), mixed.T @ mixed + np.eye(n_features))
+    filled = gaussian.fill(rows, observed)
+    order = random.permutation(len(rows))
+    again = gaussian.fill(rows[order], observed[order])
+    np.testing.assert_array_equal(again, filled[order])
+    for some in (slice(9, 10), slice(11, 13), slice(100, 400)):
+        again = gaussian.fill(rows[some], observed[some])
+        np.testing.assert_array_equal(again, filled[some])

@@ -60,3 +60,21 @@ def test_few_rows_are_no_error(n_rows):
 def test_equal_rows_are_no_error():
     neighbors = Neighbors(np.ones((20, 3)), np.ones((20, 3), bool), np.arange(20))
     np.testing.assert_allclose(neighbors.average(np.ones((2, 3))), 1.0)
+
+
+@pytest.mark.parametrize("kind", ["any", "whole numbers", "of all sizes", "one"])
+def test_a_mean_depends_on_the_row_alone(kind: str) -> None:
+    random = np.random.RandomState(0)
+    rows = random.normal(size=(700, 1 if kind == "one" else 9))
+    if kind == "whole numbers":  # with many at the same distance
+        rows = np.round(rows)
+    elif kind == "of all sizes":
+        rows *= 10.0 ** random.uniform(-6, 6, size=(len(rows), 1))
+    neighbors = Neighbors(
+        rows[:300], random.uniform(size=(300, rows.shape[1])) < 0.8, np.arange(300)
+    )
+    means = neighbors.average(rows)
+    order = random.permutation(len(rows))
+    np.testing.assert_array_equal(neighbors.average(rows[order]), means[order])
+    for some in (slice(9, 10), slice(11, 13), slice(100, 400)):
+        np.testing.assert_array_equal(neighbors.average(rows[some]), means[some])

@@ -625,3 +625,31 @@ class TestBadInput:
         for name in ("predict", "score_samples", "explain"):
             with pytest.raises(ValueError, match="NaN|infinity|too large"):
                 getattr(fitted, name)(X)
+
+
+@pytest.mark.parametrize(
+    ("shape", "params"),
+    [
+        ((200, 5), {"n_neighbors": 3}),
+        ((200, 5), {"novelty": True}),
+        ((200, 10, 1), {}),
+        ((60, 8, 8), {"novelty": True, "n_neighbors": 2}),
+    ],
+)
+def test_answers_depend_on_the_row_alone(
+    shape: tuple[int, ...], params: dict[str, Any]
+) -> None:
+    samples = np.random.RandomState(0).normal(size=shape)
+    # Far from all others, and next to one of them.
+    samples[5] *= 1e5
+    samples[6] = samples[7] + 1e-9
+    detector = AutoencoderOutlierDetector(max_epochs=1, random_state=0, **params)
+    detector.fit(samples[: len(samples) // 2])
+    order = np.random.RandomState(1).permutation(len(samples))
+    for ask in (detector.score_samples, detector.explain):
+        answers = ask(samples)
+        np.testing.assert_array_equal(ask(samples[order]), answers[order])
+        for some in (slice(3, 8), slice(7, 8), slice(40, None)):
+            np.testing.assert_array_equal(ask(samples[some]), answers[some])
+    sums = detector.explain(samples).reshape(len(samples), -1).sum(axis=1)
+    np.testing.assert_allclose(sums, detector.score_samples(samples), rtol=1e-9)
