@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import warnings
@@ -36,20 +35,6 @@ def run(code: str, cwd: Path) -> str:
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.strip()
-
-
-README = SOURCE.parent.parent / "README.md"
-
-
-@pytest.mark.skipif(not README.exists(), reason="the package is installed elsewhere")
-def test_the_readme_does_what_it_says() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
-    assert "max_epochs=20" in code
-    names: dict[str, Any] = {}
-    exec(code.replace("max_epochs=20", "max_epochs=2"), names)
-    assert set(names["search"].best_params_) == {"code__code_size"}
-    # In the units that the step was fitted on.
-    assert names["autoencoder"].score(names["images"]) > 0.3
 
 
 def test_public_names() -> None:
