@@ -110,11 +110,12 @@ class ImputerOnImages(AutoencoderImputer):
 
 QUICK: dict[str, Any] = {"max_epochs": 2}
 
-# The defaults themselves, then each architecture and the ways of training that
-# touch validation, batches or the order of rows.
+# The defaults themselves (some for fewer epochs: these tables have 1000 steps by
+# default), then each architecture and the ways of training that touch validation,
+# batches or the order of rows.
 ESTIMATORS = [
-    AutoencoderTransformer(),
-    ConvAutoencoderTransformer(max_epochs=20),
+    AutoencoderTransformer(max_epochs=20),
+    ConvAutoencoderTransformer(max_epochs=5),
     AutoencoderTransformer(
         architecture=Dense(
             hidden_layer_sizes=(6,), batch_norm=True, dropout=0.1, tied_weights=False
@@ -151,7 +152,7 @@ ESTIMATORS = [
     ConvAutoencoderTransformer(
         20, channels=(4, 8), sparsity="top_k", n_nonzero_coefs=3, **QUICK
     ),
-    DenoisingAutoencoder(),
+    DenoisingAutoencoder(max_epochs=10),
     DenoisingAutoencoder(
         "masking", early_stopping=True, architecture=Dense((6,)), code_size=3, **QUICK
     ),
@@ -171,17 +172,16 @@ ESTIMATORS = [
     AutoencoderImputer(keep_empty_features=True, **QUICK),
     ImputerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
     ImputerOnImages(architecture=Dense((6,)), **QUICK),
-    VAESampler(max_epochs=20),
+    VAESampler(max_epochs=5),
     VAESampler(conditional=True, **QUICK),
     VAESampler(likelihood="gaussian", prior="normal", **QUICK),
     VAESampler(architecture=Dense((6,)), early_stopping=True, **QUICK),
-    VAESampler(architecture=Conv((4, 6)), code_size=3, **QUICK),
+    VAESampler(architecture=Conv((4, 6)), n_importance_samples=9, **QUICK),
     VAESampler(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
-    SamplerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
+    SamplerOnImages(architecture=Conv((4, 6)), n_importance_samples=9, **QUICK),
     SamplerOnImages(
         architecture=Dense((6,)), conditional=True, n_importance_samples=9, **QUICK
     ),
-    VAEOverSampler(),
     VAEOverSampler(VAESampler(**QUICK)),
 ]
 

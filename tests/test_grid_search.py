@@ -94,7 +94,6 @@ def test_large_convolutions_give_the_same_bits(precision: str) -> None:
     ("params", "n_parts"),
     [
         ({}, 2),
-        ({"precision": "float32"}, 2),
         ({"precision": "float32", "architecture__dropout": 0.2}, 2),
         ({"architecture__batch_norm": True}, 2),
         ({"architecture__tied_weights": True}, 1),

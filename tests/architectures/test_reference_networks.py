@@ -19,7 +19,7 @@ from torch import nn
 from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 
-SEEDS = [0, 1, 2]
+SEEDS = [0, 1]
 N_TRAIN, N_TEST = 150, 100
 
 # conv – relu – pool, undone by conv – relu – up; sigmoid out

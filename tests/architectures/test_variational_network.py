@@ -167,7 +167,7 @@ def bound_without_code(train: np.ndarray, test: np.ndarray) -> float:
     return float(each.sum(axis=(1, 2)).mean())
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_variational(seed: int) -> None:
     train, test = digits()
     sampler = reference(

@@ -28,7 +28,7 @@ def gaussian_rows(
 
 @pytest.mark.parametrize(
     ("n_features", "code_size", "n_samples", "seed"),
-    [(10, 3, 2000, 0), (20, 5, 2000, 1), (30, 2, 500, 2)],
+    [(10, 3, 1000, 0), (30, 2, 500, 2)],
 )
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_linear_networks_are_probabilistic_pca(
