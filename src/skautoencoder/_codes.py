@@ -13,9 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._code_features import CodeFeaturesMixin
 from skautoencoder._containers import in_frame_like
+from skautoencoder._fit_warnings import warn_of_copying, warn_of_units
 from skautoencoder._samples import (
     ROUNDING,
     Array,
+    Range,
     check_codes,
     parts,
     warn_of_ignored_samples,
@@ -33,6 +35,17 @@ PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
 
 class CodesMixin(CodeFeaturesMixin):
     """What an autoencoder offers as a transformer."""
+
+    # Noise keeps a network from copying.
+    _learns_from_noise = False
+
+    def _set_units(self: Any, rows: Array, value_range: Range) -> None:
+        super()._set_units(rows, value_range)
+        if self._scaling.offset is not None and len(self.sample_shape_) == 1:
+            warn_of_units(rows, getattr(self, "feature_names_in_", None))
+        is_free = self.sparsity is None and not self.contraction_weight
+        if is_free and not self._learns_from_noise and self.code_size is not None:
+            warn_of_copying(int(self.code_size), rows.shape[1])
 
     def fit_transform(
         self: Any, X: ArrayLike, y: object = None, **fit_params: Any

@@ -15,6 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skautoencoder._fit_warnings import few_of, warn_of_divergence
 from skautoencoder._fitting import NetMixin
 from skautoencoder._images import (
     looks_like_image,
@@ -159,6 +160,14 @@ class BaseAutoencoder(NetMixin):
         self._corruption = self._make_corruption(rows, targets, value_range)
         self._start_or_continue(len(rows), previous)
         self._train(rows, targets)
+        shown = self._scaling.to_network(few_of(rows))
+        warn_of_divergence(
+            self.net_.module_,
+            self.loss,
+            self.history_[-1, "train_loss"],
+            shown,
+            shown if targets is None else self._scaling.to_network(few_of(targets)),
+        )
 
     @property
     def _previous_net(self) -> AutoencoderNet | None:

@@ -227,6 +227,8 @@ class DenoisingAutoencoder(CodesMixin, IncrementalMixin, BaseAutoencoder):
     _usual_steps = 9000
     _fewest_epochs = 18
 
+    _learns_from_noise = True
+
     def __init__(
         self,
         noise: str | Noise = "gaussian",

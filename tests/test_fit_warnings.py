@@ -1,0 +1,137 @@
+"""Fits that run, but hardly learn what the user wants, say so once."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import IMAGES, ROWS, noise, tiny_conv, tiny_dense
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_linnerud,
+    load_wine,
+)
+from sklearn.preprocessing import StandardScaler
+
+from skautoencoder import AutoencoderOutlierDetector, DenoisingAutoencoder
+from skautoencoder.architectures import Dense
+
+QUICK: dict[str, Any] = {
+    "architecture": Dense((4,)),
+    "max_epochs": 1,
+    "random_state": 0,
+}
+
+
+def said(estimator: Any, X: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator.fit(X)
+    return [str(warning.message) for warning in caught]
+
+
+# ---- units -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [tiny_dense, lambda: DenoisingAutoencoder(**QUICK)])
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_features_in_very_different_units(make: Any, load: Any) -> None:
+    X = load().data
+    (message,) = said(make(), X)
+    assert f"Feature {X.var(axis=0).argmax()} has" in message
+    assert "StandardScaler" in message
+    assert said(make(), StandardScaler().fit_transform(X)) == []
+
+
+def test_a_feature_is_named_and_told_of_once() -> None:
+    frame = load_wine(as_frame=True).data
+    with pytest.warns(UserWarning, match="Feature 'proline' has 1.5e\\+05 times"):
+        estimator = tiny_dense().partial_fit(frame)
+    estimator.partial_fit(frame)
+    tiny_dense(warm_start=True).set_params(max_epochs=1)
+    assert said(estimator.set_params(warm_start=True), frame) == []
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        load_iris().data,
+        load_digits().data,
+        load_diabetes().data,
+        load_diabetes(scaled=False).data,
+        load_linnerud().data,
+        noise(50, 5) * [1, 2, 5, 10, 50],
+        noise(50, 5) * [0, 1, 1, 1, 1] + 1e4,
+        np.ones((10, 3)),
+    ],
+    ids=str,
+)
+def test_units_that_are_alike(X: Any) -> None:
+    assert said(tiny_dense(1), X) == []
+
+
+def test_detectors_have_a_unit_for_each_feature() -> None:
+    assert said(AutoencoderOutlierDetector(**QUICK), load_wine().data) == []
+
+
+# ---- codes -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code_size", [5, 6])
+def test_codes_with_room_for_a_copy(code_size: int) -> None:
+    (message,) = said(tiny_dense(code_size), noise(30, 5))
+    assert f"code_size={code_size} is not below the number of features, 5" in message
+
+
+def test_codes_that_are_meant_to_be_long_or_are_short() -> None:
+    X = noise(30, 5)
+    assert said(tiny_dense(4), X) == []
+    assert said(tiny_dense(8, sparsity="top_k"), X) == []
+    assert said(tiny_dense(8, sparsity="l1"), X) == []
+    assert said(tiny_dense(8, contraction_weight=0.1), X) == []
+    assert said(DenoisingAutoencoder(code_size=8, **QUICK), X) == []
+    assert said(DenoisingAutoencoder(**QUICK), X) == []
+    assert said(tiny_conv(None), IMAGES[:40]) == []
+
+
+# ---- losses ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        tiny_dense(lr=10, max_epochs=20),
+        tiny_dense(lr=1000, max_epochs=20, loss="l1"),
+        DenoisingAutoencoder(lr=10, code_size=4, **{**QUICK, "max_epochs": 20}),
+        AutoencoderOutlierDetector(lr=100, **{**QUICK, "max_epochs": 20}),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_a_fit_that_ends_worse_than_the_mean(estimator: Any) -> None:
+    (message,) = said(estimator, noise(200, 10))
+    assert "far worse than the mean of X" in message
+    assert "Lower lr" in message
+
+
+@pytest.mark.parametrize("make", [tiny_dense, tiny_conv])
+@pytest.mark.parametrize(
+    "X", [noise(40, 9), noise(6, 9), ROWS[:5], np.ones((4, 9)), noise(100, 9) > 2]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_short_fits_of_noise_are_as_good_as_the_mean(
+    make: Any, X: Any, seed: int
+) -> None:
+    assert said(make(max_epochs=1, random_state=seed), X) == []
+    assert said(make(sparsity="kl", sparsity_weight=50.0, max_epochs=1), X) == []
+
+
+def test_frames_without_names_are_numbered() -> None:
+    frame = pd.DataFrame(load_wine().data)
+    (message,) = said(tiny_dense(), frame)
+    assert "Feature 12 has" in message
