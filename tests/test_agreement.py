@@ -80,9 +80,9 @@ class TestSparsityByDivergence:
 class TestUnits:
     def test_later_data_far_outside_of_a_sigmoid_are_refused(self) -> None:
         estimator = tiny_dense(warm_start=True).fit(X)
-        with pytest.raises(ValueError, match=r"needs data in \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"lay in \[0, 1\]"):
             estimator.fit(X * 100)
-        with pytest.raises(ValueError, match=r"needs data in \[0, 1\]"):
+        with pytest.raises(ValueError, match=r"lay in \[0, 1\]"):
             estimator.partial_fit(X * 100)
         assert estimator.partial_fit(X * 1.2).n_iter_ == estimator.history_[-1, "epoch"]
 

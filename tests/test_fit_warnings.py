@@ -115,7 +115,7 @@ def test_codes_that_are_meant_to_be_long_or_are_short() -> None:
 )
 def test_a_fit_that_ends_worse_than_the_mean(estimator: Any) -> None:
     (message,) = said(estimator, noise(200, 10))
-    assert "far worse than the mean of X" in message
+    assert "worse than the mean of X" in message
     assert "Lower lr" in message
 
 
@@ -124,11 +124,10 @@ def test_a_fit_that_ends_worse_than_the_mean(estimator: Any) -> None:
     "X", [noise(40, 9), noise(6, 9), ROWS[:5], np.ones((4, 9)), noise(100, 9) > 2]
 )
 @pytest.mark.parametrize("seed", range(3))
-def test_short_fits_of_noise_are_as_good_as_the_mean(
-    make: Any, X: Any, seed: int
-) -> None:
-    assert said(make(max_epochs=1, random_state=seed), X) == []
-    assert said(make(sparsity="kl", sparsity_weight=50.0, max_epochs=1), X) == []
+def test_fits_of_noise_are_as_good_as_the_mean(make: Any, X: Any, seed: int) -> None:
+    params = {"max_epochs": 30, "random_state": seed}
+    assert said(make(**params), X) == []
+    assert said(make(sparsity="kl", sparsity_weight=50.0, **params), X) == []
 
 
 def test_frames_without_names_are_numbered() -> None:

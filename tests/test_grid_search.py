@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 from helpers import (
@@ -85,36 +84,36 @@ def test_large_convolutions_give_the_same_bits(precision: str) -> None:
     one, two = (
         GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(images) for n in (1, 2)
     )
-    assert one.best_estimator_.net_.n_parts_ == min(2, joblib.cpu_count())
+    assert one.best_estimator_.net_.n_parts_ > 1
     assert_same_results(one, two)
     assert_same_weights(one.best_estimator_, two.best_estimator_)
 
 
 @pytest.mark.parametrize(
-    ("params", "n_parts"),
+    ("params", "is_divided"),
     [
-        ({}, 2),
-        ({"precision": "float32", "architecture__dropout": 0.2}, 2),
-        ({"architecture__batch_norm": True}, 2),
-        ({"architecture__tied_weights": True}, 1),
-        ({"sparsity": "l1", "precision": "float32"}, 1),
+        ({}, True),
+        ({"precision": "float32", "architecture__dropout": 0.2}, True),
+        ({"architecture__batch_norm": True}, True),
+        ({"architecture__tied_weights": True}, False),
+        ({"sparsity": "l1", "precision": "float32"}, False),
     ],
 )
 def test_large_dense_networks_give_the_same_bits(
-    params: dict[str, Any], n_parts: int
+    params: dict[str, Any], is_divided: bool
 ) -> None:
-    rows = np.random.default_rng(0).random((600, 784), dtype=np.float32)
+    rows = np.random.default_rng(0).random((520, 784), dtype=np.float32)
     estimator = AutoencoderTransformer(
         architecture=Dense((1200, 500)),
         batch_size=256,
-        max_epochs=2,
+        max_epochs=1,
         random_state=0,
     ).set_params(**params)
     grid = {"code_size": [2, 10]}
     one, two = (GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(rows) for n in (1, 2))
     net = one.best_estimator_.net_
     assert net.step_work > 2e9
-    assert net.n_parts_ == min(n_parts, joblib.cpu_count())
+    assert (net.n_parts_ > 1) == is_divided
     assert_same_results(one, two)
     assert_same_weights(one.best_estimator_, two.best_estimator_)
     assert_same_answers(one.best_estimator_, two.best_estimator_, rows)

@@ -516,7 +516,6 @@ BAD = [
     (tiny(keep_empty_features=3), HOLES, "'keep_empty_features' parameter"),
     (tiny(loss="cosine"), HOLES, "'loss' parameter"),
     (tiny(code_size="big"), HOLES, "'code_size' parameter"),
-    (tiny(batch_size=5000), HOLES, "batch_size=5000 is larger"),
     (tiny(lr=1e20), HOLES, "Training diverged"),
 ]
 

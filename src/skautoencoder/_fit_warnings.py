@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skautoencoder._samples import Array
@@ -16,9 +17,8 @@ from skautoencoder.training import evaluating
 # Largest variance of a feature over the median one: iris has 16, pixels about 3, and
 # the raw tables of wine and of breast cancer 1e5 and 1e8.
 _VARIANCE_RATIO = 1e4
-# Loss over that of the mean: noise that cannot be learnt ends near 1, single epochs at
-# a high rate near 10, and what explodes beyond any bound.
-_LOSS_RATIO = 20.0
+# Loss over that of the mean: noise that cannot be learnt ends near 1.
+_LOSS_RATIO = 2.0
 # Rows that are looked at.
 _MOST_ROWS = 2000
 _FEW_ROWS = 256
@@ -98,9 +98,10 @@ def warn_of_divergence(
         found = float(measure(answers, targets))
     if found > _LOSS_RATIO * of_mean:
         warnings.warn(
-            f"The network answers far worse than the mean of X would: its loss is "
+            f"The network answers worse than the mean of X would: its loss is "
             f"{found:.3g}, that of the mean {of_mean:.3g}. Lower lr, train longer "
             "(max_epochs), or scale the data (StandardScaler, MinMaxScaler).",
+            ConvergenceWarning,
             stacklevel=2,
         )
 

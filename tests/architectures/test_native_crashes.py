@@ -29,8 +29,13 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 for n_channels, (height, width) in product(range(1, 17), [(12, 12), (15, 15)]):
     sample_shape, n_features = (n_channels, height, width), n_channels * height * width
-    for kernel_size, residual, (downsampling, upsampling) in product(
-        (1, 2, 3), (False, True), (("stride", "transpose"), ("max_pool", "nearest"))
+    for kernel_size, (residual, downsampling, upsampling) in product(
+        (1, 2, 3),
+        (
+            (False, "stride", "transpose"),
+            (True, "stride", "transpose"),
+            (True, "max_pool", "nearest"),
+        ),
     ):
         network = Conv(
             (n_channels, 17 - n_channels),

@@ -27,7 +27,6 @@ def two_groups(n_samples: int = 1500) -> tuple[np.ndarray, np.ndarray]:
     ("likelihood", "prior", "share"),
     [
         ("gaussian", "normal", 0.97),
-        ("gaussian", "mixture", 0.97),
         ("auto", "mixture", 0.9),
     ],
 )

@@ -27,10 +27,9 @@ def gaussian_rows(
 
 
 @pytest.mark.parametrize(
-    ("n_features", "code_size", "n_samples", "seed"),
-    [(10, 3, 1000, 0), (30, 2, 500, 2)],
+    ("n_features", "code_size", "n_samples", "seed", "scale"),
+    [(10, 3, 1000, 0, 1.0), (30, 2, 500, 2, 1e4)],
 )
-@pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_linear_networks_are_probabilistic_pca(
     n_features: int, code_size: int, n_samples: int, seed: int, scale: float
 ) -> None:

@@ -51,7 +51,7 @@ class Eager(Optimizer):
 def _eager(kind: type[Optimizer]) -> type[Optimizer]:
     """Return an optimizer of torch's that leaves the compiler alone."""
     # Objects are pickled by the name of their class, so it must be found here.
-    what = {"__module__": __name__, "__doc__": kind.__doc__}
+    what = {"__module__": __name__, "__doc__": f"torch's {kind.__name__}."}
     made = globals()[kind.__name__] = type(kind.__name__, (Eager, kind), what)
     return made
 
