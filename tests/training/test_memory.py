@@ -76,4 +76,4 @@ def test_a_fit_copies_its_rows_once_or_not_at_all(largest: int, n_copies: int) -
         check=True,
     )
     # The rows are 57 MiB; batches and what is made of them come on top.
-    assert float(found.stdout) < 57 * n_copies + 55
+    assert float(found.stdout) < 57 * n_copies + 60
