@@ -125,9 +125,12 @@ ESTIMATORS = [
     AutoencoderTransformer(architecture=Dense((6,), tied_weights=True), **QUICK),
     AutoencoderTransformer(architecture=Conv(channels=(4, 6)), **QUICK),
     AutoencoderTransformer(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
-    AutoencoderTransformer(sparsity="kl", loss="huber", **QUICK),
-    AutoencoderTransformer(early_stopping=True, optimizer="sgd", **QUICK),
-    AutoencoderTransformer(precision="bfloat16", lr_schedule="constant", **QUICK),
+    AutoencoderTransformer(
+        sparsity="kl", loss="huber", early_stopping=True, optimizer="sgd", **QUICK
+    ),
+    AutoencoderTransformer(
+        sparsity="l1", precision="bfloat16", lr_schedule="constant", verbose=1, **QUICK
+    ),
     ConvAutoencoderTransformer(
         channels=(4, 8),
         downsampling="max_pool",
@@ -137,9 +140,7 @@ ESTIMATORS = [
         **QUICK,
     ),
     ConvAutoencoderTransformer(code_size=None, channels=(4, 8), **QUICK),
-    AutoencoderTransformer(sparsity="l1", verbose=1, **QUICK),
     TransformerOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
-    TransformerOnImages(architecture=Dense((6,)), **QUICK),
     AutoencoderOutlierDetector(),
     AutoencoderOutlierDetector(novelty=True, n_neighbors=3, **QUICK),
     AutoencoderOutlierDetector(architecture=Conv(channels=(4, 6)), **QUICK),
@@ -168,14 +169,19 @@ ESTIMATORS = [
     AutoencoderImputer(
         architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
     ),
-    AutoencoderImputer(early_stopping=True, add_indicator=True, **QUICK),
-    AutoencoderImputer(keep_empty_features=True, **QUICK),
+    AutoencoderImputer(
+        early_stopping=True, add_indicator=True, keep_empty_features=True, **QUICK
+    ),
     ImputerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
-    ImputerOnImages(architecture=Dense((6,)), **QUICK),
     VAESampler(max_epochs=5),
     VAESampler(conditional=True, **QUICK),
-    VAESampler(likelihood="gaussian", prior="normal", **QUICK),
-    VAESampler(architecture=Dense((6,)), early_stopping=True, **QUICK),
+    VAESampler(
+        likelihood="gaussian",
+        prior="normal",
+        architecture=Dense((6,)),
+        early_stopping=True,
+        **QUICK,
+    ),
     VAESampler(architecture=Conv((4, 6)), n_importance_samples=9, **QUICK),
     VAESampler(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
     SamplerOnImages(architecture=Conv((4, 6)), n_importance_samples=9, **QUICK),
