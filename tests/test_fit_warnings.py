@@ -73,7 +73,7 @@ def test_a_feature_is_named_and_told_of_once() -> None:
     ids=str,
 )
 def test_units_that_are_alike(X: Any) -> None:
-    assert said(tiny_dense(1), X) == []
+    assert said(tiny_dense(1, max_epochs=20), X) == []
 
 
 def test_detectors_have_a_unit_for_each_feature() -> None:
@@ -85,7 +85,7 @@ def test_detectors_have_a_unit_for_each_feature() -> None:
 
 @pytest.mark.parametrize("code_size", [5, 6])
 def test_codes_with_room_for_a_copy(code_size: int) -> None:
-    (message,) = said(tiny_dense(code_size), noise(30, 5))
+    (message,) = said(tiny_dense(code_size, max_epochs=20), noise(30, 5))
     assert f"code_size={code_size} is not below the number of features, 5" in message
 
 

@@ -18,7 +18,7 @@ from skautoencoder.training import evaluating
 # the raw tables of wine and of breast cancer 1e5 and 1e8.
 _VARIANCE_RATIO = 1e4
 # Loss over that of the mean: noise that cannot be learnt ends near 1.
-_LOSS_RATIO = 2.0
+_LOSS_RATIO = 1.2
 # Rows that are looked at.
 _MOST_ROWS = 2000
 _FEW_ROWS = 256
