@@ -11,7 +11,14 @@ import torch
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
-from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAESampler,
+)
 from skautoencoder.architectures import Dense
 
 DIGITS = load_digits()
@@ -69,6 +76,25 @@ def answers(estimator: Any, X: Any) -> list[np.ndarray]:
 def assert_same_answers(one: Any, other: Any, X: Any) -> None:
     for mine, theirs in zip(answers(one, X), answers(other, X), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+_ONE_EPOCH: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
+_DENSE: dict[str, Any] = {"architecture": Dense((6,)), **_ONE_EPOCH}
+_SAMPLER: dict[str, Any] = {"n_importance_samples": 2, **_ONE_EPOCH}
+
+# Estimators of flat rows, one of each way of answering.
+OF_ROWS: dict[str, Any] = {
+    "transformer": AutoencoderTransformer(2, **_DENSE),
+    "conv": ConvAutoencoderTransformer(2, channels=(3,), **_ONE_EPOCH),
+    "denoiser": DenoisingAutoencoder(code_size=2, **_DENSE),
+    "detector": AutoencoderOutlierDetector(2, calibration_fraction=0.2, **_DENSE),
+    "novelty": AutoencoderOutlierDetector(2, novelty=True, **_DENSE),
+    "imputer": AutoencoderImputer(code_size=2, **_DENSE),
+    "table": VAESampler(2, architecture=Dense((6,)), **_SAMPLER),
+    "gaussian": VAESampler(
+        2, architecture=Dense((6,)), likelihood="gaussian", **_SAMPLER
+    ),
+}
 
 
 class Recorder(Callback):

@@ -11,34 +11,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from helpers import noise
+from helpers import OF_ROWS, noise
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 
 from skautoencoder import (
-    AutoencoderImputer,
-    AutoencoderOutlierDetector,
-    AutoencoderTransformer,
-    ConvAutoencoderTransformer,
-    DenoisingAutoencoder,
     VAESampler,
 )
 from skautoencoder._containers import cast, to_integers
-from skautoencoder.architectures import Dense
 
-QUICK: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
-DENSE: dict[str, Any] = {"architecture": Dense((6,)), **QUICK}
-SAMPLER: dict[str, Any] = {"n_importance_samples": 2, **DENSE}
-ESTIMATORS = {
-    "transformer": AutoencoderTransformer(2, **DENSE),
-    "conv": ConvAutoencoderTransformer(2, channels=(3,), **QUICK),
-    "denoiser": DenoisingAutoencoder(code_size=2, **DENSE),
-    "detector": AutoencoderOutlierDetector(2, calibration_fraction=0.2, **DENSE),
-    "novelty": AutoencoderOutlierDetector(2, novelty=True, **DENSE),
-    "imputer": AutoencoderImputer(code_size=2, **DENSE),
-    "table": VAESampler(2, **SAMPLER),
-    "gaussian": VAESampler(2, likelihood="gaussian", **SAMPLER),
-}
+ESTIMATORS = OF_ROWS
 # What answers with a row for each row.
 TO_ROWS = ["transform", "fit_transform", "predict", "inverse_transform", "explain"]
 TO_SCORES = ["score_samples", "decision_function", "p_values"]
@@ -238,7 +220,7 @@ def test_holes_of_nullable_columns_are_filled(dtype: str) -> None:
     whole = np.random.RandomState(0).randint(0, 2, (40, 3))
     frame = pd.DataFrame(whole, columns=list("abc")).astype(dtype)
     frame.iloc[3, 1] = pd.NA
-    filled = AutoencoderImputer(code_size=2, **DENSE).fit_transform(frame)
+    filled = clone(OF_ROWS["imputer"]).fit_transform(frame)
     assert filled.dtype == (np.float32 if dtype == "Float32" else np.float64)
     assert np.isfinite(filled).all()
     known = np.arange(40) != 3

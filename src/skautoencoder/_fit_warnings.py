@@ -34,7 +34,7 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
     names : sequence, default=None
         Names of the features.
     """
-    some = rows[:: max(len(rows) // _MOST_ROWS, 1)]
+    some = few_of(rows, _MOST_ROWS)
     mean = some.mean(axis=0, dtype=np.float64)
     variance = np.square(some - mean).mean(axis=0)
     varying = np.sort(variance[variance > (1e-6 * mean) ** 2])
@@ -106,6 +106,6 @@ def warn_of_divergence(
         )
 
 
-def few_of(rows: Array) -> Array:
-    """Return some hundred rows from everywhere in the data."""
-    return rows[:: max(len(rows) // _FEW_ROWS, 1)]
+def few_of(rows: Array, n_rows: int = _FEW_ROWS) -> Array:
+    """Return about so many rows, from everywhere in the data."""
+    return rows[:: max(len(rows) // n_rows, 1)]

@@ -94,7 +94,7 @@ class MixturePrior:
         for weight, mean, factor in zip(
             self.weights, self.means, self.factors, strict=True
         ):
-            inverse = torch.linalg.inv(torch.tensor(factor)).to(codes)
+            inverse = torch.linalg.inv(to_tensor(factor)).to(codes)
             # A linear layer, so that it rounds as the network does.
             standard = F.linear(codes - to_tensor(mean).to(codes), inverse)
             constant = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -116,17 +116,16 @@ def holds_samples(y: Any, X: Any) -> bool:
     if y is None or y is X:
         return False
     try:
-        given, samples = (
-            np.asarray(from_torch(y)),
-            np.asarray(from_torch(X)),
-        )
+        given = np.asarray(from_torch(y))
+        if given.ndim < 2 or given.dtype.kind not in "buif":
+            return False  # without a look at X, which may be a large frame
+        samples = np.asarray(from_torch(X))
         if samples.dtype.kind == "O":
             samples = samples.astype(np.float64)
     except Exception:  # of whatever kind: X is refused, by name, where it is read
         return False
     return bool(
-        given.dtype.kind in "buif"
-        and given.ndim > 1 < samples.ndim
+        samples.ndim > 1
         and len(given) == len(samples) < samples.size == given.size
         and not np.array_equal(given.ravel(), samples.ravel(), equal_nan=True)
     )
@@ -148,10 +147,8 @@ def _check_no_dates(X: Any) -> None:
 
     And there would be more of those than a network could tell from another.
     """
-    types = getattr(X, "dtypes", None)
-    if types is None:
-        types = [getattr(X, "dtype", None)]
-    for name, dtype in zip(getattr(X, "columns", [None]), types, strict=False):
+    names = getattr(X, "columns", [None])
+    for name, dtype in zip(names, _types_of(X), strict=False):
         words = str(dtype).lower()
         if words.startswith(("date", "time", "duration", "period")):
             what = "X has" if name is None else f"Column {name!r} of X has"
@@ -159,6 +156,12 @@ def _check_no_dates(X: Any) -> None:
                 f"{what} dtype {dtype}, which is not a number. Turn dates and "
                 "durations into numbers first, for example into days."
             )
+
+
+def _types_of(X: Any) -> Iterable[Any]:
+    """Return the type of an array, or those of a frame's columns."""
+    types = getattr(X, "dtypes", None)
+    return [getattr(X, "dtype", None)] if types is None else types
 
 
 def summing_large_values() -> np.errstate:
@@ -171,10 +174,8 @@ def float_types(X: Any) -> list[Any]:
 
     Which does not know float32 by all of the names that it has, and would widen it.
     """
-    dtypes = getattr(X, "dtypes", None)
-    if dtypes is None:
-        dtypes = [getattr(X, "dtype", None)]
-    kinds = {str(getattr(dtype, "numpy_dtype", dtype)).lower() for dtype in dtypes}
+    types = _types_of(X)
+    kinds = {str(getattr(dtype, "numpy_dtype", dtype)).lower() for dtype in types}
     if kinds and kinds <= {"float32", ">f4", "<f4"}:
         return [np.float32]
     return [np.float64, np.float32]

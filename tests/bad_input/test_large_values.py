@@ -8,34 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import noise
+from helpers import OF_ROWS, noise
 from sklearn.base import clone
 
-from skautoencoder import (
-    AutoencoderImputer,
-    AutoencoderOutlierDetector,
-    AutoencoderTransformer,
-    ConvAutoencoderTransformer,
-    DenoisingAutoencoder,
-    VAESampler,
-)
-from skautoencoder.architectures import Conv, Dense
+from skautoencoder import VAESampler
+from skautoencoder.architectures import Conv
 
-QUICK: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
-DENSE: dict[str, Any] = {"architecture": Dense((6,)), **QUICK}
-SAMPLER: dict[str, Any] = {"n_importance_samples": 2, **QUICK}
 ESTIMATORS: dict[str, Any] = {
-    "transformer": AutoencoderTransformer(2, **DENSE),
-    "conv": ConvAutoencoderTransformer(2, channels=(3,), **QUICK),
-    "denoiser": DenoisingAutoencoder(code_size=2, **DENSE),
-    "detector": AutoencoderOutlierDetector(2, calibration_fraction=0.2, **DENSE),
-    "novelty": AutoencoderOutlierDetector(2, novelty=True, **DENSE),
-    "imputer": AutoencoderImputer(code_size=2, **DENSE),
-    "table": VAESampler(2, architecture=Dense((6,)), **SAMPLER),
-    "gaussian": VAESampler(
-        2, architecture=Dense((6,)), likelihood="gaussian", **SAMPLER
+    **OF_ROWS,
+    "images": VAESampler(
+        2,
+        architecture=Conv((3,)),
+        n_importance_samples=2,
+        max_epochs=1,
+        random_state=0,
     ),
-    "images": VAESampler(2, architecture=Conv((3,)), **SAMPLER),
 }
 METHODS = (
     "transform predict score_samples score decision_function explain p_values"
