@@ -141,8 +141,8 @@ def scoring(cache_dir: str, quick: bool, novelty: bool) -> Result:
 
     def bare() -> None:
         # What the formula in the documentation asks for, and nothing else.
-        offset = torch.from_numpy(fitted._scaling.offset).float()
-        scale = torch.from_numpy(np.asarray(fitted._scaling.scale)).float()
+        offset = torch.from_numpy(fitted._record.units.scaling.offset).float()
+        scale = torch.from_numpy(np.asarray(fitted._record.units.scaling.scale)).float()
         scores = []
         with torch.inference_mode():
             for batch in torch.from_numpy(rows).split(1024):

@@ -8,13 +8,14 @@ from skautoencoder.architectures import (
     Network,
     VariationalNetwork,
 )
-from skautoencoder.conv_transformer import ConvAutoencoderTransformer
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.outliers import AutoencoderOutlierDetector
-from skautoencoder.over_sampling import VAEOverSampler
-from skautoencoder.transformers import AutoencoderTransformer
-from skautoencoder.variational import VAESampler
+from skautoencoder.sampling import VAEOverSampler, VAESampler
+from skautoencoder.transformers import (
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+)
 
 __version__ = "0.1.0.dev0"
 

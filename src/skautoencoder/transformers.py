@@ -1,4 +1,4 @@
-"""The autoencoder whose `transform` returns codes, with any architecture."""
+"""Autoencoders whose `transform` returns codes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from skautoencoder._codes import PENALTY_CONSTRAINTS, CodesMixin
-from skautoencoder._incremental import IncrementalMixin
-from skautoencoder.architectures import Architecture
-from skautoencoder.base import BaseAutoencoder
+from skautoencoder._estimator.arrays import Shape
+from skautoencoder._estimator.base import BaseAutoencoder
+from skautoencoder._estimator.code_transformer import (
+    PENALTY_CONSTRAINTS,
+    CodeTransformer,
+)
+from skautoencoder.architectures import Architecture, Conv
+
+# A code that holds the maps of all stages is not what codes are wanted for.
+_NOT_OF_CONV = {"skip_connections"}
 
 
-class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
+class AutoencoderTransformer(CodeTransformer):
     """Non-linear dimensionality reduction with an autoencoder.
 
     An encoder network turns each sample into a short code, a decoder network
@@ -232,3 +238,263 @@ class AutoencoderTransformer(CodesMixin, IncrementalMixin, BaseAutoencoder):
         self.verbose = verbose
         self.random_state = random_state
         self._set_nested_params(nested)
+
+
+class ConvAutoencoderTransformer(CodeTransformer):
+    """Dimensionality reduction of images with a convolutional autoencoder.
+
+    :class:`AutoencoderTransformer` with the architecture
+    :class:`~skautoencoder.architectures.Conv`, whose parameters are its own.
+
+    Read more in the :ref:`User Guide <getting_started>`.
+
+    Parameters
+    ----------
+    code_size : int or None, default=10
+        How many numbers the code has. None keeps the encoder's spatial map,
+        flattened, as the code.
+    channels : tuple of int, default=(32, 64, 128)
+        Number of channels of each stage of the encoder.
+    kernel_size : int, default=3
+        Height and width of the kernels.
+    n_downsamplings : int, default=None
+        How many stages, counted from the input, halve the image. None: all.
+    activation : str, default="silu"
+        Follows every convolution.
+    downsampling : {"stride", "max_pool"}, default="stride"
+        Whether the convolution itself takes steps of two pixels, or 2×2
+        max-pooling follows it.
+    upsampling : {"transpose", "nearest"}, default="transpose"
+        Whether a stage of the decoder is a transposed convolution with stride 2
+        or a convolution followed by nearest-neighbour upsampling.
+    upsampling_kernel_size : int, default=4
+        Height and width of the kernels of transposed convolutions.
+    residual : bool, default=False
+        Whether stages have residual blocks.
+    batch_norm : bool, default=True
+        Whether to normalise over the batch before each activation.
+    hidden_layer_sizes : tuple of int, default=()
+        Dense layers between the spatial map and a flat code.
+    code_activation : str, default="auto"
+        Activation of the code. "auto" is "identity", and "sigmoid" with
+        ``sparsity="kl"``.
+    output_activation : {"auto", "identity", "sigmoid"}, default="auto"
+        Activation of the reconstruction. "auto" is "sigmoid" where the
+        training data lie in [0, 1] and span at least half of it, or the loss is
+        "bce"; "identity" elsewhere.
+    sample_shape : tuple of int, default=None
+        Shape of one sample for the network: (height, width), (n_channels,
+        height, width) or (n_features,). Its product is the number of features.
+        None: the shape of a sample of `X`; there a flat row whose length is a
+        square number is a square image for a convolutional architecture, and
+        any other a strip of height 1.
+    loss : {"mse", "l1", "huber", "bce"}, default="mse"
+        What a reconstruction is compared by: squared error, absolute error,
+        Huber's mixture of the two, or binary cross-entropy in nats, which needs
+        data in [0, 1].
+    sparsity : {"l1", "kl", "top_k"} or None, default=None
+        What makes codes sparse. "l1" and "kl" are penalties: on the sum of a
+        code's absolute values; and on the distance of each unit's mean, the units
+        becoming sigmoids, from `sparsity_target`. "top_k" keeps the
+        `n_nonzero_coefs` largest numbers of each code, here and in `transform`,
+        and sets the others to zero.
+    sparsity_weight : float or "auto", default="auto"
+        What the penalty is multiplied by: "auto" is 1e-4 for "l1" and 0.1 for
+        "kl". Unused by "top_k".
+    sparsity_target : float in (0, 1), default=0.05
+        Mean activity of a unit of the code with ``sparsity="kl"``.
+    n_nonzero_coefs : int, default=None
+        How many numbers of a code are not zero with ``sparsity="top_k"``. None: a
+        tenth of them, at least one.
+    contraction_weight : float, default=0.0
+        What a penalty on the encoder's Jacobian is multiplied by, which makes
+        codes change little where samples do: its squared Frobenius norm, the mean
+        over the samples, in the network's units.
+    optimizer : str or torch.optim.Optimizer subclass, default="adam"
+        "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
+        "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own
+        parameters are given as ``optimizer__weight_decay=1e-4``. Unless given,
+        "betas" of "adam", "adamw" and "nadam" are (0.9, 0.99), which suits short
+        fits.
+    lr : float, default=3e-3
+        Highest learning rate of the fit.
+    lr_schedule : {"one_cycle", "cosine", "constant"}, default="one_cycle"
+        How the learning rate goes through a fit: up over the first tenth and
+        down along a cosine, only down, or not at all.
+    batch_size : int or "auto", default="auto"
+        Rows a step. "auto" is a power of two from 32 to 128 that grows with the
+        number of samples, twice as large where images of at most 8×8 pixels are
+        convolved. More than there are is clipped, with a warning.
+    max_epochs : int or "auto", default="auto"
+        Passes over the data. "auto" is as many as make about 4000 steps, but at
+        least 8; and at most 50, or with fewer than 20 batches an epoch as many as
+        make 1000 steps, up to 200.
+    early_stopping : bool, default=False
+        Whether to keep a shuffled part of the data out of training, stop when
+        the loss on it no longer falls, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the samples kept out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which early stopping ends the fit.
+    tol : float, default=1e-4
+        Share of the best validation loss by which a new one must be lower to
+        count as an improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the fit before.
+    callbacks : list of skorch callbacks, default=None
+        Called during training, see :mod:`skorch.callbacks`; copied first.
+        Parameters are given as ``callbacks__<name>__<parameter>``.
+    device : str or torch.device, default="auto"
+        Where to compute. "auto" is CUDA where there is one, then MPS, then the
+        CPU.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Type of the matrix products in training. "auto" is bfloat16 for large
+        networks on hardware that is faster with it. Results are computed in
+        float32.
+    verbose : int, default=0
+        1 shows a progress bar for each epoch, 2 prints the losses too.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first weights, the order of the rows, and the validation
+        part. Global generators are neither read nor changed.
+    **nested : dict
+        Parameters of the parts, under skorch's names: ``optimizer__*``,
+        ``iterator_train__*`` and ``callbacks__*``.
+
+    Attributes
+    ----------
+    net_ : AutoencoderNet
+        The trained skorch net; ``net_.module_`` is the torch module.
+    code_size_ : int
+        Numbers in a code.
+    sample_shape_ : tuple of int
+        Shape of a sample for the network.
+    history_ : skorch.history.History
+        A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
+        early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
+        is a list. Losses are in the network's units: of data divided by their
+        root mean squared distance from the mean, unless the output is a sigmoid.
+    n_iter_ : int
+        Epochs trained.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    AutoencoderTransformer : Any architecture.
+    skautoencoder.architectures.Conv : The architecture.
+
+    References
+    ----------
+    Masci, Meier, Cireşan and Schmidhuber, "Stacked convolutional auto-encoders
+    for hierarchical feature extraction", ICANN 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import ConvAutoencoderTransformer
+    >>> images = load_digits().images / 16
+    >>> autoencoder = ConvAutoencoderTransformer(
+    ...     code_size=8, channels=(16, 32), max_epochs=5, random_state=0
+    ... )
+    >>> autoencoder.fit_transform(images).shape
+    (1797, 8)
+    >>> autoencoder.predict(images[:2]).shape
+    (2, 8, 8)
+    """
+
+    _parameter_constraints = {
+        **{
+            name: constraint
+            for name, constraint in BaseAutoencoder._parameter_constraints.items()
+            if name != "architecture"
+        },
+        **PENALTY_CONSTRAINTS,
+        **{
+            name: constraint
+            for name, constraint in Conv._parameter_constraints.items()
+            if name not in _NOT_OF_CONV
+        },
+    }
+
+    def __init__(
+        self,
+        code_size: int | None = 10,
+        *,
+        channels: tuple[int, ...] = (32, 64, 128),
+        kernel_size: int = 3,
+        n_downsamplings: int | None = None,
+        activation: str = "silu",
+        downsampling: str = "stride",
+        upsampling: str = "transpose",
+        upsampling_kernel_size: int = 4,
+        residual: bool = False,
+        batch_norm: bool = True,
+        hidden_layer_sizes: tuple[int, ...] = (),
+        code_activation: str = "auto",
+        output_activation: str = "auto",
+        sample_shape: tuple[int, ...] | None = None,
+        loss: str = "mse",
+        sparsity: str | None = None,
+        sparsity_weight: float | str = "auto",
+        sparsity_target: float = 0.05,
+        n_nonzero_coefs: int | None = None,
+        contraction_weight: float = 0.0,
+        optimizer: str | type[Optimizer] = "adam",
+        lr: float = 3e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: list[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        **nested: Any,
+    ) -> None:
+        self.code_size = code_size
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.n_downsamplings = n_downsamplings
+        self.activation = activation
+        self.downsampling = downsampling
+        self.upsampling = upsampling
+        self.upsampling_kernel_size = upsampling_kernel_size
+        self.residual = residual
+        self.batch_norm = batch_norm
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.sample_shape = sample_shape
+        self.loss = loss
+        self.sparsity = sparsity
+        self.sparsity_weight = sparsity_weight
+        self.sparsity_target = sparsity_target
+        self.n_nonzero_coefs = n_nonzero_coefs
+        self.contraction_weight = contraction_weight
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+        self.random_state = random_state
+        self._set_nested_params(nested)
+
+    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+        names = Conv().get_params().keys() - _NOT_OF_CONV
+        return Conv(**{name: getattr(self, name) for name in names})

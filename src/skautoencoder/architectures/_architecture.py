@@ -17,23 +17,18 @@ from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import Bound, VariationalNetwork
 
 
-class NamedParameters(BaseEstimator):
-    """Reads the names of a class's parameters once, not at each question.
+def cached_param_names(cls: Any) -> list[str]:
+    """Read the names of a class's parameters once, not at each question.
 
     scikit-learn reads them off the constructor's signature, which takes as long as
     half a step of training on a small table, and is asked for them six times a fit.
     """
-
-    _param_names: list[str]
-
-    @classmethod
-    def _get_param_names(cls) -> list[str]:
-        if "_param_names" not in vars(cls):
-            cls._param_names = super()._get_param_names()
-        return list(cls._param_names)
+    if "_param_names" not in vars(cls):
+        cls._param_names = BaseEstimator._get_param_names.__func__(cls)
+    return list(cls._param_names)
 
 
-class Architecture(NamedParameters, metaclass=ABCMeta):
+class Architecture(BaseEstimator, metaclass=ABCMeta):
     """Base class of the architectures.
 
     An architecture is a description: it holds nothing but its parameters, so
@@ -46,11 +41,12 @@ class Architecture(NamedParameters, metaclass=ABCMeta):
     # Where users find it, and what errors about `architecture` call it.
     __module__ = "skautoencoder.architectures"
 
+    _get_param_names = classmethod(cached_param_names)
     _parameter_constraints: dict[str, list[Any]] = {}
 
     # Whether the rows are brought to the network in standard units. A network
     # of the user's own sees the data as they are.
-    _standardizes = True
+    standardizes = True
 
     #: What follows the decoder; "auto" lets the data decide.
     output_activation: str = "auto"

@@ -83,7 +83,7 @@ class Custom(Architecture):
         "output_activation": [StrOptions({"identity", "sigmoid"})],
     }
 
-    _standardizes = False
+    standardizes = False
 
     def __init__(
         self,

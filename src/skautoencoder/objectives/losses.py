@@ -39,6 +39,21 @@ _OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], floa
 # Small enough not to be seen in what is learnt, large enough to win over a saturated
 # sigmoid's gradient; from 0.01 to 0.05 no reference network collapses.
 _RESCUE = 0.02
+_ROUNDING = 1e-6
+
+
+def is_in_unit_interval(numbers: Tensor) -> bool:
+    """Return whether numbers lie in [0, 1], but for rounding."""
+    return bool(numbers.min() >= -_ROUNDING and numbers.max() <= 1 + _ROUNDING)
+
+
+def check_outputs(loss: str, outputs: Tensor) -> None:
+    """Raise if a loss cannot compare what a network answers."""
+    if loss == "bce" and not is_in_unit_interval(outputs):
+        raise ValueError(
+            "loss='bce' needs reconstructions in [0, 1]. Let the decoder of Custom "
+            "end in a sigmoid, or set its output_activation='sigmoid'."
+        )
 
 
 def reconstruction_loss(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
+from skautoencoder.objectives.losses import LOSSES, check_outputs, reconstruction_loss
 from skautoencoder.objectives.objective import EncoderDecoder
 
 
@@ -43,6 +43,11 @@ class MaskedObjective(nn.Module):
         self.loss = loss
         self.hole_shape = hole_shape
         self.register_buffer("background", background)
+
+    def check(self, network: EncoderDecoder, rows: Tensor) -> None:
+        """Raise if a network answers to rows with what the loss cannot compare."""
+        if self.loss == "bce":
+            check_outputs(self.loss, network.decode(network.encode(rows)))
 
     def prepare(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor

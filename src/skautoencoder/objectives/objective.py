@@ -11,11 +11,19 @@ from torch import Tensor, nn
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import (
+    check_outputs,
     has_gradient,
+    is_in_unit_interval,
     loss_and_gradient,
     reconstruction_loss,
 )
 from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
+
+CODES_OUT_OF_RANGE = (
+    "sparsity='kl' needs codes in [0, 1]. Leave code_activation at 'auto' or set it to "
+    "'sigmoid', and code_batch_norm at False; let an encoder of your own end in a "
+    "sigmoid."
+)
 
 
 class DirectGradient(Protocol):
@@ -55,6 +63,9 @@ class EncoderDecoder(Protocol):
 
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of rows."""
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return reconstructions."""
 
     def decode_logits(self, codes: Tensor) -> Tensor:
         """Return reconstructions before the output activation."""
@@ -102,6 +113,15 @@ class Objective(nn.Module):
         self.sparsity_target = sparsity_target
         self.contraction_weight = contraction_weight
         self.corruption = corruption
+
+    def check(self, network: EncoderDecoder, rows: Tensor) -> None:
+        """Raise if a network answers to rows with what cannot be used here."""
+        if self.sparsity != "kl" and self.loss != "bce":
+            return
+        codes = network.encode(rows)
+        if self.sparsity == "kl" and not is_in_unit_interval(codes):
+            raise ValueError(CODES_OUT_OF_RANGE)
+        check_outputs(self.loss, network.decode(codes))
 
     @property
     def splits(self) -> bool:

@@ -11,7 +11,7 @@ from skautoencoder.training.devices import (
     resolve_device,
     resolve_precision,
 )
-from skautoencoder.training.inference import apply_in_batches
+from skautoencoder.training.inference import apply_in_batches, to_tensor
 from skautoencoder.training.net import AutoencoderNet
 from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
 from skautoencoder.training.randomness import draw_seed, isolated_randomness
@@ -41,4 +41,5 @@ __all__ = [
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",
+    "to_tensor",
 ]

@@ -67,7 +67,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
     ----------
     module : callable
         Makes the network (``module__*`` are its arguments).
-    criterion : type
+    criterion : callable
         Makes the objective (``criterion__*`` are its arguments).
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="constant"
         How the learning rate goes through one call of ``fit``.
@@ -86,7 +86,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
     def __init__(
         self,
         module: Callable[..., torch.nn.Module],
-        criterion: type[torch.nn.Module],
+        criterion: Callable[..., torch.nn.Module],
         *,
         lr_schedule: str = "constant",
         validation_fraction: float | None = None,

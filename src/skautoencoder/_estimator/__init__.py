@@ -1,0 +1,1 @@
+"""What all estimators share: parameters, validation, units, the plan of a fit."""

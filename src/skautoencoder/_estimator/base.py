@@ -1,0 +1,537 @@
+"""What all estimators share: parameters, the way of a fit, and validated input."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context, clone
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.fit_warnings import few, warn_of_divergence
+from skautoencoder._estimator.images import (
+    looks_like_image,
+    warn_of_channels_last,
+    warn_of_guess,
+)
+from skautoencoder._estimator.parameters import NestedParameters
+from skautoencoder._estimator.plan import (
+    Recipe,
+    Samples,
+    Schedule,
+    TrainingPlan,
+    ample_code_size,
+    network_recipe,
+    usual_batch_size,
+    usual_epochs,
+)
+from skautoencoder._estimator.samples import (
+    check_samples,
+    resolve_sample_shape,
+    warn_of_ignored_samples,
+)
+from skautoencoder._estimator.trained_network import TrainedNetwork, measure
+from skautoencoder._estimator.units import Units
+from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.objectives import LOSSES, Objective
+from skautoencoder.training import (
+    OPTIMIZERS,
+    PRECISIONS,
+    SCHEDULES,
+    AutoencoderNet,
+    EarlyStopping,
+    Rows,
+    copy_callbacks,
+    draw_seed,
+    evaluating,
+    float32_by_default,
+    isolated_randomness,
+    keeping_grad_mode,
+    n_training_rows,
+    one_thread,
+    resolve_device,
+    resolve_optimizer,
+    resolve_precision,
+)
+
+_ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense, "conv": Conv}
+
+
+# What code_size may be where the estimator knows one that suits its purpose.
+CODE_SIZE_OR_AUTO: list[Any] = [
+    Interval(Integral, 1, None, closed="left"),
+    StrOptions({"auto"}),
+    None,
+]
+
+# What an estimator keeps of the samples of a fit until it has learnt from them.
+SamplesT = TypeVar("SamplesT", bound=Samples)
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """What a fitted network's answers need, beside the network.
+
+    Parameters
+    ----------
+    data_shape : tuple of int
+        Shape of a sample as `fit` saw it.
+    units : Units
+        The user's units and the network's.
+    work : float
+        Floating-point operations that the network takes for a row.
+    """
+
+    data_shape: Shape
+    units: Units
+    work: float
+
+
+class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
+    """Base class of the estimators.
+
+    A fit is: validate the samples, make a plan, train by it, learn what is the
+    estimator's own. For each of these there is one method to write or to extend:
+    ``_validate``, ``_make_plan``, (training is the same for all), ``_complete``.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "code_size": [Interval(Integral, 1, None, closed="left"), None],
+        "architecture": [StrOptions({"auto", *_ARCHITECTURES}), Architecture],
+        "sample_shape": ["array-like", None],
+        "loss": [StrOptions(set(LOSSES))],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr_schedule": [StrOptions(set(SCHEDULES))],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # All that a fit leaves. Whatever else it sets is dropped at its end, so that
+    # undoing, warm starts, copies and files can go by this list.
+    _fitted_state: ClassVar[tuple[str, ...]] = (
+        "n_features_in_",
+        "feature_names_in_",
+        "sample_shape_",
+        "code_size_",
+        "net_",
+        "history_",
+        "n_iter_",
+        "_record",
+    )
+    _record: FitRecord
+    net_: AutoencoderNet
+
+    # What max_epochs="auto" aims at.
+    _usual_steps: ClassVar[int] = 4000
+    _fewest_epochs: ClassVar[int] = 8
+    # How long Adam remembers.
+    _betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Self:
+        """Learn to encode `X` and to decode it again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples: flat, or images of shape (n_samples, height,
+            width) or (n_samples, n_channels, height, width).
+        y : None
+            Ignored.
+        **fit_params : dict
+            None: what training needs are parameters of the estimator.
+
+        Returns
+        -------
+        self : estimator instance
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If there are `fit_params`; says which parameter it is instead.
+        ValueError
+            If samples or parameters are not what they should be, or the loss
+            stops being a finite number. The estimator then is as it was before.
+        """
+        self._refuse_fit_params(fit_params)
+        warn_of_ignored_samples(y, X, type(self).__name__, "learns")
+        self._fit(X, y)
+        return self
+
+    # ---- the way of a fit -----------------------------------------------------
+
+    def _fit(self, X: ArrayLike, y: object, *, is_part: bool = False) -> None:
+        """Fit anew, from the weights of the fit before, or to a part of the data.
+
+        Parameters
+        ----------
+        X, y : object
+            What `fit` or `partial_fit` was given.
+        is_part : bool, default=False
+            Whether more of the data is to come, in further calls.
+        """
+        continues = hasattr(self, "net_") and (is_part or self.warm_start)
+        previous = self if continues else None
+        with self._learner(previous) as learner:
+            samples = learner._validate(X, y, previous)
+            plan = learner._make_plan(samples, previous)
+            learner._train(plan, samples, previous, is_part=is_part)
+            learner._complete(samples, plan)
+            if not is_part:
+                learner.net_.forget_steps()
+
+    @contextmanager
+    def _learner(self, previous: Self | None) -> Iterator[Self]:
+        """Hand out a copy of this estimator, which it becomes if the block ends well.
+
+        If it does not, nothing has to be undone, and nothing can interrupt that.
+        Within it torch is as a fit wants it, whatever the user has set.
+        """
+        parameters = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in self._fitted_state
+        }
+        learner = object.__new__(type(self))
+        learner.__dict__.update(parameters if previous is None else vars(self))
+        with (
+            one_thread(),
+            keeping_grad_mode(),
+            torch.inference_mode(False),
+            float32_by_default(),
+        ):
+            yield learner
+        learnt = vars(learner)
+        fitted = {name: learnt[name] for name in self._fitted_state if name in learnt}
+        self.__dict__ = parameters | fitted
+
+    @abstractmethod
+    def _validate(self, X: Any, y: Any, previous: Self | None) -> SamplesT:
+        """Return the samples of a fit, validated.
+
+        Parameters
+        ----------
+        X, y : object
+            What `fit` was given.
+        previous : estimator or None
+            The fitted estimator that this fit goes on from.
+        """
+
+    def _make_plan(self, samples: SamplesT, previous: Self | None) -> TrainingPlan:
+        """Return what to do with the samples of a fit.
+
+        Parameters
+        ----------
+        samples : Samples
+            What :meth:`_validate` returned.
+        previous : estimator or None
+            The fitted estimator that this fit goes on from.
+        """
+        targets, architecture = samples.targets, samples.architecture
+        wanted = samples.rows if targets is None else targets
+        value_range = float(wanted.min()), float(wanted.max())
+        units = (
+            Units.of_data(wanted, value_range, architecture, self.loss)
+            if previous is None
+            else previous._record.units
+        )
+        units.check(value_range, architecture, self.loss)
+        code_size = self._code_size_or(ample_code_size(architecture))
+        return self._usual_plan(samples, units, code_size)
+
+    def _usual_plan(
+        self, samples: Samples, units: Units, code_size: int | None
+    ) -> TrainingPlan:
+        """Return the plan to reconstruct samples, or their targets, in these units."""
+        to_network, targets = units.scaling.to_network_in_parts, samples.targets
+        return TrainingPlan(
+            network_recipe(
+                samples.architecture, samples.sample_shape, code_size, units
+            ),
+            Recipe(Objective, {"loss": self.loss}),
+            Rows(
+                to_network(samples.rows),
+                None if targets is None else to_network(targets),
+            ),
+            units,
+            self._usual_schedule(len(samples.rows), samples),
+        )
+
+    def _usual_schedule(self, n_rows: int, samples: Samples) -> Schedule:
+        """Return how long to learn from so many rows."""
+        fraction = self.validation_fraction if self.early_stopping else None
+        n_rows = n_training_rows(n_rows, fraction)
+        batch_size = self._batch_size_or(usual_batch_size(n_rows, samples))
+        max_epochs = usual_epochs(
+            n_rows, batch_size, self._usual_steps, self._fewest_epochs
+        )
+        return Schedule(batch_size, self._max_epochs_or(max_epochs), fraction)
+
+    def _train(
+        self,
+        plan: TrainingPlan,
+        samples: SamplesT,
+        previous: Self | None,
+        *,
+        is_part: bool,
+    ) -> None:
+        """Let a network learn what the plan says."""
+        if is_part and previous is not None:
+            net = previous.net_.twin()
+            work = previous._record.work
+        else:
+            net = self._make_net(plan, is_part=is_part)
+            if previous is not None:
+                net.continue_from(previous.net_)
+            work, self.code_size_ = measure(net.module_, plan.data.rows)
+            # Forward, and twice that to come back.
+            net.step_work = 3 * work * net.batch_size
+            net.compute_dtype = resolve_precision(
+                self.precision,
+                torch.device(net.device),
+                3 * work * min(net.batch_size, len(plan.data)),
+            )
+        if is_part:
+            net.set_params(
+                lr_schedule="constant", max_epochs=1, validation_fraction=None
+            )
+        net.check_batch_size(n_training_rows(len(plan.data), net.validation_fraction))
+        self._check_answers(net, plan.data.rows[:64])
+        # A seed of its own: a second call must not repeat the first one's draws.
+        seed = (net.seed + len(net.history)) % 2**31
+        if "seed" not in self._nested_params("iterator_train"):
+            net.iterator_train__seed = seed
+        device = torch.device(net.device)
+        with isolated_randomness(seed, device):
+            net.partial_fit(plan.data.to(device))
+        self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
+        self.sample_shape_ = samples.sample_shape
+        self._record = FitRecord(samples.data_shape, plan.units, work)
+
+    def _complete(self, samples: SamplesT, plan: TrainingPlan) -> None:
+        """Learn what an estimator needs besides its network.
+
+        Parameters
+        ----------
+        samples : Samples
+            What :meth:`_validate` returned.
+        plan : TrainingPlan
+            By which the network was trained.
+        """
+        shown, targets = plan.data[few(len(plan.data))]
+        warn_of_divergence(
+            self.net_.module_,
+            self.loss,
+            self.history_[-1, "train_loss"],
+            shown,
+            targets,
+        )
+
+    # ---- validated samples ----------------------------------------------------
+
+    def _check_samples(
+        self, X: Any, previous: Self | None, **checks: Any
+    ) -> tuple[Array, Shape]:
+        """Return samples as flat rows, and the shape that they had.
+
+        Parameters
+        ----------
+        X : array-like
+            The samples.
+        previous : estimator or None
+            Whose samples these are like. None: features are learnt, not compared.
+        **checks : dict
+            Passed to :func:`check_samples`.
+        """
+        shapes = None
+        if previous is not None:
+            shapes = previous._record.data_shape, previous.sample_shape_
+        return check_samples(self, X, fitted_shapes=shapes, **checks)
+
+    def _check_applied(self, X: ArrayLike) -> Array:
+        """Return samples to be encoded or scored as flat rows.
+
+        Whether they are finite is checked batch by batch, see TrainedNetwork.
+        """
+        check_is_fitted(self)
+        return self._check_samples(X, self, ensure_all_finite=False)[0]
+
+    def _describe(
+        self, rows: Array, data_shape: Shape, previous: Self | None
+    ) -> Samples:
+        """Return rows with the shape and the architecture that the network will have.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_features)
+            The samples.
+        data_shape : tuple of int
+            Their shape as given.
+        previous : estimator or None
+            The fitted estimator that this fit goes on from.
+        """
+        sample_shape = resolve_sample_shape(self.sample_shape, data_shape)
+        architecture = self._make_architecture(sample_shape)
+        architecture.check()
+        if previous is None:
+            is_conv = isinstance(architecture, Conv)
+            if is_conv:
+                warn_of_channels_last(sample_shape)
+            if self.sample_shape is None:
+                is_auto = getattr(self, "architecture", None) == "auto"
+                warn_of_guess(rows, data_shape, is_conv=is_conv, is_auto=is_auto)
+        return Samples(
+            rows=rows,
+            data_shape=data_shape,
+            sample_shape=sample_shape,
+            architecture=architecture,
+        )
+
+    # ---- what plans are made of -------------------------------------------------
+
+    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+        """Return the architecture that the parameters stand for."""
+        architecture = self.architecture
+        if architecture == "auto":
+            given = self.sample_shape is not None
+            is_image = looks_like_image(sample_shape, given=given)
+            architecture = "conv" if is_image else "dense"
+        if isinstance(architecture, str):
+            architecture = self._named_architecture(architecture)
+        made: Architecture = clone(architecture, safe=False)
+        return made.set_params(**self._nested_params("architecture"))
+
+    def _named_architecture(self, name: str) -> Architecture:
+        """Return the architecture that is called `name` here."""
+        return _ARCHITECTURES[name]()
+
+    def _code_size_or(self, usual: int | None) -> int | None:
+        """Return how many numbers the architecture is asked to put in a code."""
+        if self.code_size == "auto":
+            return usual
+        return None if self.code_size is None else int(self.code_size)
+
+    def _batch_size_or(self, usual: int) -> int:
+        return usual if self.batch_size == "auto" else int(self.batch_size)
+
+    def _max_epochs_or(self, usual: int) -> int:
+        return usual if self.max_epochs == "auto" else int(self.max_epochs)
+
+    # ---- the net ----------------------------------------------------------------
+
+    def _make_net(self, plan: TrainingPlan, *, is_part: bool) -> AutoencoderNet:
+        """Return a net with fresh weights that is to learn what the plan says."""
+        device = resolve_device(self.device)
+        seed = draw_seed(self.random_state)
+        kind, optimizer = resolve_optimizer(
+            self.optimizer, self._nested_params("optimizer"), device, self._betas
+        )
+        schedule = plan.schedule
+        n_samples, batch_size = len(plan.data), schedule.batch_size
+        if batch_size > n_samples and not is_part:
+            # Later parts of the data may have more rows than the first.
+            if self.batch_size != "auto":
+                warnings.warn(
+                    f"batch_size={batch_size} is larger than the number of samples, "
+                    f"{n_samples}, and is clipped to it. Lower it or use "
+                    "batch_size='auto'.",
+                    stacklevel=2,
+                )
+            batch_size = n_samples
+        callbacks = copy_callbacks(self.callbacks)
+        validation_fraction = None if is_part else schedule.validation_fraction
+        if validation_fraction is not None:
+            stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+            callbacks.append(("early_stopping", stopping))
+        parts = {
+            "module": plan.network.arguments,
+            "criterion": plan.objective.arguments,
+            "optimizer": optimizer,
+            "callbacks": self._nested_params("callbacks"),
+            "iterator_train": self._nested_params("iterator_train"),
+        }
+        net = AutoencoderNet(
+            plan.network.make,
+            plan.objective.make,
+            optimizer=kind,
+            lr=self.lr,
+            lr_schedule=self.lr_schedule,
+            batch_size=batch_size,
+            max_epochs=schedule.max_epochs,
+            validation_fraction=validation_fraction,
+            callbacks=callbacks,
+            device=str(device),
+            verbose=int(self.verbose),
+            seed=seed,
+            **{
+                f"{part}__{name}": value
+                for part, arguments in parts.items()
+                for name, value in arguments.items()
+            },
+        )
+        # On one thread: orthogonal weights have other digits on two.
+        with isolated_randomness(seed, device), one_thread():
+            net.initialize()
+        if not any(weight.requires_grad for weight in net.module_.parameters()):
+            raise ValueError(
+                "The network has no weights to learn: all of them are frozen. Let some "
+                "of your modules' parameters require a gradient."
+            )
+        net.check_nested()
+        net.check_callbacks()
+        return net
+
+    @staticmethod
+    def _check_answers(net: AutoencoderNet, rows: Tensor) -> None:
+        """Raise if the network answers with what the objective cannot use."""
+        check = getattr(net.criterion_, "check", None)
+        if check is not None:
+            with evaluating(net.module_):
+                check(net.module_, rows.to(net.device))
+
+    # ---- what answers are made with ---------------------------------------------
+
+    @property
+    def _trained(self) -> TrainedNetwork:
+        return TrainedNetwork(
+            self.net_.module_,
+            self._record.units.scaling,
+            self._record.data_shape,
+            self.code_size_,
+            self._record.work,
+            type(self).__name__,
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags

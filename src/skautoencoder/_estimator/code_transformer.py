@@ -1,0 +1,274 @@
+"""Autoencoders that are transformers of samples into codes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skautoencoder._estimator.arrays import ROUNDING, Array, parts
+from skautoencoder._estimator.base import BaseAutoencoder
+from skautoencoder._estimator.containers import in_frame_like
+from skautoencoder._estimator.fit_warnings import warn_of_copying, warn_of_units
+from skautoencoder._estimator.plan import Samples, TrainingPlan
+from skautoencoder._estimator.samples import check_codes, warn_of_ignored_samples
+from skautoencoder.architectures import Architecture
+from skautoencoder.objectives.objective import CODES_OUT_OF_RANGE
+
+# Parameters of the penalties on the code, beside those that all estimators have.
+PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
+    "sparsity": [StrOptions({"l1", "kl", "top_k"}), None],
+    "sparsity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+    "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
+    "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
+    "contraction_weight": [Interval(Real, 0, None, closed="left")],
+}
+
+
+class CodeTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseAutoencoder[Samples]
+):
+    """Base class of the transformers: codes, reconstructions and their errors."""
+
+    # Noise keeps a network from copying.
+    _learns_from_noise: ClassVar[bool] = False
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Go once through a part of the data.
+
+        The first call decides on the units of the network: let its part be like
+        the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
+        no rows are kept out for early stopping. Parameters of training that are
+        changed between calls take effect in the next `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : estimator instance
+            The fitted estimator.
+        """
+        warn_of_ignored_samples(y, X, type(self).__name__, "learns")
+        self._fit(X, y, is_part=True)
+        return self
+
+    def _validate(self, X: Any, y: Any, previous: Self | None) -> Samples:
+        rows, data_shape = self._check_samples(
+            X, previous, ensure_min_samples=2 if previous is None else 1
+        )
+        return self._describe(rows, data_shape, previous)
+
+    def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
+        plan = super()._make_plan(samples, previous)
+        if previous is None:
+            self._warn(samples, plan)
+        is_kl = self.sparsity == "kl"
+        if is_kl and not _bounds_codes(samples.architecture):
+            raise ValueError(CODES_OUT_OF_RANGE)
+        return replace(
+            plan,
+            network=plan.network.updated(
+                code_activation="sigmoid" if is_kl else "identity",
+                code_activity=self.sparsity_target if is_kl else None,
+                top_k=self.sparsity == "top_k",
+                n_nonzero_coefs=self.n_nonzero_coefs,
+            ),
+            objective=plan.objective.updated(
+                sparsity=self.sparsity,
+                sparsity_weight=self._resolve_sparsity_weight(),
+                sparsity_target=self.sparsity_target,
+                contraction_weight=self.contraction_weight,
+            ),
+        )
+
+    def _warn(self, samples: Samples, plan: TrainingPlan) -> None:
+        """Warn of units and of a code size with which codes say little."""
+        is_scaled = plan.units.scaling.offset is not None
+        if is_scaled and len(samples.sample_shape) == 1:
+            warn_of_units(samples.rows, getattr(self, "feature_names_in_", None))
+        is_free = self.sparsity is None and not self.contraction_weight
+        code_size = plan.network.arguments["code_size"]
+        if is_free and not self._learns_from_noise and code_size is not None:
+            warn_of_copying(code_size, samples.rows.shape[1])
+
+    def _resolve_sparsity_weight(self) -> float:
+        if not isinstance(self.sparsity_weight, str):
+            return self.sparsity_weight
+        # With the second, units come within a few per cent of their target.
+        return 1e-4 if self.sparsity == "l1" else 0.1
+
+    def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Any:
+        """Fit to samples and encode them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Training samples.
+        y : object, default=None
+            Ignored: a Pipeline hands its targets to each of its steps.
+        **fit_params : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            Their codes.
+        """
+        return super().fit_transform(X, **fit_params)
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Encode samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples, flat or in the shape that `fit` saw.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            Their codes. A row's code does not depend on the rows around it.
+        """
+        rows = self._check_applied(X)
+        codes: Array = self._trained.encode(rows)
+        return codes
+
+    def inverse_transform(self, X: ArrayLike) -> Any:
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, code_size)
+            Codes.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_samples, n_features) or (n_samples, ...), or \
+                DataFrame
+            The samples that they stand for, in the shape that `fit` saw; a DataFrame
+            with the index of `X` if that is one and samples are flat.
+        """
+        check_is_fitted(self)
+        samples = self._trained.decode(check_codes(self, X))
+        return in_frame_like(X, samples, getattr(self, "feature_names_in_", None))
+
+    def predict(self, X: ArrayLike) -> Any:
+        """Reconstruct samples: encode and decode them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features) or \
+                (n_samples, ...), or DataFrame
+            What the network makes of them, in the shape that `fit` saw; a DataFrame
+            with the names and the index of `X` if that is one and samples are flat.
+        """
+        rows = self._check_applied(X)
+        names = getattr(X, "columns", None)
+        return in_frame_like(X, self._trained.reconstruct(rows), names)
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """Return minus the reconstruction error of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the mean over the features of the squared difference between a
+            sample and its reconstruction, whatever `loss` was trained with; in
+            squared units of the data. The higher, the better reconstructed.
+        """
+        rows = self._check_applied(X)
+        scores: Array = -self._trained.squared_errors(rows)
+        return scores
+
+    def score(self, X: ArrayLike, y: object = None) -> float:
+        """Return the fraction of the variance of `X` that reconstructions explain.
+
+        On the same data it compares with ``explained_variance_ratio_.sum()`` of
+        :class:`~sklearn.decomposition.PCA`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            One minus the squared error of the reconstruction over the squared
+            distance from the mean of `X`. 1 is best; 0 is as good as answering
+            with the mean; there is no lower bound. Samples without variance
+            score 1 if they are reconstructed exactly and 0 otherwise.
+        """
+        warn_of_ignored_samples(y, X, type(self).__name__, "compares")
+        rows = self._check_applied(X)
+        residual = float(self._trained.squared_errors(rows).sum()) * rows.shape[1]
+        return fraction_explained(residual, rows)
+
+    @property
+    def _n_features_out(self) -> int:
+        n_features_out: int = self.code_size_
+        return n_features_out
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _bounds_codes(architecture: Architecture) -> bool:
+    """Return whether codes can be in [0, 1]; modules of the user's own are asked."""
+    activation = getattr(architecture, "code_activation", "auto")
+    normalized = getattr(architecture, "code_batch_norm", False)
+    return activation in ("auto", "sigmoid") and not normalized
+
+
+def fraction_explained(residual: float, rows: Array) -> float:
+    """Return the fraction of the variance of rows that a residual leaves explained.
+
+    Parameters
+    ----------
+    residual : float
+        Sum of the squared errors over all rows and features.
+    rows : ndarray of shape (n_samples, n_features)
+        What was to be explained.
+
+    Returns
+    -------
+    fraction : float
+        At most 1. Rows without variance are explained, 1, by no error at all and
+        by no other, 0.
+    """
+    mean = rows.mean(axis=0, dtype=np.float64)
+    total = sum(float(np.square(rows[part] - mean).sum()) for part in parts(rows))
+    # The mean of equal numbers is rounded, and differs from them by that.
+    rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
+    if total <= rounding:
+        return 1.0 if residual <= rounding else 0.0
+    # As low as a float can be, but still a number: searches compare it with others.
+    return max(1.0 - residual / total, -sys.float_info.max)

@@ -1,0 +1,179 @@
+"""Which samples are images, and whether a guess at that fits the data."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from skautoencoder._estimator.arrays import Array, Shape
+
+# An image may be this many times as long as wide, or the reverse.
+_LONGEST = 3
+_SHORTEST_SIDE = 4
+# Neighbours along one axis of an image are not so many times as different as those
+# along the other: of digits, letters and photographs at most 2.6 times.
+_UNLIKE = 4.0
+# Looked at are so many rows, and numbers, at most.
+_FEW_ROWS = 200
+_FEW_NUMBERS = 4_000_000
+
+
+def looks_like_image(sample_shape: Shape, *, given: bool) -> bool:
+    """Return whether samples of this shape are taken for images.
+
+    Parameters
+    ----------
+    sample_shape : tuple of int
+        Shape of a sample.
+    given : bool
+        Whether the user says that this is the shape, and not only the data. A pair
+        of lengths that nobody spoke of is an image if they are alike: (100, 3) and
+        (50, 8) are series of a few channels more often than narrow images.
+    """
+    if len(sample_shape) != 2:
+        return len(sample_shape) == 3
+    shorter, longer = sorted(sample_shape)
+    return shorter >= _SHORTEST_SIDE and (given or longer <= _LONGEST * shorter)
+
+
+def warn_of_channels_last(sample_shape: Shape) -> None:
+    """Warn if images seem to have their channels as the last axis, not the first."""
+    if len(sample_shape) != 3:
+        return
+    n_channels, height, width = sample_shape
+    if width in (1, 3, 4) and min(n_channels, height) > 4:
+        warnings.warn(
+            f"Samples of shape {sample_shape} are taken for {n_channels} channels "
+            f"of {height}×{width} pixels. If the channels come last, put them "
+            "first with X.transpose(0, 3, 1, 2).",
+            stacklevel=2,
+        )
+
+
+def warn_of_guess(rows: Array, shape: Shape, *, is_conv: bool, is_auto: bool) -> None:
+    """Warn if what samples are taken for, without `sample_shape`, seems wrong.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        The samples.
+    shape : tuple of int
+        Shape of a sample as given.
+    is_conv : bool
+        Whether the network is convolutional.
+    is_auto : bool
+        Whether it is what it is because of the shape.
+    """
+    message = ""
+    if len(shape) == 2 and not looks_like_image(shape, given=False):
+        if is_auto and looks_like_image(shape, given=True):
+            message = (
+                f"Samples of shape {shape} are taken for {shape[0] * shape[1]} numbers "
+                "in a row, not for images, whose sides would be more alike. Say what "
+                f"they are: sample_shape={shape} for images, "
+                f"sample_shape=({shape[0] * shape[1]},) for numbers in a row."
+            )
+        elif is_conv and min(shape) > 1:
+            message = _doubt_about_series(rows, shape)
+    elif len(shape) == 1 and is_conv:
+        message = _doubt_about_rows(rows)
+    if message:
+        warnings.warn(message, stacklevel=2)
+
+
+def _doubt_about_series(rows: Array, shape: Shape) -> str:
+    """Return why samples of two axes seem to be no images, or nothing."""
+    width = shape[1]
+    below = _difference(rows, width)
+    beside = _difference(rows, 1, width)
+    if max(below, beside) <= _UNLIKE * min(below, beside):
+        return ""
+    channels, steps = sorted(shape)
+    first = "" if shape[0] == channels else "X.transpose(0, 2, 1) and "
+    return (
+        f"Samples of shape {shape} are taken for images of {shape[0]}×{width} pixels, "
+        "but their values are far more alike along one axis than along the other. For "
+        f"series of {channels} channels, pass {first}"
+        f"sample_shape=({channels}, 1, {steps}); for images, sample_shape={shape}."
+    )
+
+
+def _doubt_about_rows(rows: Array) -> str:
+    """Return why flat rows seem not to be what they are taken for, or nothing."""
+    n_samples, n_features = rows.shape
+    as_strip = f"sample_shape=(1, {n_features})"
+    is_square = n_samples == n_features and rows.size <= _FEW_NUMBERS
+    if is_square and _is_image(rows.reshape(1, -1), n_features):
+        return (
+            f"X has {n_samples} rows of {n_features} numbers and looks like one image. "
+            "The first axis is that of the samples: stack images to an array of shape "
+            f"(n_images, {n_samples}, {n_features}), and pass X[np.newaxis] for one. "
+            f"If each row is a sample, {as_strip} says so."
+        )
+    side = round(n_features**0.5)
+    if side * side == n_features:
+        below, beside = _difference(rows, side), _difference(rows, 1, side)
+        if side < _SHORTEST_SIDE or below <= _UNLIKE * beside:
+            return ""
+        return (
+            f"Rows of {n_features} numbers are taken for images of {side}×{side} "
+            f"pixels, but numbers {side} apart are {below / beside:.0f} times as "
+            f"different as neighbours, as in signals. For signals, {as_strip}; for "
+            f"images, sample_shape=({side}, {side})."
+        )
+    # What is nearest to being the width of an image, of one channel or of three.
+    images = [
+        (n_channels, n_features // n_channels // width, width)
+        for n_channels in (1, 3)
+        for width in range(_SHORTEST_SIDE, round((_LONGEST * n_features) ** 0.5) + 1)
+        if n_features % (n_channels * width) == 0
+    ]
+    images = [image for image in images if looks_like_image(image[1:], given=False)]
+    if not images:
+        return ""
+    # Of equals, such as 96×32 pixels and three times 32×32, the one that is squarer.
+    shape: Shape = min(
+        images, key=lambda image: (_difference(rows, image[2]), max(image[1:]))
+    )
+    width = shape[2]
+    if not _is_image(rows, width):
+        return ""
+    shape = shape if shape[0] > 1 else shape[1:]
+    return (
+        f"Rows of {n_features} numbers are taken for strips one pixel high, but "
+        f"numbers {width} apart are about as alike as neighbours, as in images. For "
+        f"images, sample_shape={shape}; for strips, {as_strip}."
+    )
+
+
+def _is_image(rows: Array, width: int) -> bool:
+    """Return whether neighbours are alike in both directions, and others are not."""
+    height = rows.shape[1] // width
+    below, beside = _difference(rows, width), _difference(rows, 1, width)
+    far = _difference(rows, width * (height // 2))
+    larger = max(below, beside)
+    return larger <= _UNLIKE / 2 * min(below, beside) and far > 2 * larger
+
+
+def _difference(rows: Array, step: int, width: int | None = None) -> float:
+    """Return the mean squared difference of numbers so many places apart.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        The numbers, some of which may be missing.
+    step : int
+        How far apart.
+    width : int, default=None
+        Where lines end, across which nothing is compared.
+    """
+    lines = rows[: min(_FEW_ROWS, _FEW_NUMBERS // rows.shape[1] + 1)]
+    if width is not None:
+        lines = lines.reshape(-1, width)
+    # Squares of large numbers would be infinite.
+    finite = np.abs(lines[np.isfinite(lines)].astype(np.float64))
+    lines = lines.astype(np.float64) / finite.max(initial=1e-300)
+    squares = np.square(lines[:, step:] - lines[:, :-step])
+    squares = squares[np.isfinite(squares)]
+    return float(squares.mean()) if squares.size else 0.0

@@ -1,0 +1,306 @@
+"""Nested parameters and errors that help, on top of scikit-learn's parameters."""
+
+from __future__ import annotations
+
+import difflib
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    StrOptions,
+    make_constraint,
+)
+from torch import nn
+
+from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.architectures._architecture import cached_param_names
+
+# Whose parameters can be given as ``optimizer__weight_decay=1e-4``.
+NESTED_PREFIXES = ("optimizer", "iterator_train", "callbacks", "architecture")
+
+
+class NestedParameters(BaseEstimator):
+    """Parameters of the things inside an estimator, under skorch's names.
+
+    A nested parameter is stored as an attribute under the name it was given, so
+    that ``get_params``, ``set_params``, ``clone``, pickling and a grid search
+    treat it like any other parameter.
+    """
+
+    _get_param_names = classmethod(cached_param_names)
+
+    def _set_nested_params(self, nested: dict[str, Any]) -> None:
+        """Store what a constructor collected in ``**nested``.
+
+        Names are judged here, values in `fit`.
+        """
+        for name, value in nested.items():
+            if self._is_nested(name):
+                setattr(self, name, value)
+            elif name == "nested":
+                # scikit-learn's checks pass every name of the signature, also that
+                # of the catch-all, and want no error before `fit`.
+                self._unknown_params = {name: value}
+            else:
+                raise InvalidParameterError(self._unknown_message(name))
+
+    def _unknown_message(self, name: str) -> str:
+        known = [*self._get_param_names(), *(f"{p}__" for p in self._prefixes())]
+        message = f"{type(self).__name__} has no parameter {name!r}."
+        prefix, delimiter, _ = name.partition("__")
+        return message + (
+            self._cure(name)
+            or did_you_mean(name, known)
+            or did_you_mean(prefix + delimiter, known)
+        )
+
+    def _cure(self, name: str) -> str:
+        """Return a sentence with what does here what `name` does elsewhere."""
+        if name in _CURES:
+            return f" {_CURES[name]}"
+        prefix = _PARTS.get(name)
+        if prefix is not None:
+            return f" Set {prefix}__{name}."
+        name = _ALIASES.get(name, name)
+        kind = next((k for k in (Dense, Conv) if name in k._get_param_names()), None)
+        if kind is None or name in self._get_param_names():
+            return ""
+        example = f"architecture={kind.__name__}({name}=...)"
+        if "architecture" not in self._get_param_names():
+            return f" It is one of {kind.__name__}: AutoencoderTransformer({example})."
+        return (
+            f" It is one of the architecture: {example}; or "
+            f"architecture={kind.__name__.lower()!r} and architecture__{name}=..."
+        )
+
+    def _refuse_fit_params(self, given: dict[str, Any]) -> None:
+        """Raise if `fit` was given what is a parameter of the constructor."""
+        own = self._get_param_names()
+        for name in given:
+            near = _ALIASES.get(name, name)
+            cure = (
+                f" Set the parameter {near!r} of the estimator." if near in own else ""
+            )
+            raise TypeError(
+                f"{type(self).__name__}.fit takes no {name!r}."
+                f"{cure or self._cure(name) or did_you_mean(name, own)}"
+            )
+
+    def _unknown(self) -> dict[str, Any]:
+        """Return what was given to the constructor and is no parameter."""
+        return getattr(self, "_unknown_params", {})
+
+    def _prefixes(self) -> list[str]:
+        own = self._get_param_names()
+        return [p for p in NESTED_PREFIXES if p in own or p == "iterator_train"]
+
+    def _is_nested(self, name: str) -> bool:
+        prefix, delimiter, rest = name.partition("__")
+        return bool(delimiter and rest) and prefix in self._prefixes()
+
+    def _nested_params(self, prefix: str | None = None) -> dict[str, Any]:
+        """Return nested parameters, all of them or those of one prefix."""
+        nested = {name: v for name, v in vars(self).items() if self._is_nested(name)}
+        if prefix is None:
+            return nested
+        return {
+            name.removeprefix(f"{prefix}__"): value
+            for name, value in nested.items()
+            if name.startswith(f"{prefix}__")
+        }
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get parameters for this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            If True, will return the parameters of an architecture object too.
+
+        Returns
+        -------
+        params : dict
+            Parameter names mapped to their values, nested parameters included.
+        """
+        own = super().get_params(deep=deep)
+        return {**own, **self._nested_params(), **self._unknown()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set the parameters of this estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            Estimator parameters, nested ones (``optimizer__weight_decay``)
+            included.
+
+        Returns
+        -------
+        self : estimator instance
+            Estimator instance.
+        """
+        own = {*self._get_param_names(), *self._unknown()}
+        for name in params:
+            if name.partition("__")[0] not in own and not self._is_nested(name):
+                raise InvalidParameterError(self._unknown_message(name))
+        # An architecture object has parameters of its own to set, which
+        # scikit-learn's set_params does; the object may be new in this call.
+        if "architecture" in params:
+            super().set_params(architecture=params["architecture"])
+        has_own = hasattr(getattr(self, "architecture", None), "set_params")
+        nested = {
+            name: value
+            for name, value in params.items()
+            if self._is_nested(name)
+            and not (has_own and name.startswith("architecture__"))
+        }
+        nested |= {k: v for k, v in params.items() if k in self._unknown()}
+        for name in params.keys() - nested.keys():
+            # What was given beside an object yields to what the object is told.
+            if self._is_nested(name):
+                self.__dict__.pop(name, None)
+        self._set_nested_params(nested)
+        super().set_params(**{k: v for k, v in params.items() if k not in nested})
+        return self
+
+    def _validate_params(self) -> None:
+        """Check the parameters and, for a misspelt one, name the near one."""
+        for name in self._unknown():
+            raise InvalidParameterError(self._unknown_message(name))
+        for name, value in self.get_params(deep=False).items():
+            # To Python, and so to scikit-learn, True is the integer 1.
+            if isinstance(value, bool) and self._wants_integer(name):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a "
+                    f"number. Got {value!r} instead."
+                )
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            for name, value in self.get_params(deep=False).items():
+                if f"The {name!r} parameter" in str(error):
+                    hint = (
+                        _cure_of_architecture(value)
+                        if name == "architecture" and not isinstance(value, str)
+                        else did_you_mean(value, self._choices(name))
+                    )
+                    raise InvalidParameterError(f"{error}{hint}") from None
+            raise
+
+    def _wants_integer(self, name: str) -> bool:
+        constraints = self._parameter_constraints.get(name, [])
+        return any(getattr(c, "type", None) is Integral for c in constraints)
+
+    def _choices(self, name: str) -> list[str]:
+        """Return the strings that a parameter can be."""
+        choices: list[str] = []
+        for constraint in self._parameter_constraints.get(name, []):
+            made = make_constraint(constraint)
+            if isinstance(made, StrOptions):
+                choices += made.options
+        return choices
+
+
+def _cure_of_architecture(value: object) -> str:
+    """Return a sentence with the architecture that a value was meant as."""
+    if isinstance(value, type) and issubclass(value, Architecture):
+        return f" Pass an object, not the class: architecture={value.__name__}(...)."
+    if isinstance(value, list | tuple | np.ndarray):
+        sizes = tuple(value)
+        return f" For layers of these sizes: Dense(hidden_layer_sizes={sizes!r})."
+    is_module = isinstance(value, type) and issubclass(value, nn.Module)
+    if is_module or isinstance(value, nn.Module):
+        return " For modules of your own: architecture=Custom(encoder, decoder)."
+    return ""
+
+
+# What other libraries call it.
+_ALIASES = {
+    "absolute_error": "l1",
+    "bilinear": "nearest",
+    "binary_cross_entropy": "bce",
+    "binary_crossentropy": "bce",
+    "cross_entropy": "bce",
+    "crossentropy": "bce",
+    "dropout_rate": "dropout",
+    "encoding_dim": "code_size",
+    "epochs": "max_epochs",
+    "hidden_dims": "hidden_layer_sizes",
+    "hidden_neurons": "hidden_layer_sizes",
+    "l1loss": "l1",
+    "l2": "mse",
+    "latent_dim": "code_size",
+    "layers": "hidden_layer_sizes",
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "log_loss": "bce",
+    "mae": "l1",
+    "max_iter": "max_epochs",
+    "mean_absolute_error": "l1",
+    "mean_squared_error": "mse",
+    "n_components": "code_size",
+    "n_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "seed": "random_state",
+    "smooth_l1": "huber",
+    "smoothl1loss": "huber",
+    "squared_error": "mse",
+}
+
+_VALIDATION = (
+    "Set early_stopping=True, which keeps validation_fraction of the rows out of "
+    "training."
+)
+_NOISE = "DenoisingAutoencoder(noise=...) learns to take noise away."
+_THRESHOLD = (
+    "AutoencoderOutlierDetector finds outliers; contamination=... says how many."
+)
+# What is done in another way here than where the name comes from.
+_CURES = {
+    "alpha": (
+        "A penalty on the weights is optimizer__weight_decay=...; one on the codes "
+        "sparsity='l1' and sparsity_weight=..., of transformers and denoisers."
+    ),
+    "contamination": _THRESHOLD,
+    "decoder": "Modules of your own: architecture=Custom(encoder, decoder).",
+    "encoder": "Modules of your own: architecture=Custom(encoder, decoder).",
+    "noise": _NOISE,
+    "noise_factor": _NOISE,
+    "noise_level": _NOISE,
+    "patience": "Set n_iter_no_change=..., with early_stopping=True.",
+    "sample_weight": "Rows have no weights here; repeat those that weigh more.",
+    "threshold": _THRESHOLD,
+    "validation_data": _VALIDATION,
+    "validation_split": _VALIDATION,
+}
+# Parameters of the optimizer and of the batches.
+_PARTS = {
+    "betas": "optimizer",
+    "drop_last": "iterator_train",
+    "eps": "optimizer",
+    "momentum": "optimizer",
+    "nesterov": "optimizer",
+    "shuffle": "iterator_train",
+    "weight_decay": "optimizer",
+}
+
+
+def did_you_mean(value: object, known: list[str]) -> str:
+    """Return a sentence with the known name that is nearest, if one is near.
+
+    Classes and objects, such as losses of torch, go by the name of their class.
+    """
+    name = value if isinstance(value, str) else _class_name(value)
+    lowered = name.lower()
+    near = [k for k in known if sorted(k) == sorted(lowered)]
+    near += [k for k in known if k == _ALIASES.get(lowered)]
+    near += [k for k in known if len(k) > 2 and lowered.startswith(k)]
+    near += difflib.get_close_matches(lowered, known, n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _class_name(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__

@@ -1,0 +1,292 @@
+"""Samples and codes of the user, validated and as flat rows."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.input_hints import with_hints
+
+
+def from_torch(X: Any) -> Any:
+    """Return a tensor of torch's as an array, and all else as it is."""
+    if not isinstance(X, Tensor):
+        return X
+    # A type that NumPy does not have.
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy(force=True)
+
+
+def check_samples(
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    *,
+    fitted_shapes: tuple[Shape, Shape] | None,
+    ensure_min_samples: int = 1,
+    ensure_all_finite: bool | str = True,
+    numeric: bool = False,
+) -> tuple[Array, Shape]:
+    """Validate samples of any rank.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        The samples.
+    fitted_shapes : tuple of shapes or None
+        The shapes that a sample may have in a fitted estimator. None: the estimator
+        is told of the features, not asked.
+    ensure_min_samples : int, default=1
+        Fewest samples allowed.
+    ensure_all_finite : bool or "allow-nan", default=True
+        Whether to look for NaN and infinity, which takes a pass over the data.
+    numeric : bool, default=False
+        Whether rows may have any type of number, as long as it is one of NumPy's.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_samples, n_features)
+        The samples, flat, as float32 if they were, and else as float64.
+    data_shape : tuple of int
+        Shape of one sample as given.
+
+    Raises
+    ------
+    TypeError
+        If samples are dates or durations.
+    """
+    X = from_torch(X)
+    _check_no_dates(X)
+    reset = fitted_shapes is None
+    checks: dict[str, Any] = {
+        "dtype": "numeric" if numeric else float_types(X),
+        "ensure_min_samples": ensure_min_samples,
+        "ensure_all_finite": ensure_all_finite,
+    }
+    name = type(estimator).__name__
+    if hasattr(X, "columns"):
+        # Names are compared before values are looked at, as elsewhere.
+        with with_hints(X, name), summing_large_values():
+            rows = validate_data(estimator, X, reset=reset, **checks)
+        return rows, rows.shape[1:]
+    with with_hints(X, name), summing_large_values():
+        checked = check_array(
+            X, allow_nd=True, estimator=estimator, input_name="X", **checks
+        )
+    data_shape = checked.shape[1:]
+    if not all(data_shape):
+        raise ValueError(f"Found samples of shape {data_shape}, which are empty.")
+    rows = checked.reshape(len(checked), -1)
+    if fitted_shapes is not None:
+        _check_data_shape(estimator, fitted_shapes, data_shape, checked.shape)
+    validate_data(estimator, rows, reset=reset, skip_check_array=True)
+    return rows, data_shape
+
+
+def holds_samples(y: Any, X: Any) -> bool:
+    """Return whether `y` is an array of other samples, one for each of `X`.
+
+    Labels have one dimension, and what is compared with itself may be given twice.
+    A single feature cannot be told from a column of labels.
+    """
+    if y is None or y is X:
+        return False
+    try:
+        given = np.asarray(from_torch(y))
+        if given.ndim < 2 or given.dtype.kind not in "buif":
+            return False  # without a look at X, which may be a large frame
+        samples = np.asarray(from_torch(X))
+        if samples.dtype.kind == "O":
+            samples = samples.astype(np.float64)
+    except Exception:  # of whatever kind: X is refused, by name, where it is read
+        return False
+    return bool(
+        samples.ndim > 1
+        and len(given) == len(samples) < samples.size == given.size
+        and not np.array_equal(given.ravel(), samples.ravel(), equal_nan=True)
+    )
+
+
+def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
+    """Warn if `y`, which is not used, was meant as what the answers should be."""
+    if holds_samples(y, X):
+        warnings.warn(
+            f"{name} {verb} nothing from y, which holds samples of the shape of X. To "
+            "learn clean samples from noisy ones, use DenoisingAutoencoder and its "
+            "fit(X_noisy, X_clean=X_clean); else leave y out.",
+            stacklevel=3,
+        )
+
+
+def _check_no_dates(X: Any) -> None:
+    """Raise if there are dates, which would be taken for their number of nanoseconds.
+
+    And there would be more of those than a network could tell from another.
+    """
+    names = getattr(X, "columns", [None])
+    for name, dtype in zip(names, _types_of(X), strict=False):
+        words = str(dtype).lower()
+        if words.startswith(("date", "time", "duration", "period")):
+            what = "X has" if name is None else f"Column {name!r} of X has"
+            raise TypeError(
+                f"{what} dtype {dtype}, which is not a number. Turn dates and "
+                "durations into numbers first, for example into days."
+            )
+
+
+def _types_of(X: Any) -> Iterable[Any]:
+    """Return the type of an array, or those of a frame's columns."""
+    types = getattr(X, "dtypes", None)
+    return [getattr(X, "dtype", None)] if types is None else types
+
+
+def summing_large_values() -> np.errstate:
+    """Let sums of large values be NaN: scikit-learn looks for infinity with them."""
+    return np.errstate(invalid="ignore")
+
+
+def float_types(X: Any) -> list[Any]:
+    """Return the types of float that samples may become in validation.
+
+    Which does not know float32 by all of the names that it has, and would widen it.
+    """
+    types = _types_of(X)
+    kinds = {str(getattr(dtype, "numpy_dtype", dtype)).lower() for dtype in types}
+    if kinds and kinds <= {"float32", ">f4", "<f4"}:
+        return [np.float32]
+    return [np.float64, np.float32]
+
+
+def check_codes(estimator: Any, X: ArrayLike) -> Array:
+    """Validate codes of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Has ``code_size_``.
+    X : array-like of shape (n_samples, code_size)
+        The codes.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples, code_size)
+        The codes as float32 or float64.
+    """
+    X = from_torch(X)
+    _check_no_dates(X)
+    with summing_large_values():
+        codes: Array = check_array(
+            X, dtype=float_types(X), estimator=estimator, input_name="X"
+        )
+    if codes.shape[1] != estimator.code_size_:
+        raise ValueError(
+            f"X has codes of {codes.shape[1]} numbers, but "
+            f"{type(estimator).__name__} has code_size_={estimator.code_size_}. Pass "
+            "what transform returned."
+        )
+    if np.abs(codes).max() > np.finfo(np.float32).max:
+        raise too_large(codes, type(estimator).__name__)
+    return codes
+
+
+def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
+    """Raise if a batch has NaN or infinity.
+
+    Parameters
+    ----------
+    rows : ndarray
+        A part of the data.
+    tensor : Tensor
+        The same in the network's units.
+    name : str
+        Name of the estimator, for the message.
+    """
+    # A sum is not finite if a term is not; the reverse is sorted out by name.
+    if tensor.sum().isfinite():
+        return
+    with with_hints(rows, name), summing_large_values():
+        assert_all_finite(rows, input_name="X", estimator_name=name)
+    if not tensor.isfinite().all():
+        raise too_large(rows, name)
+
+
+def too_large(rows: Array, name: str) -> ValueError:
+    """Return the error for values that single precision cannot compute with."""
+    return ValueError(
+        f"X has values too large for {name}, which computes in float32: "
+        f"up to {np.abs(rows).max():.3g}. Scale the data as in fit."
+    )
+
+
+def check_fits(values: Array, name: str) -> None:
+    """Raise if answers do not fit into the type of what was asked.
+
+    Parameters
+    ----------
+    values : ndarray
+        The answers.
+    name : str
+        Name of the estimator, for the message.
+    """
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"What {name} learnt in fit is too large for {values.dtype}, the type of "
+            "X: answers would be infinite. Pass float64, or scale the data."
+        )
+
+
+def _check_data_shape(
+    estimator: Any, expected: tuple[Shape, ...], data_shape: Shape, shape: Shape
+) -> None:
+    n_given, n_expected = math.prod(data_shape), estimator.n_features_in_
+    if n_given != n_expected and shape in expected:
+        raise ValueError(
+            f"X has {n_given} features, but {type(estimator).__name__} is expecting "
+            f"{n_expected} features as input. X has the shape of one sample, {shape}: "
+            "pass X[np.newaxis]."
+        )
+    if len(data_shape) > 1 and data_shape not in expected:
+        wanted = " or ".join(map(str, sorted({*expected}, key=len)))
+        raise ValueError(
+            f"X has {math.prod(data_shape)} features, but {type(estimator).__name__} "
+            f"is expecting {estimator.n_features_in_} features as input: samples of "
+            f"shape {data_shape} instead of {wanted}, as seen in fit."
+        )
+
+
+def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
+    """Return the shape in which a network sees a sample.
+
+    Raises
+    ------
+    ValueError
+        If `sample_shape` is no shape or has another number of features.
+    """
+    if sample_shape is None:
+        return data_shape
+    shape = tuple(sample_shape)
+    if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
+        raise ValueError(
+            "sample_shape must be a tuple of positive integers, such as (28, 28) or "
+            f"(3, 32, 32), got {sample_shape!r}."
+        )
+    n_features, n_wanted = np.prod(data_shape), np.prod(shape)
+    if n_features != n_wanted:
+        raise ValueError(
+            f"sample_shape={shape} has {n_wanted} values, but X has {n_features} "
+            "features a sample. Give the height, width and channels that multiply "
+            "to the number of features."
+        )
+    return tuple(int(n) for n in shape)

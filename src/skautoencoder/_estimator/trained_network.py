@@ -1,0 +1,167 @@
+"""A trained network as a function from arrays to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.samples import check_finite, check_fits, too_large
+from skautoencoder._estimator.units import Scaling
+from skautoencoder.architectures import Network
+from skautoencoder.training import apply_in_batches, counting_work
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with the units of the data that it was trained on.
+
+    Rows go through in batches, so that memory stays bounded, and computations
+    depend on the row alone, so that it does not matter what stands around it.
+
+    Parameters
+    ----------
+    network : Network
+        The network, in evaluation mode.
+    scaling : Scaling
+        The user's units and the network's.
+    data_shape : tuple of int
+        Shape of a sample as `fit` saw it.
+    code_size : int
+        Numbers in a code.
+    work : float
+        Floating-point operations that a row takes.
+    name : str
+        Name of the estimator, for messages.
+    """
+
+    network: Network
+    scaling: Scaling
+    data_shape: Shape
+    code_size: int
+    work: float
+    name: str
+
+    def encode(self, rows: Array) -> Array:
+        """Return the codes of rows of shape (n_samples, n_features)."""
+        codes = np.empty((len(rows), self.code_size), dtype=rows.dtype)
+
+        def write(part: slice, result: Tensor) -> None:
+            codes[part] = result.numpy()
+
+        self.apply(self.network.encode, rows, write, at_once=True)
+        return codes
+
+    def decode(self, codes: Array) -> Array:
+        """Return the samples that codes of shape (n_samples, code_size) stand for."""
+
+        def read(part: slice) -> Tensor:
+            return torch.from_numpy(np.array(codes[part], dtype=np.float32))
+
+        return self._samples(self.network.decode, codes, read=read)
+
+    def reconstruct(self, rows: Array) -> Array:
+        """Return what the network makes of rows of shape (n_samples, n_features)."""
+        return self._samples(self.network, rows)
+
+    def squared_errors(self, rows: Array) -> Array:
+        """Return each row's mean squared error of reconstruction, in data units."""
+        errors = np.empty(len(rows))
+        unit = torch.tensor(self.scaling.scale, dtype=torch.float64)
+
+        def error(batch: Tensor) -> Tensor:
+            # In double precision on the CPU: not every accelerator has it.
+            difference = (self.network(batch) - batch).cpu().double()
+            return difference.mul_(unit).square_().mean(dim=1)
+
+        def write(part: slice, result: Tensor) -> None:
+            errors[part] = result.numpy()
+
+        self.apply(error, rows, write, at_once=True)
+        return errors
+
+    def _samples(
+        self, function: Callable[[Tensor], Tensor], given: Array, **kwargs: Any
+    ) -> Array:
+        samples = np.empty((len(given), *self.data_shape), dtype=given.dtype)
+        rows = samples.reshape(len(given), -1)  # a view
+
+        def write(part: slice, result: Tensor) -> None:
+            rows[part] = self.scaling.to_data(result, rows.dtype)
+            check_fits(rows[part], self.name)
+
+        self.apply(function, given, write, at_once=True, **kwargs)
+        return samples
+
+    def apply(
+        self,
+        function: Callable[[Tensor], Tensor],
+        given: Array,
+        write: Callable[[slice, Tensor], None],
+        read: Callable[[slice], Tensor] | None = None,
+        *,
+        extra_work: float = 0.0,
+        n_numbers: int = 0,
+        at_once: bool = False,
+    ) -> None:
+        """Send rows through a function of the network, batch by batch.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a batch in the network's units.
+        given : ndarray of shape (n_samples, n_features)
+            The rows.
+        write : callable
+            Takes a slice of the rows and what the function returned for it.
+        read : callable, default=None
+            Returns the batch of a slice. None: the rows in the network's units.
+        extra_work : float, default=0.0
+            Floating-point operations of a row besides the network's.
+        n_numbers : int, default=0
+            Numbers that the function makes of a row, if more than a sample has.
+        at_once : bool, default=False
+            Whether several threads may call `function` and `write` at the same time.
+        """
+
+        def read_checked(part: slice) -> Tensor:
+            tensor = self.scaling.to_network(given[part])
+            # Here the batch is in the processor's cache already.
+            check_finite(given[part], tensor, self.name)
+            return tensor
+
+        def write_checked(part: slice, result: Tensor) -> None:
+            # What is finite may be so large that the network's answer is not.
+            if not (result.sum().isfinite() or result.isfinite().all()):
+                raise too_large(given[part], self.name)
+            write(part, result)
+
+        apply_in_batches(
+            self.network,
+            function,
+            read or read_checked,
+            write_checked,
+            n_samples=len(given),
+            n_features=given.shape[1],
+            n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
+            work=self.work + extra_work,
+            at_once=at_once and self.network.can_share(),
+        )
+
+
+def measure(network: Network, rows: Tensor) -> tuple[float, int]:
+    """Return the operations that a row takes, and how many numbers a code has."""
+    known = network.work_and_code_size()
+    if known is not None:
+        return known
+    # One sample says what the network is like.
+    device = next(network.parameters()).device
+    with counting_work(network) as work:
+        codes = network.encode(torch.zeros(1, rows.shape[1], device=device))
+        network.decode(codes)
+    return work.n_operations, codes.shape[1]

@@ -1,0 +1,162 @@
+"""The units of the user's data and those in which a network learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skautoencoder._estimator.arrays import (
+    Array,
+    Range,
+    fills_unit_range,
+    is_in_unit_range,
+    mean_and_spread,
+    parts,
+)
+from skautoencoder.architectures import Architecture
+from skautoencoder.training import one_thread, to_tensor
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Rows in the user's units and in the network's.
+
+    Mostly one number scales all features, as in PCA: which features matter more is
+    the user's to say, with a scaler in front. Subtracting in the precision of the
+    data keeps what would be lost if large numbers were rounded to float32 first.
+
+    Parameters
+    ----------
+    offset : ndarray of shape (n_features,), default=None
+        What is subtracted. None: nothing.
+    scale : float or ndarray of shape (n_features,), default=1.0
+        What is divided by.
+    """
+
+    offset: NDArray[np.float64] | None = None
+    scale: float | NDArray[np.float64] = 1.0
+
+    def to_network(self, rows: Array) -> Tensor:
+        """Return rows in the network's units, as float32."""
+        tensor = to_tensor(rows)
+        if self.offset is None:
+            return tensor.float()
+        offset = to_tensor(self.offset)
+        if offset.to(tensor.dtype).isfinite().all():
+            offset = offset.to(tensor.dtype)
+        scale = torch.tensor(self.scale, dtype=torch.float64)
+        return ((tensor - offset) / scale).float()
+
+    def to_network_in_parts(self, rows: Array) -> Tensor:
+        """Return many rows in the network's units without a double-sized copy."""
+        if self.offset is None:
+            return self.to_network(rows)
+        tensor = torch.empty(rows.shape, dtype=torch.float32)
+        with one_thread():
+            for part in parts(rows):
+                tensor[part] = self.to_network(rows[part])
+        return tensor
+
+    def to_data(self, tensor: Tensor, dtype: np.dtype[Any]) -> Array:
+        """Return rows in the user's units."""
+        if self.offset is None:
+            return tensor.numpy().astype(dtype, copy=False)
+        # In double precision, as the units may be none that single precision has.
+        rows: Array = tensor.numpy().astype(np.float64)
+        rows *= self.scale
+        rows += self.offset
+        with np.errstate(over="ignore"):
+            return rows.astype(dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Units:
+    """How a network sees the data: scaled, or as they are, with a bounded answer.
+
+    Parameters
+    ----------
+    scaling : Scaling, default=Scaling()
+        The user's units and the network's.
+    output_activation : {"identity", "sigmoid"}, default="identity"
+        What follows the decoder.
+    center : Tensor of shape (n_features,), default=None
+        The mean sample, at which a sigmoid starts.
+    spread : float, default=1.0
+        Root mean squared distance from it.
+    """
+
+    scaling: Scaling = field(default_factory=Scaling)
+    output_activation: str = "identity"
+    center: Tensor | None = None
+    spread: float = 1.0
+
+    @classmethod
+    def of_data(
+        cls, rows: Array, value_range: Range, architecture: Architecture, loss: str
+    ) -> Self:
+        """Choose units for rows like these.
+
+        Data in [0, 1] are answered by a sigmoid; others are centred and divided by
+        one number for all features, as in PCA.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_features)
+            What the network is to answer.
+        value_range : tuple of float
+            Their lowest and highest value.
+        architecture : Architecture
+            What the network looks like.
+        loss : str
+            What its answers are compared by.
+        """
+        activation = architecture.output_activation
+        if activation == "auto":
+            bounded = loss == "bce" or fills_unit_range(value_range)
+            activation = "sigmoid" if bounded else "identity"
+        if not architecture.standardizes:
+            return cls(output_activation=activation)
+        mean, spread = mean_and_spread(rows)
+        if activation == "sigmoid":
+            center = torch.from_numpy(mean).float()
+            return cls(output_activation=activation, center=center, spread=spread)
+        return cls(Scaling(mean, spread), activation)
+
+    def check(self, value_range: Range, architecture: Architecture, loss: str) -> None:
+        """Raise if the loss or the output cannot do what the data ask for."""
+        if self.output_activation == "sigmoid":
+            asked = architecture.output_activation == "sigmoid" or loss == "bce"
+            # Later rows may lie a little outside of what the first ones filled.
+            margin = {} if asked else {"margin": 0.5}
+            what = "loss='bce'" if loss == "bce" else "A sigmoid output"
+        elif loss == "bce":
+            if architecture.standardizes:
+                raise ValueError(
+                    "loss='bce' needs output_activation='sigmoid' or 'auto', but the "
+                    "network's is 'identity'."
+                )
+            asked, margin, what = True, {}, "loss='bce'"
+        else:
+            return
+        if is_in_unit_range(value_range, **margin):
+            return
+        low, high = value_range
+        if not asked:
+            raise ValueError(
+                "The first rows that this network learnt from lay in [0, 1], so it "
+                f"answers with a sigmoid, but X now goes from {low:.6g} to "
+                f"{high:.6g}. Bring all rows to [0, 1] in the same way (divide "
+                "pixels by 255; a MinMaxScaler fitted on all), or begin anew with "
+                "output_activation='identity' of the architecture."
+            )
+        raise ValueError(
+            f"{what} needs data in [0, 1], but X goes from {low:.6g} to "
+            f"{high:.6g}. Put a MinMaxScaler(clip=True) in front (or divide "
+            "pixels by 255), or use loss='mse' and leave the architecture's "
+            "output_activation alone."
+        )

@@ -1,0 +1,105 @@
+"""From the noise that a user asks for to the corruption of a network's rows."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+from skautoencoder._estimator.arrays import (
+    Array,
+    Range,
+    Shape,
+    fills_unit_range,
+    mean_and_spread,
+)
+from skautoencoder._estimator.units import Scaling
+from skautoencoder.objectives import Corruption
+from skautoencoder.objectives.corruption import Noise
+from skautoencoder.training import to_tensor
+
+# What noise_level="auto" stands for: a share of the data's spread, and of the values.
+_GAUSSIAN_SHARE = 0.5
+_CHOSEN_SHARE = 0.25
+
+
+def make_corruption(
+    noise: str | Noise,
+    noise_level: float | str,
+    clip: Any,
+    rows: Array,
+    *,
+    scaling: Scaling,
+    sample_shape: Shape,
+) -> Corruption:
+    """Return the corruption that puts noise on rows like these.
+
+    Parameters
+    ----------
+    noise : str or callable
+        See :class:`~skautoencoder.DenoisingAutoencoder`, like the next two.
+    noise_level : float or "auto"
+        How much noise.
+    clip : "auto", pair of float or None
+        Range of noisy values.
+    rows : ndarray of shape (n_samples, n_features)
+        Clean rows.
+    scaling : Scaling
+        Units of the data and of the network.
+    sample_shape : tuple of int
+        Shape in which a callable sees a sample.
+
+    Returns
+    -------
+    corruption : Corruption
+        For rows in the network's units.
+
+    Raises
+    ------
+    ValueError
+        If `noise_level` is no share though the noise needs one, or `clip` no range.
+    """
+    clips = clip is not None
+    value_range = float(rows.min()), float(rows.max())
+    low, high = value_range
+    if isinstance(clip, str):
+        clips = fills_unit_range(value_range)
+        low, high = (0.0, 1.0) if clips else value_range
+    elif clips:
+        low, high = _check_clip(clip)
+    offset = scaling.offset
+    return Corruption(
+        noise,
+        _resolve_level(noise, noise_level, rows),
+        low=low,
+        high=high,
+        clip=clips,
+        offset=None if offset is None else to_tensor(offset),
+        scale=float(scaling.scale),
+        sample_shape=sample_shape,
+    )
+
+
+def _resolve_level(noise: str | Noise, noise_level: float | str, rows: Array) -> float:
+    adds = noise == "gaussian"
+    if isinstance(noise_level, str):
+        return _GAUSSIAN_SHARE * mean_and_spread(rows)[1] if adds else _CHOSEN_SHARE
+    if not adds and not callable(noise) and noise_level > 1:
+        raise ValueError(
+            f"noise_level={noise_level} is out of range: with noise={noise!r} it is "
+            "the share of values that noise chooses, from 0 to 1."
+        )
+    return float(noise_level)
+
+
+def _check_clip(clip: Any) -> Range:
+    """Return the bounds that a user gave."""
+    bounds = list(clip)
+    good = len(bounds) == 2 and all(isinstance(n, Real) for n in bounds)
+    # Not true of NaN either.
+    if not good or not -math.inf < bounds[0] < bounds[1] < math.inf:
+        raise ValueError(
+            "clip must be 'auto', None, or a pair of numbers, the lower first, "
+            f"such as (0, 1), got {clip!r}."
+        )
+    return float(bounds[0]), float(bounds[1])

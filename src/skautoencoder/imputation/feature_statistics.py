@@ -1,0 +1,102 @@
+"""What was observed of each feature of rows with missing values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from skautoencoder._estimator.arrays import ROUNDING, Array, Mask, Rows64
+
+_FURTHEST = 1e6
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Mean, spread and range of the observed values of each feature.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+        Their mean; 0 where nothing was observed.
+    spread : ndarray of shape (n_features,)
+        Their standard deviation; 1 where it is 0.
+    low, high : ndarray of shape (n_features,)
+        The lowest and the highest of them; 0 where nothing was observed.
+    is_empty : ndarray of bool of shape (n_features,)
+        Where nothing was observed.
+    """
+
+    mean: Rows64
+    spread: Rows64
+    low: Rows64
+    high: Rows64
+    is_empty: Mask
+
+    @classmethod
+    def from_rows(cls, rows: Array, observed: Mask) -> Self:
+        """Take the statistics of the observed values of rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_features)
+            The rows.
+        observed : ndarray of bool of shape (n_samples, n_features)
+            Which of their values count.
+
+        Raises
+        ------
+        ValueError
+            If the squares of values overflow.
+        """
+        values = np.where(observed, rows, 0.0)
+        counts = observed.sum(axis=0)
+        is_empty = counts == 0
+        # In double precision: sums of many float32 lose the digits that matter.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = values.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
+            squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
+        spread = np.sqrt(squares / np.maximum(counts, 1))
+        if not np.isfinite(spread).all():
+            raise ValueError(
+                "X has values so large that their squares overflow. Scale the data, "
+                "for example with StandardScaler."
+            )
+        # Below the rounding of the mean there is nothing but noise to be blown up.
+        spread[spread <= ROUNDING * np.abs(mean)] = 1.0
+        low = np.where(observed, rows, np.inf).min(axis=0)
+        high = np.where(observed, rows, -np.inf).max(axis=0)
+        low[is_empty] = high[is_empty] = 0.0
+        # Rounded, the mean of equal numbers is another one.
+        mean = np.clip(mean, low, high)
+        return cls(mean, spread, low, high, is_empty)
+
+    def to_standard(self, rows: Array, observed: Mask) -> Rows64:
+        """Return rows in standard units, with 0 where nothing was observed.
+
+        What lies a million standard deviations away is not told from what lies
+        further: squares of such numbers have to fit into a float32.
+        """
+        with np.errstate(over="ignore"):
+            standard = (rows - self.mean) / self.spread
+        return np.where(observed, np.clip(standard, -_FURTHEST, _FURTHEST), 0.0)
+
+    def from_standard(self, rows: Rows64) -> Rows64:
+        """Return rows in the units of the data."""
+        return rows * self.spread + self.mean
+
+    def fill(self, rows: Array, observed: Mask) -> Array:
+        """Return rows with the mean where nothing was observed."""
+        with np.errstate(over="ignore"):  # answers that do not fit are refused
+            return np.where(observed, rows, self.mean).astype(rows.dtype)
+
+    def limit(self, guesses: Rows64, observed: Mask) -> Rows64:
+        """Return guesses within what was observed; for empty rows, the mean.
+
+        And where a guess is not a number.
+        """
+        numbers = np.where(np.isnan(guesses), self.mean, guesses)
+        limited = np.clip(numbers, self.low, self.high)
+        limited[~observed.any(axis=1)] = self.mean
+        return limited

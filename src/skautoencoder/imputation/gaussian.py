@@ -1,0 +1,214 @@
+"""A normal distribution fitted to rows with missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from skautoencoder._estimator.arrays import Mask, Rows64, parts
+from skautoencoder.training import one_thread
+from skautoencoder.training.inference import to_tensor
+
+# Numbers in the matrices that are factorised together: small enough for memory,
+# large enough that the calls do not cost more than the work.
+_NUMBERS_TOGETHER = 2**22
+_ROWS_TOGETHER = 512
+_PRODUCTS_TOGETHER = 2**18
+# What keeps the covariance invertible where columns repeat each other, in squared
+# standard deviations.
+_LEAST_VARIANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A normal distribution of rows in standard units.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+        Its mean.
+    covariance : ndarray of shape (n_features, n_features)
+        Its covariance, positive definite.
+    """
+
+    mean: Rows64
+    covariance: Rows64
+
+    def fill(self, rows: Rows64, observed: Mask) -> Rows64:
+        """Return rows with missing values replaced by their conditional mean.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_features)
+            The rows; what stands where nothing was observed is not looked at.
+        observed : ndarray of bool of shape (n_samples, n_features)
+            Which values are known.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features)
+            The rows, with the mean of the missing values given the known ones.
+        """
+        with one_thread():
+            return self._condition(rows, observed)[0]
+
+    def _condition(
+        self, rows: Rows64, observed: Mask, *, with_covariance: bool = False
+    ) -> tuple[Rows64, Rows64]:
+        """Return filled rows and the summed covariances of what was filled in.
+
+        With the precision matrix (the inverse of the covariance) the work is done
+        in the missing part of a row, which is the small one most of the time: its
+        covariance given the rest is the inverse of the precision's missing block.
+        """
+        n_features = rows.shape[1]
+        precision = torch.linalg.inv(to_tensor(self.covariance))
+        # One more row and column, for rows with fewer missing values than the
+        # others that they are put together with.
+        padded = torch.zeros((n_features + 1,) * 2, dtype=torch.float64)
+        padded[:-1, :-1] = (precision + precision.T) / 2
+        centred = np.where(observed, rows - self.mean, 0.0)
+        filled = np.where(observed, rows, self.mean)
+        summed = np.zeros((n_features + 1) ** 2 if with_covariance else 1)
+        for part, missing in self._parts(observed):
+            row, column = missing.nonzero(as_tuple=True)
+            place = (missing.cumsum(1) - 1)[row, column]
+            width = _width(int(missing.sum(1).max()))
+            index = torch.full((len(part), width), n_features)
+            index[row, place] = column
+            block = padded[index[:, :, None], index[:, None, :]]
+            block.diagonal(dim1=1, dim2=2).add_((index == n_features).double())
+            factor = torch.linalg.cholesky(block)
+            known = torch.zeros(len(part), width, 1, dtype=torch.float64)
+            places = part[row.numpy()], column.numpy()
+            pull = _products(centred, padded.numpy()[:-1, :-1], *places)
+            known[row, place, 0] = torch.from_numpy(pull)
+            answer = torch.cholesky_solve(known, factor)[row, place, 0].numpy()
+            filled[places] -= answer
+            if with_covariance:
+                cell = index[:, :, None] * (n_features + 1) + index[:, None, :]
+                inverse = torch.cholesky_inverse(factor)
+                summed += np.bincount(
+                    cell.flatten().numpy(), inverse.flatten().numpy(), len(summed)
+                )
+        if not with_covariance:
+            return filled, summed
+        return filled, summed.reshape((n_features + 1,) * 2)[:-1, :-1]
+
+    @staticmethod
+    def _parts(observed: Mask) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
+        """Go through the rows with missing values, those of equal widths together."""
+        missing = ~observed
+        n_missing = _width(missing.sum(axis=1))
+        order = np.argsort(n_missing, kind="stable")
+        start = int(np.searchsorted(n_missing[order], 1))
+        while start < len(order):
+            last = min(start + _ROWS_TOGETHER, len(order)) - 1
+            width = n_missing[order[start]]
+            last = min(last, int(np.searchsorted(n_missing[order], width, "right")) - 1)
+            stop = min(start + max(_NUMBERS_TOGETHER // int(width) ** 2, 1), last + 1)
+            part = order[start:stop]
+            yield part, torch.from_numpy(missing[part])
+            start = stop
+
+
+def _width(n_missing: Any) -> Any:
+    """Return the width of the matrices of rows with so many missing values.
+
+    Of few sizes, so that many are factorised together; and of a row's own, so that its
+    digits depend on no other row. Multiples of 8 numbers begin where a processor's
+    vectors do, in each of the matrices.
+    """
+    return -(-n_missing // 8) * 8
+
+
+def _products(
+    rows: Rows64, matrix: Rows64, row: NDArray[np.intp], column: NDArray[np.intp]
+) -> Rows64:
+    """Return some of the numbers of a product of rows and a symmetric matrix.
+
+    The digits of a whole product depend on how many rows there are.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        The rows.
+    matrix : ndarray of shape (n_features, n_features)
+        The matrix.
+    row, column : ndarray of int of shape (n_numbers,)
+        Which numbers of the product.
+    """
+    numbers = np.empty(len(row))
+    for part in parts(row, max(_PRODUCTS_TOGETHER // len(matrix), 1)):
+        numbers[part] = (rows[row[part]] * matrix[column[part]]).sum(axis=1)
+    return numbers
+
+
+def fit_gaussian(
+    rows: Rows64,
+    observed: Mask,
+    *,
+    start: Gaussian | None = None,
+    max_iter: int = 20,
+    tol: float = 1e-3,
+    prior_rows: float = 5.0,
+) -> Gaussian:
+    """Fit a normal distribution by expectation maximisation.
+
+    Each round fills the missing values with their conditional mean, and then
+    takes the mean and the covariance of the filled rows, to which the covariance
+    of what was filled in is added.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        Rows in standard units; what stands where nothing was observed is not
+        looked at.
+    observed : ndarray of bool of shape (n_samples, n_features)
+        Which values are known.
+    start : Gaussian, default=None
+        Where to begin. None: missing values are independent of all others.
+    max_iter : int, default=20
+        Most rounds.
+    tol : float, default=1e-3
+        Root mean square of the changes of filled rows below which it ends.
+    prior_rows : float, default=5.0
+        How many rows' worth of uncorrelated features the covariance is drawn to.
+
+    Returns
+    -------
+    gaussian : Gaussian
+        The distribution.
+
+    References
+    ----------
+    Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM
+    algorithm", Journal of the Royal Statistical Society B 39, 1977.
+    Little and Rubin, "Statistical analysis with missing data", chapter 11, Wiley
+    2002.
+    """
+    n_samples, n_features = rows.shape
+    share = min(prior_rows / n_samples, 0.5)
+    with one_thread():
+        gaussian = start or Gaussian(np.zeros(n_features), np.eye(n_features))
+        filled = previous = None
+        for _ in range(max_iter):
+            filled, summed = gaussian._condition(rows, observed, with_covariance=True)
+            if previous is not None:
+                change = np.sqrt(np.mean(np.square(filled - previous)))
+                if change < tol:
+                    break
+            mean = filled.mean(axis=0)
+            # Not NumPy's product: its threads do not get along with a fork.
+            centred = torch.from_numpy(filled - mean)
+            covariance = ((centred.t() @ centred).numpy() + summed) / n_samples
+            variances = np.diag(covariance).copy()
+            covariance *= 1 - share
+            np.fill_diagonal(covariance, variances + _LEAST_VARIANCE)
+            gaussian, previous = Gaussian(mean, covariance), filled
+    return gaussian

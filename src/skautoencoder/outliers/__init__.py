@@ -1,0 +1,5 @@
+"""An autoencoder that finds outliers."""
+
+from skautoencoder.outliers.detector import AutoencoderOutlierDetector
+
+__all__ = ["AutoencoderOutlierDetector"]

@@ -1,0 +1,186 @@
+"""How far rows lie from rows that a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.trained_network import TrainedNetwork
+from skautoencoder.outliers.placements import Placement
+
+# Squared distances below this share of a row's squared length are rounding.
+_ROUNDING = 4e-13
+# Numbers of pairs of points that are explained at once.
+_NUMBERS_AT_ONCE = 2**20
+
+
+@dataclass(frozen=True)
+class References:
+    """Sets of rows from which the distance of other rows is measured.
+
+    A row's distance is the mean over the sets of the mean distance to its
+    nearest neighbours in the set.
+
+    Parameters
+    ----------
+    placement : Placement
+        Where a network puts rows.
+    points : Tensor of shape (n_sets, set_size, n_coordinates)
+        The points of the rows in the sets.
+    n_neighbors : int
+        How many of the nearest are averaged.
+    """
+
+    placement: Placement
+    points: Tensor
+    n_neighbors: int
+
+    @classmethod
+    def from_rows(
+        cls,
+        trained: TrainedNetwork,
+        placement: Placement,
+        rows: Array,
+        sets: NDArray[np.intp],
+        n_neighbors: int,
+    ) -> References:
+        """Place the rows at positions `sets`, of shape (n_sets, set_size)."""
+        positions, inverse = np.unique(sets, return_inverse=True)
+        parts: dict[int, Tensor] = {}
+
+        def write(part: slice, points: Tensor) -> None:
+            parts[part.start] = points
+
+        trained.apply(
+            lambda batch: placement.points(trained, batch),
+            rows[positions],
+            write,
+            at_once=True,
+        )
+        points = torch.cat([parts[start] for start in sorted(parts)])
+        index = torch.from_numpy(inverse.reshape(sets.shape))
+        return cls(placement, points[index], n_neighbors)
+
+    def distances(self, trained: TrainedNetwork, rows: Array) -> NDArray[np.float64]:
+        """Return the distance of each row of shape (n_samples, n_features)."""
+
+        def distance(points: Tensor) -> Tensor:
+            closeness = self._closeness(points)
+            if self.n_neighbors == 1:  # the quickest way to the smallest
+                nearest = closeness.amin(dim=2, keepdim=True)
+            else:
+                nearest = self._smallest(closeness)[0]
+            return _to_distance(nearest, points).mean(dim=(1, 2))
+
+        return self._apply(trained, distance, rows, (len(rows),))
+
+    def contributions(
+        self, trained: TrainedNetwork, rows: Array
+    ) -> NDArray[np.float64]:
+        """Return each feature's part of each row's distance.
+
+        A distance is a root of a sum of squares; its share of that sum is what a
+        feature contributes, so that contributions add up to the distance.
+
+        Parameters
+        ----------
+        trained : TrainedNetwork
+            The network.
+        rows : ndarray of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_features)
+            The parts.
+        """
+        references = self.points.flatten(0, 1)
+        n_sets, set_size, width = self.points.shape
+
+        def contribution(points: Tensor) -> Tensor:
+            nearest, index = self._smallest(self._closeness(points))
+            distances = _to_distance(nearest, points).flatten(1)
+            index = index + (torch.arange(n_sets) * set_size)[:, None]
+            # Many rows have their nearest in common.
+            chosen, index = torch.unique(index.flatten(1), return_inverse=True)
+            others = self.placement.details(trained, references[chosen])
+            own = self.placement.details(trained, points)[:, None]
+            total = torch.zeros(len(points), rows.shape[1], dtype=torch.float64)
+            n_pairs = max(_NUMBERS_AT_ONCE // (len(points) * width), 1)
+            parts = zip(
+                index.split(n_pairs, dim=1),
+                distances.split(n_pairs, dim=1),
+                strict=True,
+            )
+            for part, distance in parts:
+                shares = self.placement.shares(own, others[part])
+                square = shares.sum(dim=2, keepdim=True)
+                # Rounded as the distance is, so that the sum is the same number.
+                shares *= distance[:, :, None] / square.clamp_min(1e-300)
+                for share in shares.unbind(dim=1):
+                    total += share
+            return total / index.shape[1]
+
+        return self._apply(trained, contribution, rows, rows.shape)
+
+    def _closeness(self, points: Tensor) -> Tensor:
+        """Return squared distances less the points' own squared lengths.
+
+        Of shape (n_samples, n_sets, set_size). What is left out is the same for all
+        references, so it is added to the few that are chosen.
+        """
+        n_sets, size, width = self.points.shape
+        references = self.points.reshape(-1, width)
+        lengths = references.square().sum(dim=1)
+        # A linear layer, so that it rounds alike in every batch.
+        closeness = F.linear(-2.0 * points, references, lengths)
+        return closeness.reshape(len(points), n_sets, size)
+
+    def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the smallest in each set and their places."""
+        # A set may be smaller than the neighbours that are asked for.
+        n_neighbors = min(self.n_neighbors, closeness.shape[2])
+        nearest, index = closeness.topk(n_neighbors, dim=2, largest=False)
+        return nearest, index
+
+    def _apply(
+        self,
+        trained: TrainedNetwork,
+        function: Callable[[Tensor], Tensor],
+        rows: Array,
+        shape: Shape,
+    ) -> NDArray[np.float64]:
+        """Return what a function makes of the points of rows, batch by batch."""
+        n_sets, size, width = self.points.shape
+        answers = np.empty(shape)
+
+        def write(part: slice, result: Tensor) -> None:
+            answers[part] = result.numpy()
+
+        trained.apply(
+            lambda batch: function(self.placement.points(trained, batch)),
+            rows,
+            write,
+            extra_work=2.0 * n_sets * size * width,
+            n_numbers=n_sets * size,
+            at_once=True,
+        )
+        return answers
+
+
+def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:
+    """Return distances from what `References._closeness` says."""
+    lengths = points.square().sum(dim=1)[:, None, None]
+    squared = closeness + lengths
+    # What is next to nothing beside the lengths is the rounding of their squares.
+    distances = torch.where(squared < _ROUNDING * lengths, 0.0, squared).sqrt_()
+    # Where products differ in their last digits by a row's place in the batch, the
+    # digits of float32 do not.
+    return distances.float().double()

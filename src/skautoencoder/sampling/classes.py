@@ -1,0 +1,96 @@
+"""Classes that a network is told of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from skautoencoder._estimator.containers import values_of
+
+
+class Classes:
+    """The classes that `fit` saw, and how rows of them are numbered.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The class of each training row.
+    n_samples : int
+        Number of training rows.
+    name : str
+        Name of the estimator, for messages.
+
+    Attributes
+    ----------
+    names : ndarray of shape (n_classes,)
+        The classes, sorted.
+    numbers : ndarray of int of shape (n_samples,)
+        The place of each training row's class among them.
+    shares : ndarray of shape (n_classes,)
+        How frequent each is.
+    """
+
+    def __init__(self, y: Any, n_samples: int, name: str) -> None:
+        if y is None:
+            raise ValueError(
+                f"{name} requires y to be passed, but the target y is None: it learns "
+                "what rows of each class look like. Pass y. (A VAESampler with "
+                "conditional=False needs none.)"
+            )
+        y = values_of(y)
+        _require_classes(y)
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n_samples), y)
+        check_classification_targets(y)
+        self.names, self.numbers = np.unique(y, return_inverse=True)
+        self.shares = np.bincount(self.numbers) / len(y)
+
+    def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
+        """Return the places of classes, given one for all rows or one for each."""
+        y = values_of(y)
+        given: Any = np.full(n_samples, y) if np.ndim(y) == 0 else column_or_1d(y)
+        check_consistent_length(np.empty(n_samples), given)
+        known = {name: place for place, name in enumerate(self.names.tolist())}
+        places = [known.get(name, -1) for name in given.tolist()]
+        if -1 in places:
+            unknown = given.tolist()[places.index(-1)]
+            raise ValueError(
+                f"y has a class that fit did not see: {unknown!r}. "
+                f"Known classes are {self.names.tolist()}."
+            )
+        return np.array(places)
+
+    def draw(self, n_samples: int, random: np.random.RandomState) -> NDArray[np.intp]:
+        """Return places of classes drawn as frequently as in training."""
+        return random.choice(len(self.names), size=n_samples, p=self.shares)
+
+    def one_hot(self, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return a one in the place of each row's class, and zeros elsewhere."""
+        return np.eye(len(self.names), dtype=np.float32)[numbers]
+
+    def require(self, before: Classes) -> None:
+        """Raise if these are not the classes of a fit before."""
+        if not np.array_equal(self.names, before.names):
+            raise ValueError(
+                "warm_start=True continues with the network of the fit before, which "
+                f"knows the classes {before.names.tolist()}, but y now has "
+                f"{self.names.tolist()}. Set warm_start=False."
+            )
+
+
+def _require_classes(y: Any) -> None:
+    """Raise if a row has no class."""
+    given = np.asarray(y, dtype=object)
+    missing = pd.isna(given)
+    if missing.any():
+        places = np.argwhere(missing)[:, 0]
+        raise ValueError(
+            f"y has no class for {len(places)} of {len(given)} rows; the first is row "
+            f"{places[0]}, where it is {given[missing][0]!r}. Remove these rows, or "
+            "give them a class of their own, for example with fillna."
+        )

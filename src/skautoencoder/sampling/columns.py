@@ -1,0 +1,475 @@
+"""What the columns of a table are, and how a network is shown them."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Number
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from skautoencoder._estimator.containers import (
+    Frame,
+    PythonNumbers,
+    as_pandas,
+    cast,
+    is_frame,
+    numpy_type,
+    to_series,
+)
+from skautoencoder.objectives.columns import ColumnBlock
+from skautoencoder.sampling.column_kinds import Levels, Numbers, learn_numbers
+
+Float64 = NDArray[np.float64]
+Table = Any  # a DataFrame or a 2-D array
+
+# Levels of more than half of the rows are no categories, and with more than these the
+# matrix that shows them grows with the square of the rows.
+_FEW_LEVELS = 50
+_MANY_LEVELS = 1000
+_IDENTIFYING_SHARE = 0.5
+_USELESS_SHARE = 0.9
+# Of what is no number and no level, what may stand in a column of objects.
+_DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Parameters
+    ----------
+    name : object
+        Its name, or its index in an array.
+    dtype : dtype
+        What `to_data` gives back.
+    kind : Levels or Numbers
+        What is in it.
+    block : ColumnBlock
+        Where it stands in the rows that a network is shown.
+    objects : PythonNumbers or None
+        What numbers are where `dtype` is one of objects.
+    """
+
+    name: Any
+    dtype: Any
+    kind: Levels | Numbers
+    block: ColumnBlock
+    objects: PythonNumbers | None = None
+
+    def read(self, values: pd.Series) -> NDArray[Any]:
+        """Return what a table has in this column, as its kind wants it."""
+        if isinstance(self.kind, Levels) and not self.kind.nearest:
+            return _plain(self.name, values)
+        if not (_is_number(self.name, values) or types.is_bool_dtype(values)):
+            raise ValueError(
+                f"Column {self.name!r} had numbers in fit, but now it has dtype "
+                f"{values.dtype}."
+            )
+        return _numbers(self.name, values)
+
+    def to_data(self, shown: Float64) -> NDArray[Any]:
+        """Return what stands in this column for what a network answers."""
+        if isinstance(self.kind, Levels):
+            values = self.kind.values[shown.argmax(axis=1)]
+        else:
+            values = self.kind.to_data(shown[:, 0], self._cast)
+        kind = numpy_type(self.dtype)
+        return cast(values, kind) if kind.kind in "biuf" else values
+
+    def _cast(self, numbers: Float64) -> NDArray[Any]:
+        if self.objects is not None:
+            return self.objects.cast(numbers)
+        return cast(numbers, numpy_type(self.dtype))
+
+
+class TableColumns:
+    """The columns of a table, and the way to a network's units and back.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns, in order.
+    frame : Frame or None
+        What kind of DataFrame the table is; None for an array.
+    dtype : dtype, default=None
+        Type of an array.
+
+    Attributes
+    ----------
+    blocks : list of ColumnBlock
+        What a likelihood has to know of the columns.
+    n_shown : int
+        Length of the rows that a network is shown.
+
+    Notes
+    -----
+    Numbers are brought to a normal distribution, column by column, with the inverse of
+    which everything that a network says has a place among the values of `fit`: many
+    modes and heavy tails are no matter. What is left to the network is how the
+    columns go together.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skautoencoder.sampling.columns import TableColumns
+    >>> table = pd.DataFrame({"size": [3.1, 4.5, 3.9], "kind": ["a", "b", "a"]})
+    >>> columns = TableColumns.fit(table)
+    >>> columns.to_network(table).shape
+    (3, 3)
+    >>> columns.to_data(columns.to_network(table))
+       size kind
+    0   3.1    a
+    1   4.5    b
+    2   3.9    a
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], frame: Frame | None, dtype: Any = None
+    ) -> None:
+        self.columns = tuple(columns)
+        self.frame = frame
+        self.dtype = dtype
+        self.blocks = [column.block for column in self.columns]
+        self.n_shown = self.blocks[-1].stop if self.blocks else 0
+
+    @property
+    def kinds(self) -> dict[Any, str]:
+        """What each column was taken for, by its name or index."""
+        return {column.name: column.kind.name for column in self.columns}
+
+    @classmethod
+    def fit(cls, X: Table, categorical_features: Any = "from_dtype") -> Self:
+        """Learn what the columns of a table are.
+
+        Columns of strings, booleans and pandas categories have levels, and so have
+        the columns that are named. The others are numbers, also those in columns of
+        objects. A number that takes few values, or some values again and again, is
+        told so from the data.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            The table, without missing values.
+        categorical_features : "from_dtype", None, or array-like, default="from_dtype"
+            Columns of numbers that are to be taken as levels too: a mask, indices,
+            or names. "from_dtype" and None: no others.
+
+        Returns
+        -------
+        columns : TableColumns
+            What was learnt.
+
+        Raises
+        ------
+        ValueError
+            If the table has missing or infinite values, `categorical_features`
+            does not fit it, or nearly every row has a level of its own.
+        TypeError
+            If a column holds neither numbers nor levels, such as dates.
+
+        Warns
+        -----
+        UserWarning
+            If a column has so many levels that it looks like an identifier.
+        """
+        series = _series_of(X)
+        declared = _declared(categorical_features, X)
+        columns, start = [], 0
+        for i, (name, values) in enumerate(series):
+            kind: Levels | Numbers
+            objects = None
+            if declared[i] or not _is_number(name, values):
+                kind = _levels(name, values)
+            else:
+                numbers = _numbers(name, values)
+                _check_span(name, numbers)
+                kind = learn_numbers(numbers)
+                if numbers.dtype == object:
+                    objects = PythonNumbers.of(numbers)
+            atoms = kind.atoms if isinstance(kind, Numbers) else ()
+            block = ColumnBlock(kind.shown_as, start, start + kind.width, atoms)
+            columns.append(Column(name, values.dtype, kind, block, objects))
+            start = block.stop
+        _warn_of_identifiers(columns, len(X))
+        if is_frame(X):
+            return cls(columns, Frame.of(X))
+        return cls(columns, None, np.asarray(X).dtype)
+
+    def to_network(self, X: Table) -> NDArray[np.float32]:
+        """Return rows as a network is shown them.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            Rows with the columns that `fit` saw.
+
+        Returns
+        -------
+        shown : ndarray of shape (n_samples, n_shown)
+            A 1 at each level that a row has, and numbers that were normal with mean 0
+            and standard deviation 1 in `fit`.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of `fit`, a value is missing or infinite,
+            or a level was not there in `fit`.
+        """
+        shown = np.zeros((len(X), self.n_shown), dtype=np.float32)
+        for column, values in self._pairs(X):
+            kind, place = column.kind, column.block.place
+            if isinstance(kind, Levels):
+                index = kind.index(column.read(values), column.name)
+                shown[np.arange(len(index)), column.block.start + index] = 1.0
+            else:
+                numbers = kind.to_network(column.read(values))
+                _check_size(numbers, column.name)
+                shown[:, place] = numbers[:, np.newaxis]
+        return shown
+
+    def log_jacobian(self, X: Table) -> Float64:
+        """Return how much the network's units stretch the place of each row.
+
+        A log-density in the network's units plus this is one in the table's.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            Rows with the columns that `fit` saw.
+
+        Returns
+        -------
+        log_jacobian : ndarray of shape (n_samples,)
+            Logarithm of the determinant of the derivatives of what is shown by
+            what is in the table. Levels and atoms have probabilities instead of
+            densities, and add nothing.
+        """
+        total = np.zeros(len(X))
+        for column, values in self._pairs(X):
+            if isinstance(column.kind, Numbers):
+                total += column.kind.log_slope(column.read(values))
+        return total
+
+    def to_data(self, shown: NDArray[np.floating], index: Any = None) -> Table:
+        """Return the table that rows in the network's units stand for.
+
+        Parameters
+        ----------
+        shown : ndarray of shape (n_samples, n_shown)
+            Rows as a network is shown them, or answers with them: the largest
+            number of a block of levels says which level it is.
+        index : pandas.Index, default=None
+            Index of a DataFrame of pandas. None: a fresh one.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            A table with the columns, names and types that `fit` saw. Levels and
+            values that many rows had are what they were, to the last digit.
+        """
+        in_double: Float64 = np.asarray(shown, dtype=np.float64)
+        values = [c.to_data(in_double[:, c.block.place]) for c in self.columns]
+        if self.frame is None:
+            return np.column_stack([found.astype(self.dtype) for found in values])
+        series = [
+            to_series(found, column.dtype)
+            for found, column in zip(values, self.columns, strict=True)
+        ]
+        return self.frame.build(series, index)
+
+    def _pairs(self, X: Table) -> list[tuple[Column, pd.Series]]:
+        """Return the columns of `fit`, each with the values that it has in `X`."""
+        series = _series_of(X)
+        names = [name for name, _ in series]
+        wanted = [column.name for column in self.columns]
+        if len(names) != len(wanted):
+            raise ValueError(
+                f"X has {len(names)} columns, but {len(wanted)} were there in fit."
+            )
+        if self.frame is not None and is_frame(X) and names != wanted:
+            raise ValueError(
+                f"The columns of X are {names}, but in fit they were {wanted}. Give "
+                "the same columns in the same order: X[list_of_names]."
+            )
+        return [(c, s) for c, (_, s) in zip(self.columns, series, strict=True)]
+
+
+def _series_of(X: Table) -> list[tuple[Any, pd.Series]]:
+    """Return the columns of a table with their names."""
+    if is_frame(X):
+        X = as_pandas(X)
+        return [(name, X.iloc[:, i]) for i, name in enumerate(X.columns)]
+    X = np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(f"X must be a table with 2 dimensions, but has {X.ndim}.")
+    return [(i, pd.Series(X[:, i]).infer_objects()) for i in range(X.shape[1])]
+
+
+def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
+    """Return which columns the user says have levels."""
+    n_features = X.shape[1]
+    chosen = np.zeros(n_features, dtype=bool)
+    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
+        return chosen
+    given = np.asarray(categorical_features)
+    how = (
+        "Give 'from_dtype', the names of columns, their indices, or a mask with "
+        "an entry for each column."
+    )
+    if given.ndim != 1:
+        raise ValueError(
+            f"categorical_features={categorical_features!r} is not allowed. {how}"
+        )
+    if given.dtype.kind == "b":
+        if len(given) != n_features:
+            raise ValueError(
+                f"categorical_features is a mask with {len(given)} entries, but X has "
+                f"{n_features} columns. {how}"
+            )
+        return given
+    names = list(X.columns) if is_frame(X) else []
+    for entry in given.tolist():
+        if isinstance(entry, Integral) and 0 <= int(entry) < n_features:
+            chosen[int(entry)] = True
+        elif entry in names:
+            chosen[names.index(entry)] = True
+        else:
+            raise ValueError(
+                f"categorical_features has {entry!r}, which is no column of X. {how}"
+            )
+    return chosen
+
+
+def _is_number(name: Any, values: pd.Series) -> bool:
+    """Return whether a column has numbers, and not levels."""
+    if isinstance(values.dtype, pd.CategoricalDtype) or types.is_bool_dtype(values):
+        return False
+    if types.is_object_dtype(values):
+        return _holds_numbers(name, values)
+    if types.is_complex_dtype(numpy_type(values.dtype)):
+        raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
+    if types.is_numeric_dtype(values):
+        return True
+    if types.is_string_dtype(values):
+        return False
+    raise TypeError(_no_number_or_level(name, f"dtype {values.dtype}"))
+
+
+def _no_number_or_level(name: Any, what: str) -> str:
+    return (
+        f"Column {name!r} has {what}, which is neither a number nor a level. Turn it "
+        "into numbers (dates into days, for example) or strings."
+    )
+
+
+def _holds_numbers(name: Any, values: pd.Series) -> bool:
+    """Return whether objects are numbers, as they are in arrays."""
+    found = values.to_numpy()
+    if any(isinstance(value, complex | np.complexfloating) for value in found):
+        raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
+    dates = [type(value) for value in found if isinstance(value, _DATES)]
+    if dates:
+        raise TypeError(_no_number_or_level(name, f"cells of {dates[0].__name__}"))
+    # What is missing is no number, but no level either.
+    found = found[~np.asarray(values.isna())]
+    return bool(len(found)) and all(
+        isinstance(value, Number) and not isinstance(value, bool) for value in found
+    )
+
+
+def _levels(name: Any, values: pd.Series) -> Levels:
+    """Return the levels of a column."""
+    try:
+        levels = Levels.learn(_plain(name, values))
+    except TypeError:
+        kind = next(type(v) for v in values if getattr(v, "__hash__", None) is None)
+        raise TypeError(
+            f"Column {name!r} has cells that hold a {kind.__name__}. A cell must hold "
+            "one number or one level: give the parts columns of their own."
+        ) from None
+    n_rows = len(values)
+    if levels.width > max(_MANY_LEVELS, _USELESS_SHARE * n_rows):
+        raise ValueError(
+            f"Column {name!r} has {levels.width} levels in {n_rows} rows: nearly every "
+            "row has one of its own, as names and identifiers have. Drop the column "
+            "(X.drop(columns=...)), or put its levels together to a few."
+        )
+    return levels
+
+
+def _warn_of_identifiers(columns: list[Column], n_rows: int) -> None:
+    """Warn of columns that have nearly as many levels as there are rows."""
+    named = [
+        f"{column.name!r} ({column.kind.width})"
+        for column in columns
+        if column.kind.width > max(_FEW_LEVELS, _IDENTIFYING_SHARE * n_rows)
+    ]
+    if named:
+        warnings.warn(
+            f"Columns with many levels for {n_rows} rows: {', '.join(named)}. They "
+            "look like identifiers, of which nothing can be learnt. Drop them "
+            "(X.drop(columns=...)), or put their levels together to a few.",
+            stacklevel=2,
+        )
+
+
+def _plain(name: Any, values: pd.Series) -> NDArray[Any]:
+    """Return the levels of a column as an array of objects."""
+    if values.isna().any():
+        raise ValueError(_missing(name))
+    return values.to_numpy(dtype=object)
+
+
+def _numbers(name: Any, values: pd.Series) -> NDArray[Any]:
+    """Return the numbers of a column, as exactly as they are there."""
+    if values.isna().any():
+        raise ValueError(_missing(name))
+    numbers = values.to_numpy(dtype=numpy_type(values.dtype))
+    if numbers.dtype.kind == "b":
+        numbers = numbers.astype(np.int64)
+    try:
+        finite = np.isfinite(numbers.astype(np.float64)).all()
+    except OverflowError:  # an integer of Python's
+        raise ValueError(_too_large(name)) from None
+    if not finite:
+        raise ValueError(
+            f"Column {name!r} has infinite values. Remove these rows, or replace the "
+            "values."
+        )
+    return numbers
+
+
+def _check_span(name: Any, numbers: NDArray[Any]) -> None:
+    largest = np.abs(numbers.astype(np.float64)).max(initial=0.0)
+    if largest > np.finfo(np.float64).max / 4:
+        raise ValueError(_too_large(name))
+
+
+def _too_large(name: Any) -> str:
+    return (
+        f"Column {name!r} has values so large that their differences overflow. Scale "
+        "the column, for example with StandardScaler."
+    )
+
+
+def _missing(name: Any) -> str:
+    return (
+        f"Column {name!r} has missing values (NaN). Fill them first, for example "
+        "with AutoencoderImputer or SimpleImputer, or remove these rows."
+    )
+
+
+def _check_size(numbers: Float64, name: Any) -> None:
+    largest = np.finfo(np.float32).max
+    if len(numbers) and not np.abs(numbers).max() <= largest:
+        raise ValueError(
+            f"Column {name!r} has values too far away from those of fit to be computed "
+            "with."
+        )

@@ -1,0 +1,259 @@
+"""Balancing classes with rows drawn from a variational autoencoder."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import _num_samples
+
+from skautoencoder._estimator.containers import is_frame, is_polars
+from skautoencoder.sampling.classes import Classes
+from skautoencoder.sampling.sampler import VAESampler
+from skautoencoder.training import draw_seed
+
+
+class VAEOverSampler(BaseEstimator):
+    """Balance classes by drawing new rows of the rare ones.
+
+    A class-conditional :class:`VAESampler` learns from the rows of all classes what
+    rows of each class look like, and draws as many as are missing. It can stand in
+    a Pipeline of imbalanced-learn, in front of a classifier; new rows are drawn in
+    `fit` of such a Pipeline only.
+
+    Read more in the :ref:`User Guide <sampling>`.
+
+    Parameters
+    ----------
+    sampler : VAESampler, default=None
+        What draws the rows; it is cloned, and made conditional. None:
+        ``VAESampler()``.
+    sampling_strategy : {"auto", "not majority", "minority", "all"} or dict, \
+            default="auto"
+        Which classes are drawn: all but the most frequent ("auto" and "not
+        majority"), the rarest alone, or all. They then have as many rows as the
+        most frequent one. A dict says for each class to draw how many rows it shall
+        have in the end.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the fit and of the new rows. Global generators are neither read nor
+        changed.
+
+    Attributes
+    ----------
+    sampler_ : VAESampler
+        The fitted sampler.
+    sampling_strategy_ : dict
+        How many rows are drawn of each class.
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    n_features_in_ : int
+        Number of features of a sample.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if `X` had names that are all strings.
+
+    See Also
+    --------
+    VAESampler : The sampler itself.
+
+    References
+    ----------
+    Chawla, Bowyer, Hall and Kegelmeyer, "SMOTE: synthetic minority over-sampling
+    technique", Journal of Artificial Intelligence Research 16, 2002.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from skautoencoder import VAEOverSampler, VAESampler
+    >>> X, y = make_classification(300, weights=[0.9], random_state=0)
+    >>> over_sampler = VAEOverSampler(VAESampler(max_epochs=5), random_state=0)
+    >>> X_balanced, y_balanced = over_sampler.fit_resample(X, y)
+    >>> int((y_balanced == 0).sum() - (y_balanced == 1).sum())
+    0
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "sampler": [VAESampler, None],
+        "sampling_strategy": [
+            StrOptions({"auto", "not majority", "minority", "all"}),
+            dict,
+        ],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        sampler: VAESampler | None = None,
+        *,
+        sampling_strategy: str | dict[Any, int] = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.sampler = sampler
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Learn what rows of each class look like.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or DataFrame
+            Training samples.
+        y : array-like of shape (n_samples,), or array or DataFrame of one column
+            Their classes.
+
+        Returns
+        -------
+        self : VAEOverSampler
+            The fitted over-sampler.
+
+        Raises
+        ------
+        ValueError
+            If `sampling_strategy` names a class that `y` does not have, or wants
+            fewer rows of one than there are.
+        TypeError
+            If `X` or `y` are a data frame of another library.
+        """
+        self._fit(X, y)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def _fit(self, X: Any, y: Any) -> tuple[Classes, int]:
+        """Fit the sampler; return the classes, and a seed for the rows to draw."""
+        _check_container(X, "X")
+        _check_container(y, "y")
+        y = _labels(y)
+        classes = Classes(y, _num_samples(X), type(self).__name__)
+        strategy = self._missing(classes)
+        sampler = VAESampler() if self.sampler is None else self.sampler
+        random = np.random.RandomState(draw_seed(self.random_state))
+        seeds = random.randint(2**31 - 1, size=2)
+        sampler = clone(sampler).set_params(
+            conditional=True, random_state=int(seeds[0])
+        )
+        self.sampler_ = sampler.fit(X, y)
+        self.sampling_strategy_ = strategy
+        self.classes_ = classes.names
+        self.n_features_in_ = sampler.n_features_in_
+        self.__dict__.pop("feature_names_in_", None)
+        if hasattr(sampler, "feature_names_in_"):
+            self.feature_names_in_ = sampler.feature_names_in_
+        return classes, int(seeds[1])
+
+    def _missing(self, classes: Classes) -> dict[Any, int]:
+        """Return how many rows are to be drawn of each class."""
+        names = classes.names.tolist()
+        counts = dict(zip(names, np.bincount(classes.numbers).tolist(), strict=True))
+        most = max(counts.values())
+        if isinstance(self.sampling_strategy, dict):
+            wanted = self.sampling_strategy
+        elif self.sampling_strategy == "minority":
+            wanted = {min(names, key=counts.__getitem__): most}
+        else:
+            wanted = dict.fromkeys(names, most)
+        for name, number in wanted.items():
+            if name not in counts:
+                raise ValueError(
+                    f"sampling_strategy has the class {name!r}, but y has only {names}."
+                )
+            if not isinstance(number, Integral) or number < counts[name]:
+                raise ValueError(
+                    f"sampling_strategy wants {number!r} rows of class {name!r}, "
+                    f"which has {counts[name]} already. Give a whole number that is "
+                    "not below."
+                )
+        return {
+            name: int(wanted[name]) - counts[name] for name in names if name in wanted
+        }
+
+    def fit_resample(self, X: Any, y: ArrayLike) -> tuple[Any, Any]:
+        """Learn what rows of each class look like, and draw those that are missing.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or DataFrame
+            Samples.
+        y : array-like of shape (n_samples,), or array or DataFrame of one column
+            Their classes.
+
+        Returns
+        -------
+        X_resampled : ndarray of shape (n_samples_new, n_features) or DataFrame
+            The samples, followed by new ones, in the container and of the types
+            that they came in: arrays, and frames of pandas (with a fresh index) or
+            polars. What is only like an array comes back as one.
+        y_resampled : ndarray of shape (n_samples_new,), Series or DataFrame
+            Their classes, in the same way.
+
+        Raises
+        ------
+        TypeError
+            If `X` or `y` are a data frame of another library.
+        ValueError
+            If `sampling_strategy` names a class that `y` does not have, or wants
+            fewer rows of one than there are.
+        """
+        classes, seed = self._fit(X, y)
+        names = classes.names.tolist()
+        n_rows = [self.sampling_strategy_.get(name, 0) for name in names]
+        drawn = np.repeat(np.arange(len(names)), n_rows)
+        given = np.arange(len(classes.numbers))
+        if not len(drawn):
+            return _take(X, given), _take(y, given)
+        new = self.sampler_.sample(len(drawn), seed, y=classes.names[drawn])
+        # A row of each class has the class as it was given.
+        first = np.unique(classes.numbers, return_index=True)[1]
+        return _append(X, new), _take(y, np.concatenate([given, first[drawn]]))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _check_container(given: Any, name: str) -> None:
+    """Raise if what is given could not be given back with more rows."""
+    if hasattr(given, "columns") and not is_frame(given):
+        kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__name__}"
+        raise TypeError(
+            f"{name} is a {kind}, which cannot be given back with more rows. Pass a "
+            "DataFrame of pandas or polars, or an array."
+        )
+
+
+def _labels(y: Any) -> Any:
+    """Return classes without the frame of one column that they may stand in."""
+    if getattr(y, "ndim", 1) != 2 and not is_polars(y):
+        return y
+    if y.shape[1] != 1:
+        raise ValueError(
+            f"y has {y.shape[1]} columns, but must have one: the class of each row."
+        )
+    if is_polars(y):
+        return y.to_series()
+    return y.iloc[:, 0] if isinstance(y, pd.DataFrame) else y[:, 0]
+
+
+def _take(given: Any, places: NDArray[np.intp]) -> Any:
+    """Return rows of what was given, in the same container and of the same type."""
+    if isinstance(given, pd.DataFrame | pd.Series):
+        return given.iloc[places].reset_index(drop=True)
+    if is_polars(given) or is_polars(given, "Series"):
+        return given[places]
+    return np.asarray(given)[places]
+
+
+def _append(given: Any, new: Any) -> Any:
+    """Return the rows that were given, with more in the same container."""
+    if isinstance(given, pd.DataFrame):
+        return pd.concat([given, new], ignore_index=True)
+    if is_polars(given):
+        return given.vstack(new)
+    return np.concatenate([np.asarray(given), new])

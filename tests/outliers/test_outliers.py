@@ -1,0 +1,655 @@
+"""The outlier detector: scores, thresholds, and what it finds."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import DIGITS, IMAGES, ROWS, noise
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skautoencoder import AutoencoderOutlierDetector
+from skautoencoder.architectures import Conv, Dense
+from skautoencoder.training import draw_seed
+
+
+def detector(**params: Any) -> AutoencoderOutlierDetector:
+    return AutoencoderOutlierDetector(**{"random_state": 0, "max_epochs": 10, **params})
+
+
+def curve(n_samples: int, seed: int = 0) -> np.ndarray:
+    """Rows near a curve in five features."""
+    t = np.random.RandomState(seed).uniform(-2, 2, size=n_samples)
+    rows = np.column_stack([t, t**2, np.sin(2 * t), np.cos(t), t**3 / 4])
+    return rows + 0.05 * noise(n_samples, 5, seed=seed + 1)
+
+
+def sparse_images(n_samples: int, seed: int) -> np.ndarray:
+    """Images of a bright cross on black, which may be anywhere."""
+    random = np.random.RandomState(seed)
+    images = np.zeros((n_samples, 12, 12))
+    for image, (row, column) in zip(
+        images, random.randint(3, 9, (n_samples, 2)), strict=True
+    ):
+        image[row, column - 3 : column + 4] = random.uniform(0.5, 1)
+        image[row - 3 : row + 4, column] = random.uniform(0.5, 1)
+    return images
+
+
+BOTH_MODES = pytest.mark.parametrize("novelty", [False, True])
+
+
+class TestScores:
+    @BOTH_MODES
+    def test_a_score_is_the_distance_in_the_formula(self, novelty: bool) -> None:
+        X = curve(60).astype(np.float64)
+        fitted = detector(novelty=novelty, n_neighbors=2).fit(X)
+        trained, references = fitted._trained, fitted._references
+
+        training = X
+        if novelty:  # a tenth is kept out of training
+            seed = draw_seed(0)
+            training = X[np.random.RandomState(seed).permutation(60)[6:]]
+        mean, spread = training.mean(axis=0), training.std(axis=0)
+
+        def place(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            reconstruction = (trained.reconstruct(rows) - mean) / spread
+            return reconstruction, (rows - mean) / spread - reconstruction
+
+        usual = place(training)[1].std(axis=0)
+        reconstruction, residual = place(X)
+        points = np.hstack([reconstruction, residual / (2 * usual)])
+        placed = references.points.numpy() * np.sqrt(X.shape[1])
+        differences = points[:, None, None] - placed
+        distances = np.sqrt(np.square(differences).sum(axis=-1) / X.shape[1])
+        nearest = np.sort(distances, axis=-1)[:, :, :2]
+        expected = -nearest.mean(axis=(1, 2))
+
+        np.testing.assert_allclose(
+            fitted.score_samples(X), expected, rtol=1e-4, atol=1e-5
+        )
+
+    def test_references_are_rows_of_the_training_data(self) -> None:
+        X = curve(60)
+        contaminated = detector().fit(X)._references.points
+        clean = detector(novelty=True).fit(X)._references.points
+        assert contaminated.shape == (50, 8, 10)
+        assert clean.shape == (1, 60, 10)
+
+    @BOTH_MODES
+    def test_a_score_depends_on_the_row_alone(self, novelty: bool) -> None:
+        X, new = curve(300), curve(200, seed=5)
+        fitted = detector(novelty=novelty).fit(X)
+        scores = fitted.score_samples(new)
+        order = np.random.RandomState(0).permutation(len(new))
+        np.testing.assert_array_equal(fitted.score_samples(new[order]), scores[order])
+        np.testing.assert_array_equal(fitted.score_samples(new[7:8]), scores[7:8])
+        np.testing.assert_array_equal(fitted.score_samples(new), scores)
+
+    def test_the_same_seed_gives_the_same_scores(self) -> None:
+        X = curve(100)
+        one, other = detector().fit(X), detector().fit(X)
+        np.testing.assert_array_equal(one.score_samples(X), other.score_samples(X))
+        third = detector(random_state=1).fit(X)
+        assert not np.array_equal(one.score_samples(X), third.score_samples(X))
+
+    @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+    def test_units_of_features_do_not_matter(self, scale: float) -> None:
+        X, new = curve(300), curve(100, seed=5)
+        units = np.array([1.0, scale, 1.0, 1 / scale, 1.0])
+        expected = detector().fit(X).score_samples(new)
+        scores = detector().fit(X * units + 3).score_samples(new * units + 3)
+        np.testing.assert_allclose(scores, expected, rtol=1e-2)
+
+    @BOTH_MODES
+    @pytest.mark.parametrize(
+        "units", ["[0, 1]", "[0, 1.01]", "each its own", "far from zero"]
+    )
+    def test_tables_may_have_any_units(self, novelty: bool, units: str) -> None:
+        """Also if they fill [0, 1], which images do."""
+        random = np.random.RandomState(0)
+        kind = random.choice(4, 320, p=[0.6, 0.3, 0.08, 0.02])
+        X = np.hstack([curve(320), np.eye(4)[kind]])
+        X[280:, :5] = X[random.permutation(280)[:40], :5][:, ::-1]
+        is_odd = np.arange(320) >= 280
+        low, high = X.min(axis=0), X.max(axis=0)
+        factor, shift = {
+            "[0, 1]": (1 / (high - low), -low / (high - low)),
+            "[0, 1.01]": (1.01 / (high - low), -1.01 * low / (high - low)),
+            "each its own": (10 ** random.uniform(-6, 6, 9), random.randn(9)),
+            "far from zero": (1.0, 1e7),
+        }[units]
+        training = ~is_odd if novelty else slice(None)
+
+        def scores(rows: np.ndarray) -> np.ndarray:
+            return detector(novelty=novelty).fit(rows[training]).score_samples(rows)
+
+        expected, found = scores(X), scores(X * factor + shift)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+        assert roc_auc_score(is_odd, -found) == pytest.approx(
+            roc_auc_score(is_odd, -expected), abs=1e-3
+        )
+
+    @BOTH_MODES
+    def test_a_training_row_is_at_no_distance_from_itself(self, novelty: bool) -> None:
+        X = curve(50)
+        fitted = detector(novelty=novelty).fit(X)
+        scores = fitted.score_samples(X)
+        if novelty:
+            np.testing.assert_array_equal(scores, np.zeros(50))
+        assert (scores <= 0).all()
+
+    def test_pickling_keeps_the_scores(self) -> None:
+        X = curve(50)
+        fitted = detector(calibration_fraction=0.2).fit(X)
+        copy = pickle.loads(pickle.dumps(fitted))
+        np.testing.assert_array_equal(copy.score_samples(X), fitted.score_samples(X))
+        np.testing.assert_array_equal(copy.p_values(X), fitted.p_values(X))
+
+    def test_with_more_rows_than_references(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("skautoencoder.outliers.detector._MOST_REFERENCES", 40)
+        X = curve(100)
+        fitted = detector(novelty=True).fit(X)
+        assert fitted._references.points.shape == (1, 40, 10)
+        assert (fitted.score_samples(X) == 0).sum() == 40
+
+
+class TestFarAway:
+    """Bouman and Heskes: far out, autoencoders reconstruct what they never saw."""
+
+    @BOTH_MODES
+    @pytest.mark.parametrize("factor", [10, 100])
+    @pytest.mark.parametrize("architecture", [Dense(()), Dense((32,)), Dense((32, 16))])
+    def test_rows_along_the_leading_components(
+        self, architecture: Dense, factor: float, novelty: bool
+    ) -> None:
+        for seed in range(2):
+            X = noise(400, 6, seed=seed) @ noise(6, 6, seed=10 + seed)
+            X *= np.array([5, 3, 2, 1, 1, 1])
+            fitted = detector(
+                architecture=architecture,
+                code_size=3,
+                novelty=novelty,
+                random_state=seed,
+                max_epochs=40,
+            ).fit(X)
+            pca = PCA(3).fit(X)
+            along = pca.transform(X[:50])
+            along /= np.linalg.norm(along / pca.singular_values_, axis=1)[:, None]
+            far = pca.inverse_transform(factor * along / np.sqrt(len(X)))
+            assert (fitted.predict(far) == -1).all()
+            assert fitted.score_samples(far).max() < fitted.score_samples(X).min()
+
+    def test_scores_fall_with_the_distance(self) -> None:
+        X = curve(300)
+        fitted = detector().fit(X)
+        far = np.outer([1e1, 1e2, 1e4, 1e8, 1e16, 1e30], X[0] - X.mean(axis=0))
+        scores = fitted.score_samples(far)
+        assert np.isfinite(scores).all()
+        assert (np.diff(scores) < 0).all()
+
+
+class TestThresholds:
+    @pytest.mark.parametrize("contamination", [0.01, 0.1, 0.237, 0.5])
+    def test_contamination_is_met(self, contamination: float) -> None:
+        X = curve(300)
+        labels = detector(contamination=contamination).fit_predict(X)
+        assert (labels == -1).sum() == round(300 * contamination)
+
+    def test_contamination_of_one_row_and_of_none(self) -> None:
+        X = curve(40)
+        assert (detector(contamination=1 / 40).fit_predict(X) == -1).sum() == 1
+        assert (detector(contamination=1 / 100).fit_predict(X) == -1).sum() == 0
+
+    def test_auto_is_the_fence_of_a_boxplot(self) -> None:
+        X = curve(200)
+        fitted = detector().fit(X)
+        first, third = np.percentile(-fitted.score_samples(X), [25, 75])
+        assert fitted.offset_ == pytest.approx(-(third + 1.5 * (third - first)))
+
+    def test_novelty_meets_contamination_on_new_rows(self) -> None:
+        shares = []
+        for seed in range(4):
+            fitted = detector(novelty=True, contamination=0.1, random_state=seed)
+            fitted.fit(curve(500, seed=seed))
+            labels = fitted.predict(curve(2000, seed=100 + seed))
+            shares.append((labels == -1).mean())
+        assert np.mean(shares) == pytest.approx(0.1, abs=0.05)
+
+    def test_novelty_has_no_fit_predict(self) -> None:
+        assert hasattr(detector(), "fit_predict")
+        assert not hasattr(detector(novelty=True), "fit_predict")
+
+    @BOTH_MODES
+    def test_decision_is_the_score_minus_the_threshold(self, novelty: bool) -> None:
+        X, new = curve(200), np.vstack([curve(20, seed=5), noise(20, 5)])
+        fitted = detector(novelty=novelty).fit(X)
+        decision = fitted.decision_function(new)
+        np.testing.assert_array_equal(
+            decision, fitted.score_samples(new) - fitted.offset_
+        )
+        np.testing.assert_array_equal(fitted.predict(new) == -1, decision < 0)
+        assert set(fitted.predict(new)) == {-1, 1}
+
+
+class TestPValues:
+    @BOTH_MODES
+    def test_they_are_valid(self, novelty: bool) -> None:
+        """P(p <= alpha) is at most alpha, over data sets and new rows."""
+        alphas = np.array([0.05, 0.1, 0.2, 0.5])
+        shares = []
+        for seed in range(30):
+            X = curve(240, seed=seed)
+            fitted = detector(
+                novelty=novelty,
+                calibration_fraction=0.5,
+                random_state=seed,
+                max_epochs=2,
+            ).fit(X[:200])
+            p_values = fitted.p_values(X[200:])
+            assert p_values.min() >= 1 / 101
+            assert p_values.max() <= 1
+            shares.append((p_values[:, None] <= alphas).mean(axis=0))
+        # Rows of a data set share their calibration: the seeds are the sample.
+        error = np.std(shares, axis=0) / np.sqrt(len(shares))
+        mean = np.mean(shares, axis=0)
+        assert (mean <= alphas + 3 * error).all()
+        assert (mean >= alphas - 1 / 101 - 3 * error).all()  # and not needlessly large
+
+    def test_they_are_the_rank_among_the_rows_kept_out(self) -> None:
+        X = curve(100)
+        fitted = detector(calibration_fraction=0.3).fit(X)
+        calibration = fitted.calibration_scores_
+        assert len(calibration) == 30
+        assert (np.diff(calibration) >= 0).all()
+        scores = fitted.score_samples(X)
+        expected = [(1 + (calibration <= s).sum()) / 31 for s in scores]
+        np.testing.assert_allclose(fitted.p_values(X), expected)
+
+    def test_rows_kept_out_are_not_trained_on(self) -> None:
+        X = curve(100)
+        fitted = detector(calibration_fraction=0.3, novelty=True).fit(X)
+        assert fitted._references.points.shape[1] == 70
+        assert (fitted.score_samples(X) == 0).sum() == 70
+        assert fitted.calibration_scores_.max() < 0
+
+    @pytest.mark.parametrize("rate", [0.05, 0.07, 0.2])
+    def test_false_alarm_rate_is_a_p_value(self, rate: float) -> None:
+        X, new = curve(400), np.vstack([curve(100, seed=5), noise(100, 5)])
+        fitted = detector(calibration_fraction=0.4975, false_alarm_rate=rate).fit(X)
+        assert len(fitted.calibration_scores_) == 199
+        np.testing.assert_array_equal(
+            fitted.predict(new) == -1, fitted.p_values(new) <= rate * (1 + 1e-9)
+        )
+
+    def test_false_discovery_rate(self) -> None:
+        rates = []
+        for seed in range(10):
+            fitted = detector(
+                novelty=True, calibration_fraction=0.5, random_state=seed
+            ).fit(curve(600, seed=seed))
+            normal, odd = curve(180, seed=100 + seed), 3 * noise(20, 5, seed=seed)
+            found = fitted.discover(np.vstack([normal, odd]), false_discovery_rate=0.2)
+            assert found.dtype == bool
+            assert found[180:].mean() > 0.6
+            rates.append(found[:180].sum() / max(found.sum(), 1))
+        assert np.mean(rates) <= 0.2 + 3 * np.std(rates) / np.sqrt(len(rates))
+
+    def test_nothing_is_discovered_among_normal_rows(self) -> None:
+        fitted = detector(calibration_fraction=0.5).fit(curve(400))
+        share = [
+            fitted.discover(curve(50, seed=s), false_discovery_rate=0.01).any()
+            for s in range(1, 20)
+        ]
+        assert np.mean(share) < 0.2
+
+
+class TestExplanations:
+    @BOTH_MODES
+    @pytest.mark.parametrize("n_neighbors", [1, 3])
+    def test_contributions_add_up_to_the_score(
+        self, novelty: bool, n_neighbors: int
+    ) -> None:
+        X, new = curve(100), np.vstack([curve(20, seed=5), 10 * noise(20, 5)])
+        fitted = detector(novelty=novelty, n_neighbors=n_neighbors).fit(X)
+        for rows in (X, new):
+            contributions = fitted.explain(rows)
+            assert contributions.shape == rows.shape
+            assert (contributions <= 0).all()
+            np.testing.assert_allclose(
+                contributions.sum(axis=1), fitted.score_samples(rows), rtol=1e-9
+            )
+
+    @BOTH_MODES
+    def test_a_planted_feature_ranks_first(self, novelty: bool) -> None:
+        X = StandardScaler().fit_transform(load_breast_cancer().data)
+        train, test = X[:450], X[450:]
+        right = []
+        for seed in range(3):
+            fitted = AutoencoderOutlierDetector(novelty=novelty, random_state=seed)
+            fitted.fit(train)
+            planted = np.random.RandomState(seed).randint(30, size=len(test))
+            odd = test.copy()
+            odd[np.arange(len(test)), planted] += 6.0
+            right.append(fitted.explain(odd).argmin(axis=1) == planted)
+        assert np.mean(right) > 0.9
+
+    def test_a_feature_that_breaks_a_dependency_ranks_first(self) -> None:
+        """Its value alone is an ordinary one."""
+        X = curve(1000)
+        fitted = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(X)
+        odd = np.array([[1.5, 2.25, 0.9, np.cos(1.5), 1.5**3 / 4]])
+        assert fitted.explain(odd)[0].argmin() == 2
+        assert fitted.predict(odd)[0] == -1
+
+    def test_frames_keep_their_names(self) -> None:
+        frame = pd.DataFrame(curve(50), columns=list("abcde"), index=range(100, 150))
+        contributions = detector().fit(frame).explain(frame)
+        assert isinstance(contributions, pd.DataFrame)
+        assert list(contributions.columns) == list("abcde")
+        assert list(contributions.index) == list(frame.index)
+
+    def test_images_have_a_map(self) -> None:
+        fours = IMAGES[DIGITS.target == 4]
+        fitted = detector(architecture=Conv((8, 16)), novelty=True, max_epochs=40)
+        fitted.fit(fours[:150])
+        spoilt = fours[150:160].copy()
+        spoilt[:, 0, 0] = 1.0  # a corner that is black in all images
+        maps = fitted.explain(spoilt)
+        assert maps.shape == (10, 8, 8)
+        np.testing.assert_allclose(
+            maps.sum(axis=(1, 2)), fitted.score_samples(spoilt), rtol=1e-9
+        )
+        assert (maps.reshape(10, -1).argmin(axis=1) == 0).mean() > 0.8
+
+
+class TestOddTables:
+    @pytest.mark.parametrize(
+        "X",
+        [
+            curve(5),
+            curve(2),
+            np.ones((40, 4)),
+            np.hstack([curve(60), np.full((60, 2), 7.0)]),
+            np.random.RandomState(0).standard_cauchy((200, 4)),
+            np.repeat(curve(10), 20, axis=0),
+            np.eye(6)[np.random.RandomState(0).randint(6, size=200)],
+            noise(80, 1500),
+            noise(200, 3),
+            1e6 + noise(100, 4),
+            noise(100, 1),
+        ],
+        ids=[
+            "5 rows",
+            "2 rows",
+            "constant",
+            "constant columns",
+            "heavy tails",
+            "duplicates",
+            "one-hot",
+            "1500 columns",
+            "3 columns",
+            "far from zero",
+            "1 column",
+        ],
+    )
+    @BOTH_MODES
+    def test_defaults_work(self, X: np.ndarray, novelty: bool) -> None:
+        fitted = AutoencoderOutlierDetector(random_state=0, novelty=novelty).fit(X)
+        assert np.isfinite(fitted.score_samples(X)).all()
+        assert np.isfinite(fitted.offset_)
+        centre = X.mean(axis=0, keepdims=True)
+        far = centre + 1e3 * (1 + X.std(axis=0, keepdims=True))
+        assert fitted.predict(far)[0] == -1
+
+    def test_a_constant_column_that_changes_is_an_outlier(self) -> None:
+        X = np.hstack([noise(300, 4), np.full((300, 1), 2.0)])
+        fitted = AutoencoderOutlierDetector(random_state=0).fit(X)
+        odd = X[:20].copy()
+        odd[:, 4] = 12.0
+        assert (fitted.predict(odd) == -1).all()
+        assert (fitted.explain(odd).argmin(axis=1) == 4).all()
+
+    def test_a_category_that_was_never_seen(self) -> None:
+        categories = np.random.RandomState(0).randint(5, size=400)
+        X = np.hstack([np.eye(6)[categories], noise(400, 2)])
+        fitted = AutoencoderOutlierDetector(random_state=0, novelty=True).fit(X)
+        odd = X[:20].copy()
+        odd[:, :6] = np.eye(6)[5]
+        assert (fitted.predict(odd) == -1).all()
+        assert (fitted.explain(odd).argmin(axis=1) == 5).mean() > 0.9
+
+
+class TestQuality:
+    """Floors, well below what is measured."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_contaminated_table(self, seed: int) -> None:
+        X, y = load_breast_cancer(return_X_y=True)
+        normal, odd = X[y == 1], X[y == 0][seed * 30 : seed * 30 + 30]
+        rows = np.vstack([normal, odd])
+        is_odd = np.r_[np.zeros(len(normal)), np.ones(30)]
+        fitted = AutoencoderOutlierDetector(random_state=seed).fit(rows)
+        assert roc_auc_score(is_odd, -fitted.score_samples(rows)) > 0.85
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_clean_table(self, seed: int) -> None:
+        X, y = load_breast_cancer(return_X_y=True)
+        normal, odd = X[y == 1], X[y == 0]
+        fitted = AutoencoderOutlierDetector(novelty=True, random_state=seed)
+        fitted.fit(normal[:250])
+        scores = fitted.score_samples(np.vstack([normal[250:], odd]))
+        is_odd = np.r_[np.zeros(len(normal) - 250), np.ones(len(odd))]
+        assert roc_auc_score(is_odd, -scores) > 0.94
+
+    def test_images(self) -> None:
+        is_four = DIGITS.target == 4
+        fitted = AutoencoderOutlierDetector(novelty=True, random_state=0, max_epochs=10)
+        fitted.fit(IMAGES[is_four][:120])
+        rows = np.concatenate([IMAGES[is_four][120:], IMAGES[~is_four]])
+        is_odd = np.r_[np.zeros(is_four.sum() - 120), np.ones((~is_four).sum())]
+        assert roc_auc_score(is_odd, -fitted.score_samples(rows)) > 0.95
+
+
+@pytest.fixture(scope="module", params=[False, True])
+def on_crosses(request: pytest.FixtureRequest) -> AutoencoderOutlierDetector:
+    return detector(novelty=request.param, max_epochs=4).fit(sparse_images(400, 0))
+
+
+class TestImagesWithNothingInThem:
+    """Next to no residual and no code of their own, and yet like none of the others."""
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            np.zeros((50, 12, 12)),
+            np.ones((50, 12, 12)),
+            np.full((50, 12, 12), 0.5),
+            np.random.RandomState(0).uniform(size=(50, 12, 12)),
+            0.02 * np.random.RandomState(0).uniform(size=(50, 12, 12)),
+        ],
+        ids=["black", "white", "grey", "noise", "faint"],
+    )
+    def test_they_are_outliers(
+        self, on_crosses: AutoencoderOutlierDetector, odd: np.ndarray
+    ) -> None:
+        normal = sparse_images(200, 1)
+        scores = on_crosses.score_samples(np.concatenate([normal, odd]))
+        assert roc_auc_score(np.r_[np.zeros(200), np.ones(50)], -scores) > 0.95
+        assert (on_crosses.predict(odd) == -1).mean() > 0.9
+
+    def test_what_is_missing_explains_them(
+        self, on_crosses: AutoencoderOutlierDetector
+    ) -> None:
+        blank = np.zeros((1, 12, 12))
+        contributions = on_crosses.explain(blank)
+        np.testing.assert_allclose(contributions.sum(), on_crosses.score_samples(blank))
+
+    def test_one_colour_is_blank_too(self) -> None:
+        grey = sparse_images(300, 0)
+        colour = grey[:, None] * np.array([1.0, 0.5, 0.2])[:, None, None]
+        fitted = detector(max_epochs=3).fit(colour)
+        one_colour = np.ones((20, 3, 12, 12)) * np.array([0.1, 0.9, 0.2])[:, None, None]
+        assert (fitted.predict(one_colour) == -1).all()
+
+
+class TestUse:
+    def test_many_images_have_the_same_scores_on_any_number_of_threads(self) -> None:
+        # So many that torch would divide a sum over them.
+        images = np.random.default_rng(0).random((70_000, 4, 4), dtype=np.float32)
+        before, scores = torch.get_num_threads(), []
+        try:
+            for n_threads in (1, 2, 3):
+                torch.set_num_threads(n_threads)
+                detector = AutoencoderOutlierDetector(
+                    2,
+                    architecture=Dense((4,)),
+                    max_epochs=1,
+                    batch_size=1024,
+                    random_state=0,
+                ).fit(images)
+                scores.append(detector.score_samples(images[:500]))
+        finally:
+            torch.set_num_threads(before)
+        np.testing.assert_array_equal(scores[1], scores[0])
+        np.testing.assert_array_equal(scores[2], scores[0])
+
+    def test_pipeline(self) -> None:
+        pipeline = make_pipeline(StandardScaler(), detector())
+        labels = pipeline.fit_predict(curve(100))
+        assert set(labels) <= {-1, 1}
+
+    def test_grid_search(self) -> None:
+        X = np.vstack([curve(100), 3 * noise(20, 5)])
+        y = np.r_[np.ones(100), -np.ones(20)]
+        search = GridSearchCV(
+            detector(max_epochs=3),
+            {"code_size": [1, 2], "architecture__hidden_layer_sizes": [(8,)]},
+            scoring="roc_auc",
+            cv=StratifiedKFold(3),
+        )
+        search.fit(X, y)
+        assert search.best_score_ > 0.7
+        assert search.best_estimator_.net_.module_.encoder[0].out_features == 8
+
+    def test_images_flat_and_as_they_are(self) -> None:
+        images, rows = IMAGES[:100], ROWS[:100]
+        conv = {"architecture": Conv((4, 8)), "max_epochs": 2}
+        one = detector(**conv).fit(images)
+        other = detector(**conv, sample_shape=(8, 8)).fit(rows)
+        np.testing.assert_array_equal(
+            one.score_samples(images), other.score_samples(rows)
+        )
+
+    def test_warm_start_continues(self) -> None:
+        fitted = detector(warm_start=True, max_epochs=2).fit(curve(50))
+        fitted.fit(curve(50))
+        assert len(fitted.history_) == 4
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"contamination": 0.0}, "'contamination' parameter"),
+            ({"contamination": 0.6}, "'contamination' parameter"),
+            ({"contamination": "automatic"}, "'contamination' parameter"),
+            ({"novelty": "yes"}, "'novelty' parameter"),
+            ({"n_neighbors": 0}, "'n_neighbors' parameter"),
+            ({"calibration_fraction": 1.0}, "'calibration_fraction' parameter"),
+            ({"calibration_fraction": 0.0}, "'calibration_fraction' parameter"),
+            ({"false_alarm_rate": 0.0}, "'false_alarm_rate' parameter"),
+            ({"code_size": "big"}, "'code_size' parameter"),
+            ({"code_size": 0}, "'code_size' parameter"),
+            ({"false_alarm_rate": 0.1}, "Set calibration_fraction"),
+            (
+                {
+                    "false_alarm_rate": 0.1,
+                    "contamination": 0.1,
+                    "calibration_fraction": 0.5,
+                },
+                "both set the threshold",
+            ),
+            (
+                {"false_alarm_rate": 0.01, "calibration_fraction": 0.5},
+                "needs at least 99 rows to calibrate with, got 25",
+            ),
+            ({"calibration_fraction": 0.001}, "leaves 0 to calibrate with"),
+            ({"calibration_fraction": 0.99}, "and 0 to train on"),
+        ],
+    )
+    def test_parameters(self, params: dict[str, Any], message: str) -> None:
+        X = curve(50)
+        fitted = detector().fit(X)
+        before = fitted.score_samples(X)
+        with pytest.raises(ValueError, match=message):
+            fitted.set_params(**params).fit(X)
+        np.testing.assert_array_equal(fitted.score_samples(X), before)
+
+    def test_p_values_without_calibration(self) -> None:
+        fitted = detector().fit(curve(50))
+        for ask in (fitted.p_values, fitted.discover):
+            with pytest.raises(ValueError, match="Set calibration_fraction"):
+                ask(curve(5))
+
+    @pytest.mark.parametrize("rate", [0.0, 1.0, -1.0])
+    def test_false_discovery_rate(self, rate: float) -> None:
+        fitted = detector(calibration_fraction=0.2).fit(curve(50))
+        with pytest.raises(ValueError, match="false_discovery_rate must be between"):
+            fitted.discover(curve(5), false_discovery_rate=rate)
+
+    def test_before_fit(self) -> None:
+        unfitted = clone(detector())
+        for name in ("predict", "score_samples", "explain", "p_values", "discover"):
+            with pytest.raises(NotFittedError):
+                getattr(unfitted, name)(curve(5))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+    def test_values_that_are_not_finite(self, value: float) -> None:
+        X = curve(50)
+        fitted = detector().fit(X)
+        X[3, 2] = value
+        for name in ("predict", "score_samples", "explain"):
+            with pytest.raises(ValueError, match="NaN|infinity|too large"):
+                getattr(fitted, name)(X)
+
+
+@pytest.mark.parametrize(
+    ("shape", "params"),
+    [
+        ((200, 5), {"n_neighbors": 3}),
+        ((200, 5), {"novelty": True}),
+        ((200, 10, 1), {}),
+        ((60, 8, 8), {"novelty": True, "n_neighbors": 2}),
+    ],
+)
+def test_answers_depend_on_the_row_alone(
+    shape: tuple[int, ...], params: dict[str, Any]
+) -> None:
+    samples = np.random.RandomState(0).normal(size=shape)
+    # Far from all others, and next to one of them.
+    samples[5] *= 1e5
+    samples[6] = samples[7] + 1e-9
+    detector = AutoencoderOutlierDetector(max_epochs=1, random_state=0, **params)
+    detector.fit(samples[: len(samples) // 2])
+    order = np.random.RandomState(1).permutation(len(samples))
+    for ask in (detector.score_samples, detector.explain):
+        answers = ask(samples)
+        np.testing.assert_array_equal(ask(samples[order]), answers[order])
+        for some in (slice(3, 8), slice(7, 8), slice(40, None)):
+            np.testing.assert_array_equal(ask(samples[some]), answers[some])
+    sums = detector.explain(samples).reshape(len(samples), -1).sum(axis=1)
+    np.testing.assert_allclose(sums, detector.score_samples(samples), rtol=1e-9)
