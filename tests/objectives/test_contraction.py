@@ -11,7 +11,7 @@ from torch.autograd.functional import jacobian
 
 from skautoencoder.architectures import Conv, Custom, Dense, Network
 from skautoencoder.architectures._layers import ACTIVATIONS
-from skautoencoder.objectives import Objective, contraction
+from skautoencoder.objectives import KL, Contraction, Objective, contraction
 
 N_FEATURES = 9
 CENTER = {
@@ -149,7 +149,7 @@ def test_the_objective_adds_it_with_its_weight(architecture: Any) -> None:
     plain = Objective()(network, rows, rows)
     # As in skorch's validation.
     with torch.no_grad():
-        penalised = Objective(contraction_weight=0.3)(network, rows, rows)
+        penalised = Objective(penalties=[Contraction(0.3)])(network, rows, rows)
     expected = plain + 0.3 * penalty_of(network, rows)
     torch.testing.assert_close(penalised, expected)
     assert not rows.requires_grad
@@ -158,7 +158,7 @@ def test_the_objective_adds_it_with_its_weight(architecture: Any) -> None:
 @pytest.mark.parametrize("architecture", [Dense(()), *DEEP], ids=str)
 def test_in_reduced_precision_it_still_learns(architecture: Any) -> None:
     network, rows = build(architecture).train(), some_rows(32)
-    objective = Objective(contraction_weight=0.1)
+    objective = Objective(penalties=[Contraction(0.1)])
     torch.manual_seed(0)
     exact = objective(network, rows, rows)
     torch.manual_seed(0)
@@ -174,8 +174,8 @@ def test_in_reduced_precision_it_still_learns(architecture: Any) -> None:
 
 def test_other_losses_come_on_top() -> None:
     network, rows = build(Dense((), code_activation="sigmoid")), some_rows()
-    both = Objective(sparsity="kl", sparsity_weight=0.1, contraction_weight=0.2)
-    without = Objective(sparsity="kl", sparsity_weight=0.1)
+    both = Objective(penalties=[KL(), Contraction(0.2)])
+    without = Objective(penalties=[KL()])
     torch.testing.assert_close(
         both(network, rows, rows) - without(network, rows, rows),
         0.2 * penalty_of(network, rows),

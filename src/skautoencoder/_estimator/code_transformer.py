@@ -20,8 +20,7 @@ from skautoencoder._estimator.containers import in_frame_like
 from skautoencoder._estimator.fit_warnings import warn_of_copying, warn_of_units
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.samples import check_codes, warn_of_ignored_samples
-from skautoencoder.architectures import Architecture
-from skautoencoder.objectives.objective import CODES_OUT_OF_RANGE
+from skautoencoder.objectives import PENALTIES, Contraction, Penalty
 
 # Parameters of the penalties on the code, beside those that all estimators have.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
@@ -74,42 +73,47 @@ class CodeTransformer(
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         plan = super()._make_plan(samples, previous)
+        penalties = self._make_penalties()
         if previous is None:
-            self._warn(samples, plan)
-        is_kl = self.sparsity == "kl"
-        if is_kl and not _bounds_codes(samples.architecture):
-            raise ValueError(CODES_OUT_OF_RANGE)
+            self._warn(samples, plan, penalties)
+        network_params: dict[str, Any] = {}
+        for penalty in penalties:
+            penalty.check_architecture(samples.architecture)
+            network_params |= penalty.network_params()
         return replace(
             plan,
-            network=plan.network.updated(
-                code_activation="sigmoid" if is_kl else "identity",
-                code_activity=self.sparsity_target if is_kl else None,
-                top_k=self.sparsity == "top_k",
-                n_nonzero_coefs=self.n_nonzero_coefs,
-            ),
-            objective=plan.objective.updated(
-                sparsity=self.sparsity,
-                sparsity_weight=self._resolve_sparsity_weight(),
-                sparsity_target=self.sparsity_target,
-                contraction_weight=self.contraction_weight,
-            ),
+            network=plan.network.updated(**network_params),
+            objective=plan.objective.updated(penalties=penalties),
         )
 
-    def _warn(self, samples: Samples, plan: TrainingPlan) -> None:
+    def _make_penalties(self) -> tuple[Penalty, ...]:
+        """Return the penalties that the parameters stand for."""
+        penalties: list[Penalty] = []
+        if self.sparsity is not None:
+            kind = PENALTIES[self.sparsity]
+            given = {
+                "weight": self.sparsity_weight,
+                "target": self.sparsity_target,
+                "n_nonzero_coefs": self.n_nonzero_coefs,
+            }
+            names = kind._get_param_names()
+            known = {n: v for n, v in given.items() if n in names and v != "auto"}
+            penalties.append(kind(**known))
+        if self.contraction_weight:
+            penalties.append(Contraction(self.contraction_weight))
+        return tuple(penalties)
+
+    def _warn(
+        self, samples: Samples, plan: TrainingPlan, penalties: tuple[Penalty, ...]
+    ) -> None:
         """Warn of units and of a code size with which codes say little."""
         is_scaled = plan.units.scaling.offset is not None
         if is_scaled and len(samples.sample_shape) == 1:
             warn_of_units(samples.rows, getattr(self, "feature_names_in_", None))
-        is_free = self.sparsity is None and not self.contraction_weight
+        is_free = not penalties and not self._learns_from_noise
         code_size = plan.network.arguments["code_size"]
-        if is_free and not self._learns_from_noise and code_size is not None:
+        if is_free and code_size is not None:
             warn_of_copying(code_size, samples.rows.shape[1])
-
-    def _resolve_sparsity_weight(self) -> float:
-        if not isinstance(self.sparsity_weight, str):
-            return self.sparsity_weight
-        # With the second, units come within a few per cent of their target.
-        return 1e-4 if self.sparsity == "l1" else 0.1
 
     def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Any:
         """Fit to samples and encode them.
@@ -239,13 +243,6 @@ class CodeTransformer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _bounds_codes(architecture: Architecture) -> bool:
-    """Return whether codes can be in [0, 1]; modules of the user's own are asked."""
-    activation = getattr(architecture, "code_activation", "auto")
-    normalized = getattr(architecture, "code_batch_norm", False)
-    return activation in ("auto", "sigmoid") and not normalized
 
 
 def fraction_explained(residual: float, rows: Array) -> float:

@@ -11,7 +11,16 @@ from skautoencoder.objectives.likelihoods import (
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked import MaskedObjective, draw_holes
 from skautoencoder.objectives.objective import DirectGradient, Objective
-from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
+from skautoencoder.objectives.penalties import (
+    KL,
+    L1,
+    PENALTIES,
+    Contraction,
+    Penalty,
+    TopK,
+    kl_sparsity,
+    l1_sparsity,
+)
 from skautoencoder.objectives.variational import (
     VariationalObjective,
     bounded_log_variance,
@@ -19,16 +28,22 @@ from skautoencoder.objectives.variational import (
 )
 
 __all__ = [
+    "KL",
+    "L1",
     "LOSSES",
     "NOISES",
+    "PENALTIES",
     "BernoulliLikelihood",
     "ColumnBlock",
     "ColumnsLikelihood",
+    "Contraction",
     "Corruption",
     "DirectGradient",
     "GaussianLikelihood",
     "MaskedObjective",
     "Objective",
+    "Penalty",
+    "TopK",
     "VariationalObjective",
     "bounded_log_variance",
     "contraction",

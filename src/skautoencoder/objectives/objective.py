@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import (
     check_outputs,
     has_gradient,
-    is_in_unit_interval,
     loss_and_gradient,
     reconstruction_loss,
 )
-from skautoencoder.objectives.penalties import kl_sparsity, l1_sparsity
-
-CODES_OUT_OF_RANGE = (
-    "sparsity='kl' needs codes in [0, 1]. Leave code_activation at 'auto' or set it to "
-    "'sigmoid', and code_batch_norm at False; let an encoder of your own end in a "
-    "sigmoid."
-)
+from skautoencoder.objectives.penalties import Penalty
 
 
 class DirectGradient(Protocol):
@@ -78,20 +71,14 @@ class EncoderDecoder(Protocol):
 
 
 class Objective(nn.Module):
-    """Reconstruction loss plus a penalty on the code.
+    """Reconstruction loss plus penalties on the code.
 
     Parameters
     ----------
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         The reconstruction loss, see :func:`reconstruction_loss`.
-    sparsity : {"l1", "kl", "top_k"} or None, default=None
-        The penalty on the code. "top_k" is none: the network sees to it.
-    sparsity_weight : float, default=1e-4
-        What the penalty is multiplied by.
-    sparsity_target : float, default=0.05
-        Mean activity that the "kl" penalty draws each unit to.
-    contraction_weight : float, default=0.0
-        What the :func:`contraction` of the encoder is multiplied by.
+    penalties : sequence of Penalty, default=()
+        What is added to it, each times its weight.
     corruption : Corruption, default=None
         Noise on the rows in training. None: the rows are shown as they are.
     """
@@ -100,28 +87,28 @@ class Objective(nn.Module):
         self,
         loss: str = "mse",
         *,
-        sparsity: str | None = None,
-        sparsity_weight: float = 1e-4,
-        sparsity_target: float = 0.05,
-        contraction_weight: float = 0.0,
+        penalties: Sequence[Penalty] = (),
         corruption: Corruption | None = None,
     ) -> None:
         super().__init__()
         self.loss = loss
-        self.sparsity = sparsity
-        self.sparsity_weight = sparsity_weight
-        self.sparsity_target = sparsity_target
-        self.contraction_weight = contraction_weight
+        self.penalties = tuple(penalties)
         self.corruption = corruption
 
     def check(self, network: EncoderDecoder, rows: Tensor) -> None:
         """Raise if a network answers to rows with what cannot be used here."""
-        if self.sparsity != "kl" and self.loss != "bce":
+        if not self.penalties and self.loss != "bce":
             return
         codes = network.encode(rows)
-        if self.sparsity == "kl" and not is_in_unit_interval(codes):
-            raise ValueError(CODES_OUT_OF_RANGE)
-        check_outputs(self.loss, network.decode(codes))
+        for penalty in self.penalties:
+            penalty.check_codes(codes)
+        if self.loss == "bce":
+            check_outputs(self.loss, network.decode(codes))
+
+    @property
+    def _added(self) -> list[Penalty]:
+        """The penalties that add something to the loss."""
+        return [penalty for penalty in self.penalties if penalty.weight]
 
     @property
     def splits(self) -> bool:
@@ -129,7 +116,7 @@ class Objective(nn.Module):
 
         A noise of the user's own may draw from generators that all threads share.
         """
-        if self.sparsity == "kl" or self.contraction_weight > 0:
+        if not all(penalty.is_mean_over_rows for penalty in self._added):
             return False
         return self.corruption is None or not callable(self.corruption.noise)
 
@@ -150,8 +137,7 @@ class Objective(nn.Module):
         learn : DirectGradient or None
             None: there is no other way than autograd.
         """
-        penalizes = self.sparsity in ("l1", "kl") or self.contraction_weight > 0
-        if penalizes or not has_gradient(self.loss, network.output_activation):
+        if self._added or not has_gradient(self.loss, network.output_activation):
             return None
         chain = network.chain(links)
         if chain is None:
@@ -192,24 +178,17 @@ class Objective(nn.Module):
         """
         if self.corruption is not None and network.training:
             rows = self.corruption(rows)
-        contracts = self.contraction_weight > 0
-        with torch.enable_grad() if contracts else nullcontext():
-            if contracts:
+        added = self._added
+        differentiates = any(penalty.needs_row_gradients for penalty in added)
+        with torch.enable_grad() if differentiates else nullcontext():
+            if differentiates:
                 rows = rows.detach().requires_grad_()
             codes = network.encode(rows)
-            if contracts:
-                contracted = contraction(network, rows, codes)
+            # Sums of reduced precision would have lost what a penalty is about.
+            exact = codes.float()
+            terms = [
+                penalty.weight * penalty(exact, rows, network) for penalty in added
+            ]
         logits = network.decode_logits(codes)
-        # Sums of reduced precision would have lost what a penalty is about.
-        codes = codes.float()
-        objective = reconstruction_loss(
-            self.loss, logits, target, network.output_activation
-        )
-        if self.sparsity == "l1":
-            objective = objective + self.sparsity_weight * l1_sparsity(codes)
-        elif self.sparsity == "kl":
-            penalty = kl_sparsity(codes, self.sparsity_target)
-            objective = objective + self.sparsity_weight * penalty
-        if contracts:
-            objective = objective + self.contraction_weight * contracted
-        return objective
+        loss = reconstruction_loss(self.loss, logits, target, network.output_activation)
+        return sum(terms, start=loss)

@@ -1,8 +1,223 @@
-"""Penalties on the code that make it sparse."""
+"""Penalties: what codes cost besides the error of the reconstruction."""
 
 from __future__ import annotations
 
+from numbers import Integral, Real
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from torch import Tensor
+
+from skautoencoder.objectives.contraction import contraction
+from skautoencoder.objectives.losses import is_in_unit_interval
+
+_WEIGHT = [Interval(Real, 0, None, closed="left")]
+
+
+class Penalty(BaseEstimator):
+    """Base class of the penalties.
+
+    A penalty is a description: it holds nothing but its parameters, so that it can be
+    cloned and searched over (``penalty__weight``). Called with a batch, it returns the
+    number that is added to the loss, times its `weight`. A subclass writes
+    :meth:`__call__`, and says in class attributes and the other methods what it needs.
+    """
+
+    # Where users find it, and what errors about `penalty` call it.
+    __module__ = "skautoencoder.objectives"
+
+    _parameter_constraints: dict[str, list[Any]] = {}
+
+    #: What the penalty is multiplied by. It is not asked for where this is 0.
+    weight: float = 1.0
+
+    #: Whether the penalty on a batch is the mean of the penalties on its rows, so that
+    #: large batches can be divided.
+    is_mean_over_rows: bool = False
+
+    #: Whether it takes derivatives by the rows.
+    needs_row_gradients: bool = False
+
+    def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
+        """Return the penalty on a batch.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (n_samples, code_size)
+            The codes of the batch, in float32.
+        rows : Tensor of shape (n_samples, n_features)
+            What was encoded, in the network's units.
+        network : Network
+            What encoded it.
+
+        Returns
+        -------
+        penalty : Tensor of shape ()
+            The number to be made small.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no __call__.")
+
+    def network_params(self) -> dict[str, Any]:
+        """Return what it asks of the network: arguments of ``Architecture.build``."""
+        return {}
+
+    def check(self) -> None:
+        """Raise an error that names the parameter whose value is not allowed."""
+        validate_parameter_constraints(
+            self._parameter_constraints,
+            self.get_params(deep=False),
+            caller_name=type(self).__name__,
+        )
+
+    def check_architecture(self, architecture: Any) -> None:
+        """Raise if networks of an architecture have codes that it cannot use."""
+
+    def check_codes(self, codes: Tensor) -> None:
+        """Raise if it cannot use the first codes of a network."""
+
+
+class L1(Penalty):
+    """The sum of a code's absolute values, the mean over the rows.
+
+    Parameters
+    ----------
+    weight : float, default=1e-4
+        What the penalty is multiplied by.
+
+    See Also
+    --------
+    l1_sparsity : The formula.
+    """
+
+    _parameter_constraints = {"weight": _WEIGHT}
+
+    is_mean_over_rows = True
+
+    def __init__(self, weight: float = 1e-4) -> None:
+        self.weight = weight
+
+    def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
+        """Return the mean L1 norm of a code."""
+        return l1_sparsity(codes)
+
+
+class KL(Penalty):
+    """How far the mean activity of each unit of the code is from a target.
+
+    The units become sigmoids, and start at the target.
+
+    Parameters
+    ----------
+    target : float in (0, 1), default=0.05
+        The wanted mean activity of a unit.
+    weight : float, default=0.1
+        What the penalty is multiplied by. With the default, units come within a few
+        per cent of their target.
+
+    See Also
+    --------
+    kl_sparsity : The formula.
+    """
+
+    _parameter_constraints = {
+        "target": [Interval(Real, 0, 1, closed="neither")],
+        "weight": _WEIGHT,
+    }
+
+    def __init__(self, target: float = 0.05, weight: float = 0.1) -> None:
+        self.target = target
+        self.weight = weight
+
+    def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
+        """Return the divergence, in nats, summed over the units."""
+        return kl_sparsity(codes, self.target)
+
+    def network_params(self) -> dict[str, Any]:
+        """Return that the code's units are sigmoids that start at the target."""
+        return {"code_activation": "sigmoid", "code_activity": self.target}
+
+    def check_architecture(self, architecture: Any) -> None:
+        """Raise if the architecture's own activation of the code is no sigmoid."""
+        activation = getattr(architecture, "code_activation", "auto")
+        normalized = getattr(architecture, "code_batch_norm", False)
+        if activation not in ("auto", "sigmoid") or normalized:
+            raise ValueError(_CODES_OUT_OF_RANGE)
+
+    def check_codes(self, codes: Tensor) -> None:
+        """Raise if codes are no activities."""
+        if not is_in_unit_interval(codes):
+            raise ValueError(_CODES_OUT_OF_RANGE)
+
+
+_CODES_OUT_OF_RANGE = (
+    "sparsity='kl' needs codes in [0, 1]. Leave code_activation at 'auto' or set it to "
+    "'sigmoid', and code_batch_norm at False; let an encoder of your own end in a "
+    "sigmoid."
+)
+
+
+class TopK(Penalty):
+    """Only the largest numbers of each code are kept, the others set to zero.
+
+    No number is added to the loss: the network sees to it, in training and after.
+
+    Parameters
+    ----------
+    n_nonzero_coefs : int, default=None
+        How many numbers are kept. None: a tenth of the code, at least one.
+
+    References
+    ----------
+    Makhzani and Frey, "k-sparse autoencoders", ICLR 2014.
+    """
+
+    _parameter_constraints = {
+        "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None]
+    }
+
+    weight = 0.0
+
+    def __init__(self, n_nonzero_coefs: int | None = None) -> None:
+        self.n_nonzero_coefs = n_nonzero_coefs
+
+    def network_params(self) -> dict[str, Any]:
+        """Return that a layer after the encoder keeps the largest numbers."""
+        return {"top_k": True, "n_nonzero_coefs": self.n_nonzero_coefs}
+
+
+class Contraction(Penalty):
+    """The squared Frobenius norm of the encoder's Jacobian, the mean over the rows.
+
+    Parameters
+    ----------
+    weight : float, default=1e-3
+        What the penalty is multiplied by.
+
+    See Also
+    --------
+    contraction : The formula.
+    """
+
+    _parameter_constraints = {"weight": _WEIGHT}
+
+    needs_row_gradients = True
+
+    def __init__(self, weight: float = 1e-3) -> None:
+        self.weight = weight
+
+    def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
+        """Return the mean squared norm, in the network's units."""
+        return contraction(network, rows, codes)
+
+
+#: What the parameters `sparsity` and `penalty` of the estimators call them.
+PENALTIES: dict[str, type[Penalty]] = {
+    "l1": L1,
+    "kl": KL,
+    "top_k": TopK,
+    "contraction": Contraction,
+}
 
 
 def l1_sparsity(codes: Tensor) -> Tensor:
