@@ -40,6 +40,11 @@ def run(code: str, cwd: Path) -> str:
 def test_public_names() -> None:
     assert set(skautoencoder.__all__) == {
         *architectures.__all__,
+        "KL",
+        "L1",
+        "TopK",
+        "Contraction",
+        "Penalty",
         "AutoencoderImputer",
         "AutoencoderOutlierDetector",
         "AutoencoderTransformer",

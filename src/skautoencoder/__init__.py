@@ -10,6 +10,7 @@ from skautoencoder.architectures import (
 )
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
+from skautoencoder.objectives import KL, L1, Contraction, Penalty, TopK
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.sampling import VAEOverSampler, VAESampler
 from skautoencoder.transformers import (
@@ -20,16 +21,21 @@ from skautoencoder.transformers import (
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "KL",
+    "L1",
     "Architecture",
     "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
+    "Contraction",
     "Conv",
     "ConvAutoencoderTransformer",
     "Custom",
     "DenoisingAutoencoder",
     "Dense",
     "Network",
+    "Penalty",
+    "TopK",
     "VAEOverSampler",
     "VAESampler",
     "VariationalNetwork",

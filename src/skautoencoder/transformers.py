@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 from skautoencoder._estimator.arrays import Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
-    PENALTY_CONSTRAINTS,
     CodeTransformer,
 )
+from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder.architectures import Architecture, Conv
+from skautoencoder.objectives import Penalty
 
 # A code that holds the maps of all stages is not what codes are wanted for.
 _NOT_OF_CONV = {"skip_connections"}
@@ -72,6 +73,17 @@ class AutoencoderTransformer(CodeTransformer):
         What a penalty on the encoder's Jacobian is multiplied by, which makes
         codes change little where samples do: its squared Frobenius norm, the mean
         over the samples, in the network's units.
+    penalty : {"l1", "kl", "top_k", "contraction"}, Penalty, list or None, \
+            default=None
+        Further penalties on the code, as objects or by their names. An object such
+        as ``L1(weight=1e-3)`` has parameters that can be set and searched as
+        ``penalty__weight``; beside a name they can be given in the same way. A list
+        has several, of different kinds. They are added to what `sparsity` and
+        `contraction_weight` ask for, which are short ways of writing
+        :class:`~skautoencoder.objectives.L1`,
+        :class:`~skautoencoder.objectives.KL`,
+        :class:`~skautoencoder.objectives.TopK` and
+        :class:`~skautoencoder.objectives.Contraction`.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
         "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own
@@ -120,7 +132,8 @@ class AutoencoderTransformer(CodeTransformer):
         part. Global generators are neither read nor changed.
     **nested : dict
         Parameters of the parts, under skorch's names: ``optimizer__*``,
-        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+        ``iterator_train__*``, ``callbacks__*``, ``architecture__*`` and
+        ``penalty__*``.
 
     Attributes
     ----------
@@ -196,6 +209,7 @@ class AutoencoderTransformer(CodeTransformer):
         sparsity_target: float = 0.05,
         n_nonzero_coefs: int | None = None,
         contraction_weight: float = 0.0,
+        penalty: str | Penalty | list[str | Penalty] | None = None,
         optimizer: str | type[Optimizer] = "adam",
         lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
@@ -222,6 +236,7 @@ class AutoencoderTransformer(CodeTransformer):
         self.sparsity_target = sparsity_target
         self.n_nonzero_coefs = n_nonzero_coefs
         self.contraction_weight = contraction_weight
+        self.penalty = penalty
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule
@@ -310,6 +325,17 @@ class ConvAutoencoderTransformer(CodeTransformer):
         What a penalty on the encoder's Jacobian is multiplied by, which makes
         codes change little where samples do: its squared Frobenius norm, the mean
         over the samples, in the network's units.
+    penalty : {"l1", "kl", "top_k", "contraction"}, Penalty, list or None, \
+            default=None
+        Further penalties on the code, as objects or by their names. An object such
+        as ``L1(weight=1e-3)`` has parameters that can be set and searched as
+        ``penalty__weight``; beside a name they can be given in the same way. A list
+        has several, of different kinds. They are added to what `sparsity` and
+        `contraction_weight` ask for, which are short ways of writing
+        :class:`~skautoencoder.objectives.L1`,
+        :class:`~skautoencoder.objectives.KL`,
+        :class:`~skautoencoder.objectives.TopK` and
+        :class:`~skautoencoder.objectives.Contraction`.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
         "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own
@@ -358,7 +384,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         part. Global generators are neither read nor changed.
     **nested : dict
         Parameters of the parts, under skorch's names: ``optimizer__*``,
-        ``iterator_train__*`` and ``callbacks__*``.
+        ``iterator_train__*``, ``callbacks__*`` and ``penalty__*``.
 
     Attributes
     ----------
@@ -441,6 +467,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         sparsity_target: float = 0.05,
         n_nonzero_coefs: int | None = None,
         contraction_weight: float = 0.0,
+        penalty: str | Penalty | list[str | Penalty] | None = None,
         optimizer: str | type[Optimizer] = "adam",
         lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
@@ -478,6 +505,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         self.sparsity_target = sparsity_target
         self.n_nonzero_coefs = n_nonzero_coefs
         self.contraction_weight = contraction_weight
+        self.penalty = penalty
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule

@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
+from skautoencoder.objectives import L1
 
 # Every parameter of a constructor is here, with values that it must refuse.
 SHARED: dict[str, list[Any]] = {
@@ -34,6 +35,7 @@ SHARED: dict[str, list[Any]] = {
     "sparsity_target": [0, 1, 1.5, "low", None],
     "n_nonzero_coefs": [0, -1, 2.5, "few", True],
     "contraction_weight": [-1e-4, "small", None, np.inf, np.nan],
+    "penalty": ["l3", 0.1, L1, ["l3"], [None]],
     **INVALID_IN_TRAINING,
 }
 OF_CONV: dict[str, list[Any]] = {
@@ -68,6 +70,9 @@ INVALID = {
 }
 
 
+LISTS = ("callbacks", "penalty")
+
+
 def each(invalid: dict[str, list[Any]]) -> list[Any]:
     return [
         pytest.param(name, value, id=f"{name}={value!r}")
@@ -89,8 +94,8 @@ def assert_parameter_refused(make: Any, name: str, value: Any, **params: Any) ->
         fresh.fit(X)
     # Which parameter, and what came.
     assert name in str(caught.value)
-    # Of a list of callbacks, the one that is none.
-    came = value[0] if name == "callbacks" and isinstance(value, list) else value
+    # Of a list, the element that is not what it should be.
+    came = value[0] if isinstance(value, list) and name in LISTS else value
     shown = getattr(came, "__name__", repr(came))
     assert shown in str(caught.value).replace("np.float64", "")
     assert not hasattr(fresh, "net_")
@@ -160,6 +165,7 @@ def test_the_message_says_what_is_allowed(
     [
         ({"architecture": "denes"}, "dense"),
         ({"architecture": "convolution"}, "conv"),
+        ({"penalty": "topk"}, "top_k"),
         ({"loss": "mes"}, "mse"),
         ({"loss": "hubber"}, "huber"),
         ({"optimizer": "adan"}, "adam"),
@@ -206,6 +212,7 @@ def test_a_name_that_is_near_to_nothing_gets_no_suggestion() -> None:
     [
         ({"optimizer__weight_decai": 0.1}, ("optimizer__weight_decai", "weight_decay")),
         ({"architecture__hidden_sizes": (3,)}, ("hidden_sizes", "hidden_layer_sizes")),
+        ({"penalty": "l1", "penalty__wieght": 1}, ("wieght", "weight")),
         ({"iterator_train__shufle": True}, ("iterator_train__shufle", "shuffle")),
         ({"iterator_train__batch_size": 8}, ("iterator_train__batch_size", "Set b")),
         ({"callbacks__clip__threshold": 1}, ("callbacks__clip",)),

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._estimator.arrays import ROUNDING, Array, parts
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
 from skautoencoder._estimator.fit_warnings import warn_of_copying, warn_of_units
+from skautoencoder._estimator.penalties import make_penalties
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.samples import check_codes, warn_of_ignored_samples
-from skautoencoder.objectives import PENALTIES, Contraction, Penalty
-
-# Parameters of the penalties on the code, beside those that all estimators have.
-PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
-    "sparsity": [StrOptions({"l1", "kl", "top_k"}), None],
-    "sparsity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-    "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
-    "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left"), None],
-    "contraction_weight": [Interval(Real, 0, None, closed="left")],
-}
+from skautoencoder.objectives import Penalty
 
 
 class CodeTransformer(
@@ -73,7 +67,15 @@ class CodeTransformer(
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         plan = super()._make_plan(samples, previous)
-        penalties = self._make_penalties()
+        penalties = make_penalties(
+            self.sparsity,
+            self.sparsity_weight,
+            self.sparsity_target,
+            self.n_nonzero_coefs,
+            self.contraction_weight,
+            self.penalty,
+            self._nested_params("penalty"),
+        )
         if previous is None:
             self._warn(samples, plan, penalties)
         network_params: dict[str, Any] = {}
@@ -85,23 +87,6 @@ class CodeTransformer(
             network=plan.network.updated(**network_params),
             objective=plan.objective.updated(penalties=penalties),
         )
-
-    def _make_penalties(self) -> tuple[Penalty, ...]:
-        """Return the penalties that the parameters stand for."""
-        penalties: list[Penalty] = []
-        if self.sparsity is not None:
-            kind = PENALTIES[self.sparsity]
-            given = {
-                "weight": self.sparsity_weight,
-                "target": self.sparsity_target,
-                "n_nonzero_coefs": self.n_nonzero_coefs,
-            }
-            names = kind._get_param_names()
-            known = {n: v for n, v in given.items() if n in names and v != "auto"}
-            penalties.append(kind(**known))
-        if self.contraction_weight:
-            penalties.append(Contraction(self.contraction_weight))
-        return tuple(penalties)
 
     def _warn(
         self, samples: Samples, plan: TrainingPlan, penalties: tuple[Penalty, ...]

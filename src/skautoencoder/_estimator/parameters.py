@@ -19,7 +19,15 @@ from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures._architecture import cached_param_names
 
 # Whose parameters can be given as ``optimizer__weight_decay=1e-4``.
-NESTED_PREFIXES = ("optimizer", "iterator_train", "callbacks", "architecture")
+NESTED_PREFIXES = (
+    "optimizer",
+    "iterator_train",
+    "callbacks",
+    "architecture",
+    "penalty",
+)
+# Of these, what may be objects that have them as parameters of their own.
+_OBJECTS = ("architecture", "penalty")
 
 
 class NestedParameters(BaseEstimator):
@@ -118,7 +126,8 @@ class NestedParameters(BaseEstimator):
         Parameters
         ----------
         deep : bool, default=True
-            If True, will return the parameters of an architecture object too.
+            If True, will return the parameters of an architecture or a penalty that
+            is an object too.
 
         Returns
         -------
@@ -146,16 +155,18 @@ class NestedParameters(BaseEstimator):
         for name in params:
             if name.partition("__")[0] not in own and not self._is_nested(name):
                 raise InvalidParameterError(self._unknown_message(name))
-        # An architecture object has parameters of its own to set, which
-        # scikit-learn's set_params does; the object may be new in this call.
-        if "architecture" in params:
-            super().set_params(architecture=params["architecture"])
-        has_own = hasattr(getattr(self, "architecture", None), "set_params")
+        # An object has parameters of its own to set, which scikit-learn's set_params
+        # does; the object may be new in this call.
+        super().set_params(**{k: v for k, v in params.items() if k in _OBJECTS})
+        of_objects = tuple(
+            f"{name}__"
+            for name in _OBJECTS
+            if hasattr(getattr(self, name, None), "set_params")
+        )
         nested = {
             name: value
             for name, value in params.items()
-            if self._is_nested(name)
-            and not (has_own and name.startswith("architecture__"))
+            if self._is_nested(name) and not name.startswith(of_objects)
         }
         nested |= {k: v for k, v in params.items() if k in self._unknown()}
         for name in params.keys() - nested.keys():

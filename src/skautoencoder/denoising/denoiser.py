@@ -18,15 +18,15 @@ from torch.optim import Optimizer
 from skautoencoder._estimator.arrays import Array, Shape, parts
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
-    PENALTY_CONSTRAINTS,
     CodeTransformer,
     fraction_explained,
 )
+from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.samples import check_finite, from_torch, holds_samples
 from skautoencoder.architectures import Architecture
 from skautoencoder.denoising.noise import make_corruption
-from skautoencoder.objectives import NOISES
+from skautoencoder.objectives import NOISES, Penalty
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import isolated_randomness, one_thread
 
@@ -105,6 +105,17 @@ class DenoisingAutoencoder(CodeTransformer):
         What a penalty on the encoder's Jacobian is multiplied by, which makes
         codes change little where samples do: its squared Frobenius norm, the mean
         over the samples, in the network's units.
+    penalty : {"l1", "kl", "top_k", "contraction"}, Penalty, list or None, \
+            default=None
+        Further penalties on the code, as objects or by their names. An object such
+        as ``L1(weight=1e-3)`` has parameters that can be set and searched as
+        ``penalty__weight``; beside a name they can be given in the same way. A list
+        has several, of different kinds. They are added to what `sparsity` and
+        `contraction_weight` ask for, which are short ways of writing
+        :class:`~skautoencoder.objectives.L1`,
+        :class:`~skautoencoder.objectives.KL`,
+        :class:`~skautoencoder.objectives.TopK` and
+        :class:`~skautoencoder.objectives.Contraction`.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
         "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own
@@ -153,7 +164,8 @@ class DenoisingAutoencoder(CodeTransformer):
         validation part. Global generators are neither read nor changed.
     **nested : dict
         Parameters of the parts, under skorch's names: ``optimizer__*``,
-        ``iterator_train__*``, ``callbacks__*`` and ``architecture__*``.
+        ``iterator_train__*``, ``callbacks__*``, ``architecture__*`` and
+        ``penalty__*``.
 
     Attributes
     ----------
@@ -242,6 +254,7 @@ class DenoisingAutoencoder(CodeTransformer):
         sparsity_target: float = 0.05,
         n_nonzero_coefs: int | None = None,
         contraction_weight: float = 0.0,
+        penalty: str | Penalty | list[str | Penalty] | None = None,
         optimizer: str | type[Optimizer] = "adam",
         lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
@@ -271,6 +284,7 @@ class DenoisingAutoencoder(CodeTransformer):
         self.sparsity_target = sparsity_target
         self.n_nonzero_coefs = n_nonzero_coefs
         self.contraction_weight = contraction_weight
+        self.penalty = penalty
         self.optimizer = optimizer
         self.lr = lr
         self.lr_schedule = lr_schedule

@@ -18,6 +18,7 @@ from skautoencoder.objectives.penalties import (
     Contraction,
     Penalty,
     TopK,
+    check_penalties,
     kl_sparsity,
     l1_sparsity,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "TopK",
     "VariationalObjective",
     "bounded_log_variance",
+    "check_penalties",
     "contraction",
     "draw_holes",
     "kl_divergence",

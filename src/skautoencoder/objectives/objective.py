@@ -189,6 +189,12 @@ class Objective(nn.Module):
             terms = [
                 penalty.weight * penalty(exact, rows, network) for penalty in added
             ]
+        for penalty, term in zip(added, terms, strict=True):
+            if term.dim():
+                raise ValueError(
+                    f"The penalty {penalty!r} must return one number for a batch, but "
+                    f"returned a tensor of shape {tuple(term.shape)}. Take its mean()."
+                )
         logits = network.decode_logits(codes)
         loss = reconstruction_loss(self.loss, logits, target, network.output_activation)
         return sum(terms, start=loss)

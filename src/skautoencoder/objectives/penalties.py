@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -218,6 +219,33 @@ PENALTIES: dict[str, type[Penalty]] = {
     "top_k": TopK,
     "contraction": Contraction,
 }
+
+
+def check_penalties(penalties: Sequence[Penalty]) -> None:
+    """Raise if parameters of penalties are not allowed, or some do not go together.
+
+    Parameters
+    ----------
+    penalties : sequence of Penalty
+        All penalties of an objective.
+    """
+    for penalty in penalties:
+        penalty.check()
+    kinds = [type(penalty) for penalty in penalties]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise ValueError(
+                f"The penalty {kind.__name__} is asked for twice: sparsity, "
+                f"contraction_weight and penalty come to {[*penalties]!r}. Leave one "
+                "of the two out."
+            )
+    demanding = [penalty for penalty in penalties if penalty.network_params()]
+    if len(demanding) > 1:
+        raise ValueError(
+            f"The penalties {demanding[0]!r} and {demanding[1]!r} both decide what the "
+            "units of the code are (sparsity and penalty ask for them). Leave one of "
+            "the two out."
+        )
 
 
 def l1_sparsity(codes: Tensor) -> Tensor:
