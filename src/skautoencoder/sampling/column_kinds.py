@@ -26,6 +26,7 @@ _SHARED = 0.5
 # number of rows, but not fewer than a line and its tails need.
 _KNOTS = 4.0
 _FEWEST_KNOTS = 5
+_LARGEST = np.finfo(np.float64).max
 
 
 @dataclass(frozen=True)
@@ -131,28 +132,34 @@ class Numbers:
             return "discrete"
         return "mixed" if self.atoms else "continuous"
 
-    def to_network(self, column: NDArray[Any]) -> Float64:
-        """Return numbers in the network's units."""
-        if self.only_atoms:
-            shown = np.zeros(len(column))
-        else:
-            numbers = column.astype(np.float64)
-            part, slope = self._part(numbers)
-            # What is too far away to be computed with is refused by name.
-            with np.errstate(over="ignore"):
-                shown = self.shown[part] + (numbers - self.number[part]) * slope
-        index, is_atom = self._atom(column)
-        if len(self.atoms):
-            middles = np.array([atom[2] for atom in self.atoms])
-            shown = np.where(is_atom, middles[index], shown)
-        return shown
+    def to_network(self, column: NDArray[Any]) -> tuple[Float64, Float64]:
+        """Return numbers in the network's units, and how they are stretched there.
 
-    def log_slope(self, column: NDArray[Any]) -> Float64:
-        """Return the logarithm of the slope of `to_network`; 0 at atoms."""
+        Parameters
+        ----------
+        column : ndarray of shape (n_samples,)
+            Numbers in the table's units.
+
+        Returns
+        -------
+        shown, log_slope : ndarray of shape (n_samples,)
+            The numbers, and the logarithm of the slope there; 0 at atoms.
+        """
         if self.only_atoms:
-            return np.zeros(len(column))
-        _, slope = self._part(column.astype(np.float64))
-        return np.log(np.where(self._atom(column)[1], 1.0, slope))
+            middles = np.array([atom[2] for atom in self.atoms])
+            nearest = _nearest(self.atom_values, column)
+            return middles[nearest], np.zeros(len(column))
+        numbers = column.astype(np.float64)
+        part, slope = self._part(numbers)
+        # What is too far away to be computed with is refused by name.
+        with np.errstate(over="ignore"):
+            shown = self.shown[part] + (numbers - self.number[part]) * slope
+        if self.atoms:
+            middles = np.array([atom[2] for atom in self.atoms])
+            index, is_atom = self._atom(column, slope)
+            shown = np.where(is_atom, middles[index], shown)
+            slope = np.where(is_atom, 1.0, slope)
+        return shown, np.log(slope)
 
     def to_data(
         self, shown: Float64, cast: Callable[[Float64], NDArray[Any]]
@@ -169,16 +176,16 @@ class Numbers:
         index, is_atom = self._atom_at(shown)
         if self.only_atoms:
             return self.atom_values[index]
-        part = np.searchsorted(self.shown, shown, side="right") - 1
-        part = np.clip(part, 0, len(self.shown) - 2)
+        part = self.shown[1:-1].searchsorted(shown, side="right")
         run = self.shown[part + 1] - self.shown[part]
         rise = self.number[part + 1] - self.number[part]
         # Two knots in one place are the end of an atom and the start of the next.
-        slope = np.where(run > 0, rise, 0.0) / np.where(run > 0, run, 1.0)
+        slope = np.zeros(len(shown))
         with np.errstate(over="ignore"):
+            np.divide(rise, run, out=slope, where=run > 0)
             numbers = self.number[part] + (shown - self.shown[part]) * slope
         if self.decimals is not None:
-            numbers = np.round(numbers, self.decimals)
+            numbers = numbers.round(self.decimals)
         values = cast(numbers)
         values[is_atom] = self.atom_values[index[is_atom]]
         return values
@@ -193,30 +200,27 @@ class Numbers:
 
     def _part(self, column: Float64) -> tuple[NDArray[np.intp], Float64]:
         """Return which knot each number comes after, and the slope from there."""
-        part = np.searchsorted(self.number, column, side="right") - 1
-        part = np.clip(part, 0, len(self.number) - 2)
+        part = self.number[1:-1].searchsorted(column, side="right")
         rise = self.shown[part + 1] - self.shown[part]
         run = self.number[part + 1] - self.number[part]
+        slope = np.ones(len(column))
         with np.errstate(over="ignore"):  # numbers that are smaller than any float
-            slope = np.where(run > 0, rise / np.where(run > 0, run, 1.0), 1.0)
-        return part, slope.clip(max=np.finfo(np.float64).max)
+            np.divide(rise, run, out=slope, where=run > 0)
+        return part, np.minimum(slope, _LARGEST)
 
-    def _atom(self, column: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def _atom(
+        self, column: NDArray[Any], slope: Float64
+    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Return the nearest atom of each number, and whether it stands for it."""
-        if not len(self.atoms):
-            return np.zeros(len(column), np.intp), np.zeros(len(column), bool)
         nearest = _nearest(self.atom_values, column)
-        if self.only_atoms:
-            return nearest, np.ones(len(column), bool)
         is_atom = np.asarray(self.atom_values[nearest] == column, dtype=bool)
         # Between two atoms side by side there was nothing: the nearer one stands for
         # what lies there. Neither was there beyond an atom at the end.
-        nothing = self._part(column.astype(np.float64))[1] == 0
         below = np.asarray(column < self.atom_values[0], dtype=bool)
         above = np.asarray(column > self.atom_values[-1], dtype=bool)
         below &= math.isinf(self.atoms[0][0])
         above &= math.isinf(self.atoms[-1][1])
-        return nearest, is_atom | nothing | below | above
+        return nearest, is_atom | (slope == 0) | below | above
 
 
 def _nearest(values: NDArray[Any], column: NDArray[Any]) -> NDArray[np.intp]:
@@ -357,8 +361,7 @@ def _with_tails(
         slopes = np.divide(rises, runs, out=np.full(2, np.inf), where=runs > 0)
         steps = np.minimum(slopes * deviation, 1.0)
         ends = [number[0] - deviation], number, [number[-1] + deviation]
-    most = np.finfo(np.float64).max
-    number = np.concatenate(ends).clip(-most, most)
+    number = np.concatenate(ends).clip(-_LARGEST, _LARGEST)
     shown = np.concatenate([[shown[0] - steps[0]], shown, [shown[-1] + steps[1]]])
     return number, shown
 

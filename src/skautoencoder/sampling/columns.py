@@ -27,7 +27,9 @@ from skautoencoder.objectives.columns import ColumnBlock
 from skautoencoder.sampling.column_kinds import Levels, Numbers, learn_numbers
 
 Float64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Table = Any  # a DataFrame or a 2-D array
+Values = Any  # a Series, or an array of numbers
 
 # Levels of more than half of the rows are no categories, and with more than these the
 # matrix that shows them grows with the square of the rows.
@@ -63,7 +65,7 @@ class Column:
     block: ColumnBlock
     objects: PythonNumbers | None = None
 
-    def read(self, values: pd.Series) -> NDArray[Any]:
+    def read(self, values: Values) -> NDArray[Any]:
         """Return what a table has in this column, as its kind wants it."""
         if isinstance(self.kind, Levels) and not self.kind.nearest:
             return _plain(self.name, values)
@@ -81,7 +83,9 @@ class Column:
         else:
             values = self.kind.to_data(shown[:, 0], self._cast)
         kind = numpy_type(self.dtype)
-        return cast(values, kind) if kind.kind in "biuf" else values
+        if values.dtype == kind or kind.kind not in "biuf":
+            return values
+        return cast(values, kind)
 
     def _cast(self, numbers: Float64) -> NDArray[Any]:
         if self.objects is not None:
@@ -179,10 +183,10 @@ class TableColumns:
         UserWarning
             If a column has so many levels that it looks like an identifier.
         """
-        series = _series_of(X)
+        given = _values_of(X)
         declared = _declared(categorical_features, X)
         columns, start = [], 0
-        for i, (name, values) in enumerate(series):
+        for i, (name, values) in enumerate(given):
             kind: Levels | Numbers
             objects = None
             if declared[i] or not _is_number(name, values):
@@ -222,20 +226,12 @@ class TableColumns:
             If the columns are not those of `fit`, a value is missing or infinite,
             or a level was not there in `fit`.
         """
-        shown = np.zeros((len(X), self.n_shown), dtype=np.float32)
-        for column, values in self._pairs(X):
-            kind, place = column.kind, column.block.place
-            if isinstance(kind, Levels):
-                index = kind.index(column.read(values), column.name)
-                shown[np.arange(len(index)), column.block.start + index] = 1.0
-            else:
-                numbers = kind.to_network(column.read(values))
-                _check_size(numbers, column.name)
-                shown[:, place] = numbers[:, np.newaxis]
-        return shown
+        return self.to_network_with_log_jacobian(X)[0]
 
-    def log_jacobian(self, X: Table) -> Float64:
-        """Return how much the network's units stretch the place of each row.
+    def to_network_with_log_jacobian(
+        self, X: Table
+    ) -> tuple[NDArray[np.float32], Float64]:
+        """Return rows as a network is shown them, and how much that stretches each.
 
         A log-density in the network's units plus this is one in the table's.
 
@@ -246,16 +242,38 @@ class TableColumns:
 
         Returns
         -------
+        shown : ndarray of shape (n_samples, n_shown)
+            What `to_network` returns.
         log_jacobian : ndarray of shape (n_samples,)
             Logarithm of the determinant of the derivatives of what is shown by
             what is in the table. Levels and atoms have probabilities instead of
             densities, and add nothing.
         """
-        total = np.zeros(len(X))
+        shown = np.zeros((len(X), self.n_shown), dtype=np.float32)
+        log_jacobian = np.zeros(len(X))
         for column, values in self._pairs(X):
-            if isinstance(column.kind, Numbers):
-                total += column.kind.log_slope(column.read(values))
-        return total
+            kind, start = column.kind, column.block.start
+            if isinstance(kind, Levels):
+                index = kind.index(column.read(values), column.name)
+                shown[np.arange(len(index)), start + index] = 1.0
+            else:
+                numbers, log_slope = kind.to_network(column.read(values))
+                with np.errstate(over="ignore"):
+                    shown[:, start] = numbers
+                log_jacobian += log_slope
+        self._check_size(shown)
+        return shown, log_jacobian
+
+    def _check_size(self, shown: NDArray[np.float32]) -> None:
+        """Raise if numbers cannot be shown."""
+        fits: Mask = np.asarray(np.isfinite(shown).all(axis=0))
+        if fits.all():
+            return
+        name = next(c.name for c in self.columns if not fits[c.block.place].all())
+        raise ValueError(
+            f"Column {name!r} has values too far away from those of fit to be computed "
+            "with."
+        )
 
     def to_data(self, shown: NDArray[np.floating], index: Any = None) -> Table:
         """Return the table that rows in the network's units stand for.
@@ -284,10 +302,10 @@ class TableColumns:
         ]
         return self.frame.build(series, index)
 
-    def _pairs(self, X: Table) -> list[tuple[Column, pd.Series]]:
+    def _pairs(self, X: Table) -> list[tuple[Column, Values]]:
         """Return the columns of `fit`, each with the values that it has in `X`."""
-        series = _series_of(X)
-        names = [name for name, _ in series]
+        given = _values_of(X)
+        names = [name for name, _ in given]
         wanted = [column.name for column in self.columns]
         if len(names) != len(wanted):
             raise ValueError(
@@ -298,18 +316,29 @@ class TableColumns:
                 f"The columns of X are {names}, but in fit they were {wanted}. Give "
                 "the same columns in the same order: X[list_of_names]."
             )
-        return [(c, s) for c, (_, s) in zip(self.columns, series, strict=True)]
+        return [(c, v) for c, (_, v) in zip(self.columns, given, strict=True)]
 
 
-def _series_of(X: Table) -> list[tuple[Any, pd.Series]]:
-    """Return the columns of a table with their names."""
+def _values_of(X: Table) -> list[tuple[Any, Values]]:
+    """Return the columns of a table with their names.
+
+    As arrays where they are numbers of NumPy's: a Series for each column of a single
+    row takes longer than the network.
+    """
     if is_frame(X):
         X = as_pandas(X)
-        return [(name, X.iloc[:, i]) for i, name in enumerate(X.columns)]
+        return [(name, s.to_numpy() if _is_plain(s) else s) for name, s in X.items()]
     X = np.asarray(X)
     if X.ndim != 2:
         raise ValueError(f"X must be a table with 2 dimensions, but has {X.ndim}.")
+    if _is_plain(X):
+        return list(enumerate(X.T))
     return [(i, pd.Series(X[:, i]).infer_objects()) for i in range(X.shape[1])]
+
+
+def _is_plain(values: Values) -> bool:
+    """Return whether values have one of NumPy's types of real numbers."""
+    return isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
 
 
 def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
@@ -347,8 +376,10 @@ def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
     return chosen
 
 
-def _is_number(name: Any, values: pd.Series) -> bool:
+def _is_number(name: Any, values: Values) -> bool:
     """Return whether a column has numbers, and not levels."""
+    if _is_plain(values):
+        return True
     if isinstance(values.dtype, pd.CategoricalDtype) or types.is_bool_dtype(values):
         return False
     if types.is_object_dtype(values):
@@ -384,7 +415,7 @@ def _holds_numbers(name: Any, values: pd.Series) -> bool:
     )
 
 
-def _levels(name: Any, values: pd.Series) -> Levels:
+def _levels(name: Any, values: Values) -> Levels:
     """Return the levels of a column."""
     try:
         levels = Levels.learn(_plain(name, values))
@@ -420,18 +451,18 @@ def _warn_of_identifiers(columns: list[Column], n_rows: int) -> None:
         )
 
 
-def _plain(name: Any, values: pd.Series) -> NDArray[Any]:
+def _plain(name: Any, values: Values) -> NDArray[Any]:
     """Return the levels of a column as an array of objects."""
-    if values.isna().any():
+    if pd.isna(values).any():
         raise ValueError(_missing(name))
-    return values.to_numpy(dtype=object)
+    return np.asarray(values, dtype=object)
 
 
-def _numbers(name: Any, values: pd.Series) -> NDArray[Any]:
+def _numbers(name: Any, values: Values) -> NDArray[Any]:
     """Return the numbers of a column, as exactly as they are there."""
-    if values.isna().any():
+    if pd.isna(values).any():
         raise ValueError(_missing(name))
-    numbers = values.to_numpy(dtype=numpy_type(values.dtype))
+    numbers = np.asarray(values, dtype=numpy_type(values.dtype))
     if numbers.dtype.kind == "b":
         numbers = numbers.astype(np.int64)
     try:
@@ -464,12 +495,3 @@ def _missing(name: Any) -> str:
         f"Column {name!r} has missing values (NaN). Fill them first, for example "
         "with AutoencoderImputer or SimpleImputer, or remove these rows."
     )
-
-
-def _check_size(numbers: Float64, name: Any) -> None:
-    largest = np.finfo(np.float32).max
-    if len(numbers) and not np.abs(numbers).max() <= largest:
-        raise ValueError(
-            f"Column {name!r} has values too far away from those of fit to be computed "
-            "with."
-        )

@@ -91,10 +91,10 @@ class MixturePrior:
         """Return the log-density of codes of shape (n_samples, code_size), in nats."""
         code_size = codes.shape[1]
         terms = []
-        for weight, mean, factor in zip(
-            self.weights, self.means, self.factors, strict=True
+        inverses = torch.linalg.inv(to_tensor(self.factors)).to(codes)
+        for weight, mean, factor, inverse in zip(
+            self.weights, self.means, self.factors, inverses, strict=True
         ):
-            inverse = torch.linalg.inv(to_tensor(factor)).to(codes)
             # A linear layer, so that it rounds as the network does.
             standard = F.linear(codes - to_tensor(mean).to(codes), inverse)
             constant = (

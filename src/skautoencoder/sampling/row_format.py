@@ -37,8 +37,10 @@ class RowFormat(ABC):
         """
 
     @abstractmethod
-    def log_jacobian(self, given: Any, scaling: Scaling, likelihood: str) -> Any:
-        """Return what turns log-densities of a network's rows into those of the user's.
+    def to_rows_with_log_jacobian(
+        self, given: Any, scaling: Scaling, likelihood: str
+    ) -> tuple[Array, Any]:
+        """Return rows, and what turns their log-densities into those of the user's.
 
         Parameters
         ----------
@@ -71,9 +73,11 @@ class TableFormat(RowFormat):
         """Return a table."""
         return self.columns.to_data(rows, index)
 
-    def log_jacobian(self, given: Any, scaling: Scaling, likelihood: str) -> Any:
+    def to_rows_with_log_jacobian(
+        self, given: Any, scaling: Scaling, likelihood: str
+    ) -> tuple[Array, Any]:
         """Return a number for each row: columns are stretched where they are dense."""
-        return self.columns.log_jacobian(given)
+        return self.columns.to_network_with_log_jacobian(given)
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,10 @@ class ArrayFormat(RowFormat):
         samples = scaling.to_data(torch.from_numpy(rows), np.dtype(np.float64))
         return self.container.wrap(samples, index)
 
-    def log_jacobian(self, given: Any, scaling: Scaling, likelihood: str) -> Any:
+    def to_rows_with_log_jacobian(
+        self, given: Any, scaling: Scaling, likelihood: str
+    ) -> tuple[Array, Any]:
         """Return one number, as all samples are in the same units."""
         unit = self.container.scale if likelihood == "gaussian" else 1
         scale = np.broadcast_to(unit * scaling.scale, given.shape[1])
-        return -np.log(scale).sum()
+        return self.to_rows(given), -np.log(scale).sum()

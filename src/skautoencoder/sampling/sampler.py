@@ -887,7 +887,10 @@ class VAESampler(
         """
         check_is_fitted(self)
         given, _ = self._read(X, self)
-        rows = self._format.to_rows(given)
+        scaling = self._record.units.scaling
+        rows, log_jacobian = self._format.to_rows_with_log_jacobian(
+            given, scaling, self.likelihood_
+        )
         _check_range(rows, self.likelihood_, self._format)
         numbers = self._numbers(y, len(rows))
         if self._classes is None:
@@ -898,8 +901,7 @@ class VAESampler(
             )
         else:
             scores = self._log_likelihoods(rows)[np.arange(len(rows)), numbers]
-        scaling = self._record.units.scaling
-        return scores + self._format.log_jacobian(given, scaling, self.likelihood_)
+        return scores + log_jacobian
 
     def _log_likelihoods(self, rows: Array) -> NDArray[np.float64]:
         """Return log-likelihoods in the network's units, for each class if any."""
