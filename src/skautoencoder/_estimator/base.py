@@ -16,7 +16,6 @@ from sklearn.base import _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from skautoencoder._estimator.arrays import Array, Shape
 from skautoencoder._estimator.fit_warnings import few, warn_of_divergence
@@ -32,6 +31,7 @@ from skautoencoder._estimator.plan import (
     Schedule,
     TrainingPlan,
     ample_code_size,
+    auto_or,
     network_recipe,
     usual_batch_size,
     usual_epochs,
@@ -265,7 +265,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             else previous._record.units
         )
         units.check(value_range, architecture, self.loss)
-        code_size = self._code_size_or(ample_code_size(architecture))
+        code_size = auto_or(self.code_size, ample_code_size(architecture))
         return self._usual_plan(samples, units, code_size)
 
     def _usual_plan(
@@ -290,11 +290,11 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         """Return how long to learn from so many rows."""
         fraction = self.validation_fraction if self.early_stopping else None
         n_rows = n_training_rows(n_rows, fraction)
-        batch_size = self._batch_size_or(usual_batch_size(n_rows, samples))
+        batch_size = auto_or(self.batch_size, usual_batch_size(n_rows, samples))
         max_epochs = usual_epochs(
             n_rows, batch_size, self._usual_steps, self._fewest_epochs
         )
-        return Schedule(batch_size, self._max_epochs_or(max_epochs), fraction)
+        return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)
 
     def _train(
         self,
@@ -325,7 +325,9 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
                 lr_schedule="constant", max_epochs=1, validation_fraction=None
             )
         net.check_batch_size(n_training_rows(len(plan.data), net.validation_fraction))
-        self._check_answers(net, plan.data.rows[:64])
+        if hasattr(net.criterion_, "check"):
+            with evaluating(net.module_):
+                net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
         # A seed of its own: a second call must not repeat the first one's draws.
         seed = (net.seed + len(net.history)) % 2**31
         if "seed" not in self._nested_params("iterator_train"):
@@ -434,18 +436,6 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         """Return the architecture that is called `name` here."""
         return _ARCHITECTURES[name]()
 
-    def _code_size_or(self, usual: int | None) -> int | None:
-        """Return how many numbers the architecture is asked to put in a code."""
-        if self.code_size == "auto":
-            return usual
-        return None if self.code_size is None else int(self.code_size)
-
-    def _batch_size_or(self, usual: int) -> int:
-        return usual if self.batch_size == "auto" else int(self.batch_size)
-
-    def _max_epochs_or(self, usual: int) -> int:
-        return usual if self.max_epochs == "auto" else int(self.max_epochs)
-
     # ---- the net ----------------------------------------------------------------
 
     def _make_net(self, plan: TrainingPlan, *, is_part: bool) -> AutoencoderNet:
@@ -509,14 +499,6 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         net.check_nested()
         net.check_callbacks()
         return net
-
-    @staticmethod
-    def _check_answers(net: AutoencoderNet, rows: Tensor) -> None:
-        """Raise if the network answers with what the objective cannot use."""
-        check = getattr(net.criterion_, "check", None)
-        if check is not None:
-            with evaluating(net.module_):
-                check(net.module_, rows.to(net.device))
 
     # ---- what answers are made with ---------------------------------------------
 

@@ -19,6 +19,8 @@ _IMPUTER = (
 def with_hints(X: Any, name: str) -> Iterator[None]:
     """Add to an error of the block which cells of `X` it is about, and the cure.
 
+    Sums of large values may be NaN within it: scikit-learn looks for infinity by them.
+
     Parameters
     ----------
     X : array-like
@@ -27,7 +29,8 @@ def with_hints(X: Any, name: str) -> Iterator[None]:
         Name of the estimator.
     """
     try:
-        yield
+        with np.errstate(invalid="ignore"):
+            yield
     except (TypeError, ValueError) as error:
         hint = _hint(str(error), X, name)
         if not hint:

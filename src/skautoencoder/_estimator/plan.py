@@ -169,3 +169,10 @@ def usual_epochs(n_rows: int, batch_size: int, n_steps: int, fewest: int) -> int
     n_batches = max(n_rows // batch_size, 1)
     most = np.clip(1000 / n_batches, 50, 200)
     return int(np.clip(n_steps / n_batches, fewest, most))
+
+
+def auto_or(value: Any, usual: int | None) -> Any:
+    """Return what a parameter stands for that may be "auto"."""
+    if isinstance(value, str):
+        return usual
+    return None if value is None else int(value)

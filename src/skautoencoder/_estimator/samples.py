@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
@@ -68,20 +67,20 @@ def check_samples(
         If samples are dates or durations.
     """
     X = from_torch(X)
-    _check_no_dates(X)
+    types = float_types(X)
     reset = fitted_shapes is None
     checks: dict[str, Any] = {
-        "dtype": "numeric" if numeric else float_types(X),
+        "dtype": "numeric" if numeric else types,
         "ensure_min_samples": ensure_min_samples,
         "ensure_all_finite": ensure_all_finite,
     }
     name = type(estimator).__name__
     if hasattr(X, "columns"):
         # Names are compared before values are looked at, as elsewhere.
-        with with_hints(X, name), summing_large_values():
+        with with_hints(X, name):
             rows = validate_data(estimator, X, reset=reset, **checks)
         return rows, rows.shape[1:]
-    with with_hints(X, name), summing_large_values():
+    with with_hints(X, name):
         checked = check_array(
             X, allow_nd=True, estimator=estimator, input_name="X", **checks
         )
@@ -130,13 +129,21 @@ def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
         )
 
 
-def _check_no_dates(X: Any) -> None:
-    """Raise if there are dates, which would be taken for their number of nanoseconds.
+def float_types(X: Any) -> list[Any]:
+    """Return the types of float that samples may become in validation.
 
-    And there would be more of those than a network could tell from another.
+    Which does not know float32 by all of the names that it has, and would widen it.
+
+    Raises
+    ------
+    TypeError
+        If there are dates or durations. They would be taken for their number of
+        nanoseconds, of which there are more than a network could tell apart.
     """
-    names = getattr(X, "columns", [None])
-    for name, dtype in zip(names, _types_of(X), strict=False):
+    # Of an array, or of a frame's columns.
+    types = getattr(X, "dtypes", None)
+    types = [getattr(X, "dtype", None)] if types is None else types
+    for name, dtype in zip(getattr(X, "columns", [None]), types, strict=False):
         words = str(dtype).lower()
         if words.startswith(("date", "time", "duration", "period")):
             what = "X has" if name is None else f"Column {name!r} of X has"
@@ -144,25 +151,6 @@ def _check_no_dates(X: Any) -> None:
                 f"{what} dtype {dtype}, which is not a number. Turn dates and "
                 "durations into numbers first, for example into days."
             )
-
-
-def _types_of(X: Any) -> Iterable[Any]:
-    """Return the type of an array, or those of a frame's columns."""
-    types = getattr(X, "dtypes", None)
-    return [getattr(X, "dtype", None)] if types is None else types
-
-
-def summing_large_values() -> np.errstate:
-    """Let sums of large values be NaN: scikit-learn looks for infinity with them."""
-    return np.errstate(invalid="ignore")
-
-
-def float_types(X: Any) -> list[Any]:
-    """Return the types of float that samples may become in validation.
-
-    Which does not know float32 by all of the names that it has, and would widen it.
-    """
-    types = _types_of(X)
     kinds = {str(getattr(dtype, "numpy_dtype", dtype)).lower() for dtype in types}
     if kinds and kinds <= {"float32", ">f4", "<f4"}:
         return [np.float32]
@@ -185,11 +173,9 @@ def check_codes(estimator: Any, X: ArrayLike) -> Array:
         The codes as float32 or float64.
     """
     X = from_torch(X)
-    _check_no_dates(X)
-    with summing_large_values():
-        codes: Array = check_array(
-            X, dtype=float_types(X), estimator=estimator, input_name="X"
-        )
+    types = float_types(X)
+    with with_hints(X, type(estimator).__name__):
+        codes: Array = check_array(X, dtype=types, estimator=estimator, input_name="X")
     if codes.shape[1] != estimator.code_size_:
         raise ValueError(
             f"X has codes of {codes.shape[1]} numbers, but "
@@ -216,7 +202,7 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     # A sum is not finite if a term is not; the reverse is sorted out by name.
     if tensor.sum().isfinite():
         return
-    with with_hints(rows, name), summing_large_values():
+    with with_hints(rows, name):
         assert_all_finite(rows, input_name="X", estimator_name=name)
     if not tensor.isfinite().all():
         raise too_large(rows, name)

@@ -27,6 +27,7 @@ from skautoencoder._estimator.plan import (
     Samples,
     TrainingPlan,
     ample_code_size,
+    auto_or,
     network_recipe,
 )
 from skautoencoder._estimator.samples import check_fits
@@ -415,12 +416,12 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         units = Units()
         data = rows_to_learn_from(samples.folds[:-1])
         n_features = math.prod(samples.sample_shape)
-        code_size = self._code_size_or(ample_code_size(samples.architecture))
+        code_size = auto_or(self.code_size, ample_code_size(samples.architecture))
         schedule = self._usual_schedule(len(data), samples)
         n_rows = n_training_rows(len(data), schedule.validation_fraction)
         # Wide tables take longer a step, and are learnt by heart the sooner.
         n_epochs = 2000 * min(1.0, 32 / n_features) * schedule.batch_size / n_rows
-        max_epochs = self._max_epochs_or(int(np.clip(n_epochs, 3, 10)))
+        max_epochs = auto_or(self.max_epochs, int(np.clip(n_epochs, 3, 10)))
         return TrainingPlan(
             network_recipe(samples.architecture, (2 * n_features,), code_size, units),
             Recipe(MaskedObjective, {"loss": self.loss}),
@@ -450,7 +451,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         units.check(value_range, architecture, self.loss)
         filling = ImageFilling(statistics, units.scaling)
         n_channels, *lengths = image_shape
-        code_size = self._code_size_or(ample_code_size(architecture))
+        code_size = auto_or(self.code_size, ample_code_size(architecture))
         return TrainingPlan(
             network_recipe(architecture, (2 * n_channels, *lengths), code_size, units),
             Recipe(

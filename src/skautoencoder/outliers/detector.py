@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from skautoencoder._estimator.arrays import Array, feature_spread
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
-from skautoencoder._estimator.plan import Samples, TrainingPlan
+from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
 from skautoencoder._estimator.units import Scaling, Units
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.outliers.placements import (
@@ -375,7 +375,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         else:
             units = _units_of_table(rows, architecture, self.loss)
         units.check(value_range, architecture, self.loss)
-        return self._usual_plan(samples, units, self._code_size_or(code_size))
+        return self._usual_plan(samples, units, auto_or(self.code_size, code_size))
 
     def _complete(self, samples: SplitSamples, plan: TrainingPlan) -> None:
         """Decide what to compare rows with, and on the threshold."""

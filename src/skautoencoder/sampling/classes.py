@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,29 +14,41 @@ from sklearn.utils.multiclass import check_classification_targets
 from skautoencoder._estimator.containers import values_of
 
 
+@dataclass(frozen=True)
 class Classes:
-    """The classes that `fit` saw, and how rows of them are numbered.
+    """The classes that `fit` saw.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
-        The class of each training row.
-    n_samples : int
-        Number of training rows.
-    name : str
-        Name of the estimator, for messages.
-
-    Attributes
-    ----------
     names : ndarray of shape (n_classes,)
         The classes, sorted.
-    numbers : ndarray of int of shape (n_samples,)
-        The place of each training row's class among them.
     shares : ndarray of shape (n_classes,)
         How frequent each is.
     """
 
-    def __init__(self, y: Any, n_samples: int, name: str) -> None:
+    names: NDArray[Any]
+    shares: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, y: Any, n_samples: int, name: str) -> tuple[Self, NDArray[np.intp]]:
+        """Learn which classes there are.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            The class of each training row.
+        n_samples : int
+            Number of training rows.
+        name : str
+            Name of the estimator, for messages.
+
+        Returns
+        -------
+        classes : Classes
+            The classes.
+        numbers : ndarray of int of shape (n_samples,)
+            The place of each training row's class among them.
+        """
         if y is None:
             raise ValueError(
                 f"{name} requires y to be passed, but the target y is None: it learns "
@@ -47,8 +60,8 @@ class Classes:
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n_samples), y)
         check_classification_targets(y)
-        self.names, self.numbers = np.unique(y, return_inverse=True)
-        self.shares = np.bincount(self.numbers) / len(y)
+        names, numbers = np.unique(y, return_inverse=True)
+        return cls(names, np.bincount(numbers) / len(y)), numbers
 
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         """Return the places of classes, given one for all rows or one for each."""

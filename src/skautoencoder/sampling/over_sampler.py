@@ -124,13 +124,13 @@ class VAEOverSampler(BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def _fit(self, X: Any, y: Any) -> tuple[Classes, int]:
-        """Fit the sampler; return the classes, and a seed for the rows to draw."""
+    def _fit(self, X: Any, y: Any) -> tuple[NDArray[np.intp], int]:
+        """Fit the sampler; return the rows' classes, and a seed for rows to draw."""
         _check_container(X, "X")
         _check_container(y, "y")
         y = _labels(y)
-        classes = Classes(y, _num_samples(X), type(self).__name__)
-        strategy = self._missing(classes)
+        classes, numbers = Classes.of(y, _num_samples(X), type(self).__name__)
+        strategy = self._missing(classes.names, numbers)
         sampler = VAESampler() if self.sampler is None else self.sampler
         random = np.random.RandomState(draw_seed(self.random_state))
         seeds = random.randint(2**31 - 1, size=2)
@@ -144,12 +144,14 @@ class VAEOverSampler(BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(sampler, "feature_names_in_"):
             self.feature_names_in_ = sampler.feature_names_in_
-        return classes, int(seeds[1])
+        return numbers, int(seeds[1])
 
-    def _missing(self, classes: Classes) -> dict[Any, int]:
+    def _missing(
+        self, classes: NDArray[Any], numbers: NDArray[np.intp]
+    ) -> dict[Any, int]:
         """Return how many rows are to be drawn of each class."""
-        names = classes.names.tolist()
-        counts = dict(zip(names, np.bincount(classes.numbers).tolist(), strict=True))
+        names = classes.tolist()
+        counts = dict(zip(names, np.bincount(numbers).tolist(), strict=True))
         most = max(counts.values())
         if isinstance(self.sampling_strategy, dict):
             wanted = self.sampling_strategy
@@ -199,16 +201,16 @@ class VAEOverSampler(BaseEstimator):
             If `sampling_strategy` names a class that `y` does not have, or wants
             fewer rows of one than there are.
         """
-        classes, seed = self._fit(X, y)
-        names = classes.names.tolist()
+        numbers, seed = self._fit(X, y)
+        names = self.classes_.tolist()
         n_rows = [self.sampling_strategy_.get(name, 0) for name in names]
         drawn = np.repeat(np.arange(len(names)), n_rows)
-        given = np.arange(len(classes.numbers))
+        given = np.arange(len(numbers))
         if not len(drawn):
             return _take(X, given), _take(y, given)
-        new = self.sampler_.sample(len(drawn), seed, y=classes.names[drawn])
+        new = self.sampler_.sample(len(drawn), seed, y=self.classes_[drawn])
         # A row of each class has the class as it was given.
-        first = np.unique(classes.numbers, return_index=True)[1]
+        first = np.unique(numbers, return_index=True)[1]
         return _append(X, new), _take(y, np.concatenate([given, first[drawn]]))
 
     def __sklearn_tags__(self) -> Tags:

@@ -40,6 +40,7 @@ from skautoencoder._estimator.plan import (
     Samples,
     Schedule,
     TrainingPlan,
+    auto_or,
     convolves_small_images,
     usual_batch_size,
 )
@@ -103,13 +104,16 @@ class SampledRows(Samples):
     has_probabilities : bool
         Whether rows of the "bernoulli" likelihood hold more than zeros and ones.
     classes : Classes or None
-        The rows' classes, if the network is to be told.
+        The classes, if the network is to be told.
+    numbers : ndarray of int of shape (n_samples,) or None
+        The place of each row's class among them.
     """
 
     format: TableFormat | ArrayFormat
     likelihood: str
     has_probabilities: bool
     classes: Classes | None
+    numbers: NDArray[np.intp] | None
 
 
 class VAESampler(
@@ -413,9 +417,9 @@ class VAESampler(
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SampledRows:
         given, data_shape = self._read(X, previous)
-        classes = None
+        classes = numbers = None
         if self.conditional:
-            classes = Classes(y, len(given), type(self).__name__)
+            classes, numbers = Classes.of(y, len(given), type(self).__name__)
         if previous is None:
             form = self._learn_format(X, given, data_shape)
         else:
@@ -438,6 +442,7 @@ class VAESampler(
             likelihood=likelihood,
             has_probabilities=has_probabilities,
             classes=classes,
+            numbers=numbers,
         )
 
     def _read(self, X: Any, previous: Self | None) -> tuple[Any, Shape]:
@@ -523,8 +528,8 @@ class VAESampler(
                 )
         # Rows are compared with themselves, so classes can stand in for targets.
         labels = None
-        if classes is not None:
-            labels = torch.from_numpy(classes.one_hot(classes.numbers))
+        if classes is not None and samples.numbers is not None:
+            labels = torch.from_numpy(classes.one_hot(samples.numbers))
         return TrainingPlan(
             Recipe(
                 build_network,
@@ -532,7 +537,7 @@ class VAESampler(
                     "architecture": samples.architecture,
                     "likelihood": likelihood,
                     "sample_shape": _shown_shape(samples.sample_shape, samples.format),
-                    "code_size": self._code_size_or(code_size),
+                    "code_size": auto_or(self.code_size, code_size),
                     "n_classes": 0 if classes is None else len(classes.names),
                     "center": units.center,
                     "spread": units.spread,
@@ -570,7 +575,7 @@ class VAESampler(
         usual = usual_batch_size(n_rows, samples)
         if is_table:
             usual = 64 if n_rows < 500 else 128 if n_rows < 2000 else 256
-        batch_size = self._batch_size_or(usual)
+        batch_size = auto_or(self.batch_size, usual)
         n_steps = float(self._usual_steps)
         if convolves_small_images(samples):
             n_steps = _STEPS_OF_SMALL_IMAGES
@@ -580,7 +585,7 @@ class VAESampler(
             n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
         n_batches = math.ceil(n_rows / batch_size)
         max_epochs = max(math.ceil(n_steps / n_batches), self._fewest_epochs)
-        return Schedule(batch_size, self._max_epochs_or(max_epochs), fraction)
+        return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)
 
     def _complete(self, samples: SampledRows, plan: TrainingPlan) -> None:
         """Look at the codes of the training rows, and decide on a prior."""
@@ -601,7 +606,7 @@ class VAESampler(
             return
         parts: list[Any] = [slice(None)]
         if classes is not None:
-            parts = [classes.numbers == n for n in range(len(classes.names))]
+            parts = [samples.numbers == n for n in range(len(classes.names))]
         self._priors = [
             fit_mixture(means[part], deviations[part], self.net_.seed) for part in parts
         ]
