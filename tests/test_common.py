@@ -24,6 +24,8 @@ from sklearn.utils.estimator_checks import (
 from torch import nn
 
 from skautoencoder import (
+    L1,
+    MMD,
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
@@ -122,7 +124,9 @@ ESTIMATORS = [
         ),
         **QUICK,
     ),
-    AutoencoderTransformer(architecture=Dense((6,), tied_weights=True), **QUICK),
+    AutoencoderTransformer(
+        architecture=Dense((6,), tied_weights=True), penalty="mmd", **QUICK
+    ),
     AutoencoderTransformer(architecture=Conv(channels=(4, 6)), **QUICK),
     AutoencoderTransformer(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
     AutoencoderTransformer(
@@ -157,7 +161,12 @@ ESTIMATORS = [
     DenoisingAutoencoder(
         "masking", early_stopping=True, architecture=Dense((6,)), code_size=3, **QUICK
     ),
-    DenoisingAutoencoder("salt_and_pepper", architecture=Conv((4, 6)), **QUICK),
+    DenoisingAutoencoder(
+        "salt_and_pepper",
+        architecture=Conv((4, 6)),
+        penalty=[L1(), MMD(0.1)],
+        **QUICK,
+    ),
     DenoisingOnImages(architecture=Conv((4, 6)), clip=(0, 1), **QUICK),
     DenoisingAutoencoder(architecture=Conv((4, 6), skip_connections=True), **QUICK),
     AutoencoderImputer(),

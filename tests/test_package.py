@@ -42,6 +42,7 @@ def test_public_names() -> None:
         *architectures.__all__,
         "KL",
         "L1",
+        "MMD",
         "TopK",
         "Contraction",
         "Penalty",

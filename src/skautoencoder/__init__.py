@@ -10,7 +10,7 @@ from skautoencoder.architectures import (
 )
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
-from skautoencoder.objectives import KL, L1, Contraction, Penalty, TopK
+from skautoencoder.objectives import KL, L1, MMD, Contraction, Penalty, TopK
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.sampling import VAEOverSampler, VAESampler
 from skautoencoder.transformers import (
@@ -23,6 +23,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "KL",
     "L1",
+    "MMD",
     "Architecture",
     "AutoencoderImputer",
     "AutoencoderOutlierDetector",

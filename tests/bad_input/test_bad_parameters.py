@@ -166,6 +166,7 @@ def test_the_message_says_what_is_allowed(
         ({"architecture": "denes"}, "dense"),
         ({"architecture": "convolution"}, "conv"),
         ({"penalty": "topk"}, "top_k"),
+        ({"penalty": "wae"}, "mmd"),
         ({"loss": "mes"}, "mse"),
         ({"loss": "hubber"}, "huber"),
         ({"optimizer": "adan"}, "adam"),

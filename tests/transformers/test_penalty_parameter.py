@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor
 
-from skautoencoder import KL, L1, Contraction, DenoisingAutoencoder, Penalty, TopK
+from skautoencoder import KL, L1, MMD, Contraction, DenoisingAutoencoder, Penalty, TopK
 
 
 def tiny_denoiser(**params: Any) -> DenoisingAutoencoder:
@@ -157,6 +157,12 @@ class TestNested:
         ({"penalty": KL(1.0)}, "'target' parameter of KL must be .* Got 1.0"),
         ({"penalty": "top_k", "penalty__n_nonzero_coefs": 0}, "of TopK must be"),
         ({"penalty": Contraction("big")}, "of Contraction must be .* Got 'big'"),
+        ({"penalty": "mmd", "batch_size": 1}, r"MMD\(\) needs batches of at least 2"),
+        ({"penalty": MMD(-1.0)}, "'weight' parameter of MMD must be .* Got -1.0"),
+        ({"penalty": MMD(scales=())}, r"'scales' parameter of MMD .* Got \(\)"),
+        ({"penalty": MMD(scales=(0.5, 0))}, "'scales' parameter of MMD must be"),
+        ({"penalty": MMD(scales=3)}, "'scales' parameter of MMD must be .* Got 3"),
+        ({"penalty": MMD(scales=("a",))}, "'scales' parameter of MMD must be"),
         ({"penalty": TopK(9)}, "n_nonzero_coefs=9 is more than"),
         ({"penalty": ["l1", "topk"]}, "Got 'topk' instead. Did you mean 'top_k'"),
         ({"penalty": [[]]}, r"Got \[\] instead"),

@@ -234,6 +234,7 @@ _ALIASES = {
     "bilinear": "nearest",
     "binary_cross_entropy": "bce",
     "binary_crossentropy": "bce",
+    "contractive": "contraction",
     "cross_entropy": "bce",
     "crossentropy": "bce",
     "dropout_rate": "dropout",
@@ -259,6 +260,8 @@ _ALIASES = {
     "smooth_l1": "huber",
     "smoothl1loss": "huber",
     "squared_error": "mse",
+    "wae": "mmd",
+    "wasserstein": "mmd",
 }
 
 _VALIDATION = (

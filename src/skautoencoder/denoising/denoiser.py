@@ -105,17 +105,15 @@ class DenoisingAutoencoder(CodeTransformer):
         What a penalty on the encoder's Jacobian is multiplied by, which makes
         codes change little where samples do: its squared Frobenius norm, the mean
         over the samples, in the network's units.
-    penalty : {"l1", "kl", "top_k", "contraction"}, Penalty, list or None, \
-            default=None
+    penalty : {"l1", "kl", "top_k", "contraction", "mmd"}, Penalty, list or \
+            None, default=None
         Further penalties on the code, as objects or by their names. An object such
-        as ``L1(weight=1e-3)`` has parameters that can be set and searched as
+        as ``MMD(weight=0.1)`` has parameters that can be set and searched as
         ``penalty__weight``; beside a name they can be given in the same way. A list
         has several, of different kinds. They are added to what `sparsity` and
-        `contraction_weight` ask for, which are short ways of writing
-        :class:`~skautoencoder.objectives.L1`,
-        :class:`~skautoencoder.objectives.KL`,
-        :class:`~skautoencoder.objectives.TopK` and
-        :class:`~skautoencoder.objectives.Contraction`.
+        `contraction_weight` ask for, which are short ways of writing ``L1``, ``KL``,
+        ``TopK`` and ``Contraction``. :class:`~skautoencoder.objectives.MMD` makes
+        codes normal numbers, whose draws `inverse_transform` decodes to new samples.
     optimizer : str or torch.optim.Optimizer subclass, default="adam"
         "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd",
         "lbfgs", "nadam", "radam", "rmsprop", "rprop", "sgd", or a class. Its own

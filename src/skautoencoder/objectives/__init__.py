@@ -10,10 +10,12 @@ from skautoencoder.objectives.likelihoods import (
 )
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked import MaskedObjective, draw_holes
+from skautoencoder.objectives.mmd import mmd
 from skautoencoder.objectives.objective import DirectGradient, Objective
 from skautoencoder.objectives.penalties import (
     KL,
     L1,
+    MMD,
     PENALTIES,
     Contraction,
     Penalty,
@@ -32,6 +34,7 @@ __all__ = [
     "KL",
     "L1",
     "LOSSES",
+    "MMD",
     "NOISES",
     "PENALTIES",
     "BernoulliLikelihood",
@@ -53,6 +56,7 @@ __all__ = [
     "kl_divergence",
     "kl_sparsity",
     "l1_sparsity",
+    "mmd",
     "own_generator",
     "reconstruction_loss",
 ]

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.objectives.draws import generator_for
+
 # What acts on each number of a layer alone.
 _ELEMENTWISE = (
     nn.ELU,
@@ -87,11 +89,12 @@ def _exact(
 
 
 def _estimate(network: Any, rows: Tensor, codes: Tensor) -> Tensor:
-    generator = None
-    if not network.training:
-        generator = torch.Generator(codes.device).manual_seed(0)
     signs = torch.randint(
-        2, codes.shape, generator=generator, device=codes.device, dtype=codes.dtype
+        2,
+        codes.shape,
+        generator=generator_for(network, codes.device),
+        device=codes.device,
+        dtype=codes.dtype,
     )
     (product,) = torch.autograd.grad(codes, rows, 2 * signs - 1, create_graph=True)
     return product.float().square().sum(dim=1).mean()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -19,6 +20,24 @@ def generator() -> torch.Generator | None:
     """
     own: torch.Generator | None = getattr(_here, "generator", None)
     return own
+
+
+def generator_for(network: Any, device: torch.device) -> torch.Generator | None:
+    """Return what the penalties on a network's codes draw from.
+
+    From a network in evaluation mode they always draw the same, so that its losses can
+    be compared.
+
+    Parameters
+    ----------
+    network : Network
+        What encodes.
+    device : torch.device
+        Where the numbers are wanted.
+    """
+    if network.training:
+        return generator()
+    return torch.Generator(device).manual_seed(0)
 
 
 @contextmanager

@@ -105,6 +105,11 @@ class Objective(nn.Module):
         if self.loss == "bce":
             check_outputs(self.loss, network.decode(codes))
 
+    def check_batch_size(self, n_rows: int) -> None:
+        """Raise if batches of so many rows are too small for a penalty."""
+        for penalty in self.penalties:
+            penalty.check_batch_size(n_rows)
+
     @property
     def _added(self) -> list[Penalty]:
         """The penalties that add something to the loss."""

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    validate_parameter_constraints,
+)
 from torch import Tensor
 
 from skautoencoder.objectives.contraction import contraction
+from skautoencoder.objectives.draws import generator_for
 from skautoencoder.objectives.losses import is_in_unit_interval
+from skautoencoder.objectives.mmd import SCALES, mmd
 
+# Pairs of rows take memory: beyond this the rows of a batch are compared in parts.
+_MOST_COMPARED = 512
 _WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
@@ -39,6 +50,9 @@ class Penalty(BaseEstimator):
 
     #: Whether it takes derivatives by the rows.
     needs_row_gradients: bool = False
+
+    #: How many rows a batch must have.
+    fewest_rows: int = 1
 
     def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
         """Return the penalty on a batch.
@@ -76,6 +90,16 @@ class Penalty(BaseEstimator):
 
     def check_codes(self, codes: Tensor) -> None:
         """Raise if it cannot use the first codes of a network."""
+
+    def check_batch_size(self, n_rows: int) -> None:
+        """Raise if batches have too few rows for it."""
+        if n_rows < self.fewest_rows:
+            raise ValueError(
+                f"The penalty {self!r} needs batches of at least {self.fewest_rows} "
+                f"rows, but they would have {n_rows}. Raise batch_size, or give more "
+                "rows at a time (early_stopping keeps validation_fraction of them out "
+                "of training)."
+            )
 
 
 class L1(Penalty):
@@ -212,12 +236,74 @@ class Contraction(Penalty):
         return contraction(network, rows, codes)
 
 
+class MMD(Penalty):
+    """How far codes are from draws of a standard normal distribution.
+
+    With it an autoencoder is a Wasserstein autoencoder: codes become independent normal
+    numbers of mean 0 and variance 1, as far as the reconstruction lets them, and
+    the decoder makes new samples of such numbers.
+
+    Parameters
+    ----------
+    weight : float, default=0.03
+        What the penalty is multiplied by. The loss is in the network's units, see
+        `history_` of the estimators: images in [0, 1] stand a lower weight.
+    scales : tuple of float, default=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+        Scales of the kernel, see :func:`mmd`.
+
+    Notes
+    -----
+    The draws are as many as the codes of the batch, and new for each. Large batches are
+    compared in equal parts of at most 512 rows, and the mean is taken: that is no more
+    biased, and takes time and memory in proportion to the rows.
+
+    References
+    ----------
+    Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", ICLR 2018.
+    """
+
+    _parameter_constraints = {"weight": _WEIGHT, "scales": ["array-like"]}
+
+    fewest_rows = 2
+
+    def __init__(self, weight: float = 0.03, scales: Sequence[float] = SCALES) -> None:
+        self.weight = weight
+        self.scales = scales
+
+    def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
+        """Return the squared discrepancy of the codes of a batch from normal draws."""
+        if len(codes) < self.fewest_rows:
+            # The last batch may be shorter than others.
+            return codes.new_zeros(())
+        draws = torch.randn(
+            codes.shape,
+            generator=generator_for(network, codes.device),
+            device=codes.device,
+        )
+        n_parts = math.ceil(len(codes) / _MOST_COMPARED)
+        codes_of, draws_of = codes.tensor_split(n_parts), draws.tensor_split(n_parts)
+        parts = zip(codes_of, draws_of, strict=True)
+        return torch.stack([mmd(x, z, self.scales) for x, z in parts]).mean()
+
+    def check(self) -> None:
+        """Raise an error that names the parameter whose value is not allowed."""
+        super().check()
+        scales = np.asarray(self.scales)
+        is_numeric = scales.dtype.kind in "iuf"
+        if not (is_numeric and scales.ndim == 1 and scales.size and (scales > 0).all()):
+            raise InvalidParameterError(
+                "The 'scales' parameter of MMD must be a sequence of positive numbers, "
+                f"such as (0.5, 1, 2). Got {self.scales!r} instead."
+            )
+
+
 #: What the parameters `sparsity` and `penalty` of the estimators call them.
 PENALTIES: dict[str, type[Penalty]] = {
     "l1": L1,
     "kl": KL,
     "top_k": TopK,
     "contraction": Contraction,
+    "mmd": MMD,
 }
 
 

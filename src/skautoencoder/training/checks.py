@@ -150,7 +150,10 @@ class ChecksMixin(NeuralNet):
                 )
 
     def check_batch_size(self, n_rows: int) -> None:
-        """Raise if there would be batches that cannot be normalised."""
+        """Raise if there would be batches that cannot be normalised or compared."""
+        check = getattr(self.criterion_, "check_batch_size", None)
+        if check is not None:
+            check(min(self.batch_size, n_rows))
         if normalizations(self.module_) and min(self.batch_size, n_rows) < 2:
             raise ValueError(
                 f"With batch_size={self.batch_size} and {n_rows} rows to train on "
