@@ -17,10 +17,16 @@ from sklearn.datasets import (
     load_linnerud,
     load_wine,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from skautoencoder import AutoencoderOutlierDetector, DenoisingAutoencoder
-from skautoencoder.architectures import Dense
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    DenoisingAutoencoder,
+    VAESampler,
+)
+from skautoencoder.architectures import Conv, Dense
 
 QUICK: dict[str, Any] = {
     "architecture": Dense((4,)),
@@ -117,6 +123,62 @@ def test_a_fit_that_ends_worse_than_the_mean(estimator: Any) -> None:
     (message,) = said(estimator, noise(200, 10))
     assert "worse than the mean of X" in message
     assert "Lower lr" in message
+
+
+def holed_images(scale: float) -> Any:
+    random = np.random.RandomState(0)
+    images = scale * IMAGES[:60].reshape(60, 8, 8)
+    return np.where(random.rand(*images.shape) < 0.2, np.nan, images)
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_an_imputer_of_images_that_ends_worse_than_the_mean(scale: float) -> None:
+    how: dict[str, Any] = {"architecture": Conv((2,)), "random_state": 0}
+    X = holed_images(scale)
+    assert said(AutoencoderImputer(max_epochs=1, **how), X) == []
+    (message,) = said(AutoencoderImputer(max_epochs=2, lr=100, **how), X)
+    assert "worse than the mean of X" in message
+
+
+def test_an_imputer_of_tables_believes_no_network_that_diverges() -> None:
+    table = np.where(np.random.RandomState(0).rand(60, 4) < 0.2, np.nan, noise(60, 4))
+    imputer = AutoencoderImputer(**QUICK).set_params(lr=10)
+    assert said(imputer, table) == []
+    assert imputer.weights_["network"] < 0.01
+
+
+@pytest.mark.parametrize(
+    "X",
+    [noise(100, 4), load_wine(as_frame=True).frame[:100].assign(kind=list("ab") * 50)]
+    + [scale * IMAGES[:60].reshape(60, 8, 8) for scale in (1.0, 100.0)],
+    ids=["numbers", "mixed", "pixels", "images"],
+)
+def test_a_sampler_that_ends_worse_than_the_mean(X: Any) -> None:
+    how: dict[str, Any] = {"random_state": 0, "prior": "normal", "code_size": 2}
+    if X.ndim == 3:
+        how["architecture"] = Conv((8,))
+    assert said(VAESampler(max_epochs=30, **how), X) == []
+    (message,) = said(VAESampler(max_epochs=1, lr=30, **how), X)
+    assert "worse than the mean of X" in message
+
+
+@pytest.mark.parametrize("size", [8, 64])
+def test_a_stream_that_diverges(size: int) -> None:
+    X = noise(2 * size, 10)
+    estimator = tiny_dense(lr=10).partial_fit(X[:2])
+    with pytest.warns(ConvergenceWarning, match="worse than the mean of X"):
+        estimator.partial_fit(X[:size])
+
+
+@pytest.mark.parametrize("make", [tiny_dense, tiny_conv])
+@pytest.mark.parametrize("size", [2, 5, 60])
+def test_parts_of_a_stream_may_be_few_rows_unlike_each_other(
+    make: Any, size: int
+) -> None:
+    X = load_iris().data  # sorted by class
+    estimator = make()
+    for start in range(0, len(X), size):
+        estimator.partial_fit(X[start : start + size])
 
 
 @pytest.mark.parametrize("make", [tiny_dense, tiny_conv])

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._estimator.arrays import Array, Shape
-from skautoencoder._estimator.fit_warnings import few, warn_of_divergence
+from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.images import (
     looks_like_image,
     warn_of_channels_last,
@@ -206,6 +206,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             plan = learner._make_plan(samples, previous)
             learner._train(plan, samples, previous, is_part=is_part)
             learner._complete(samples, plan)
+            warn_of_divergence(learner.net_, plan.data, is_part=is_part)
             if not is_part:
                 learner.net_.forget_steps()
 
@@ -349,14 +350,6 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         plan : TrainingPlan
             By which the network was trained.
         """
-        shown, targets = plan.data[few(len(plan.data))]
-        warn_of_divergence(
-            self.net_.module_,
-            self.loss,
-            self.history_[-1, "train_loss"],
-            shown,
-            targets,
-        )
 
     # ---- validated samples ----------------------------------------------------
 

@@ -6,19 +6,18 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch import nn
 
 from skautoencoder._estimator.arrays import Array
-from skautoencoder.objectives import LOSSES
-from skautoencoder.training import evaluating
+from skautoencoder.training import AutoencoderNet, Rows, evaluating
 
 # Largest variance of a feature over the median one: iris has 16, pixels about 3, and
 # the raw tables of wine and of breast cancer 1e5 and 1e8.
 _VARIANCE_RATIO = 1e4
 # Loss over that of the mean: noise that cannot be learnt ends near 1.
 _LOSS_RATIO = 1.2
+# Parts of two rows and more ended at up to 16.
+_LOSS_RATIO_OF_PART = 100.0
 # Rows that are looked at.
 _MOST_ROWS = 2000
 _FEW_ROWS = 256
@@ -34,7 +33,7 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
     names : sequence, default=None
         Names of the features.
     """
-    some = rows[few(len(rows), _MOST_ROWS)]
+    some = rows[_few(len(rows), _MOST_ROWS)]
     mean = some.mean(axis=0, dtype=np.float64)
     variance = np.square(some - mean).mean(axis=0)
     varying = np.sort(variance[variance > (1e-6 * mean) ** 2])
@@ -66,37 +65,35 @@ def warn_of_copying(code_size: int, n_features: int) -> None:
         )
 
 
-def warn_of_divergence(
-    network: nn.Module,
-    loss: str,
-    last_loss: float,
-    rows: torch.Tensor,
-    targets: torch.Tensor,
-) -> None:
+def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> None:
     """Warn if a network answers worse than the mean would.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        The trained network.
-    loss : str
-        What it was trained with.
-    last_loss : float
-        The loss of its last epoch. Penalties are in it, so that the network itself is
-        asked where this is high.
-    rows, targets : Tensor of shape (n_samples, n_features)
-        What the network is shown, and should answer.
+    net : AutoencoderNet
+        The trained net.
+    data : Rows
+        What it learnt from.
+    is_part : bool
+        Whether these are a part of the data. A few rows may have nearly no variance,
+        or be unlike all before, so that more is allowed, and as much again as the
+        first part cost. What diverges is soon beyond that.
     """
-    measure = LOSSES[loss]
-    with torch.no_grad():
-        of_mean = float(measure(targets.mean(dim=0).expand_as(targets), targets))
-        if not of_mean or last_loss <= _LOSS_RATIO * of_mean:
+    network, objective = net.module_, net.criterion_
+    device = next(network.parameters()).device
+    rows, targets = (tensor.to(device) for tensor in data[_few(len(data), _FEW_ROWS)])
+    losses = net.history[:, "train_loss"]
+    with evaluating(network):
+        of_mean = float(objective.loss_of_mean(network, rows, targets))
+        most = _LOSS_RATIO * of_mean
+        if is_part:
+            first = losses[0] if len(losses) > 1 else 0.0
+            most = _LOSS_RATIO_OF_PART * max(of_mean, first)
+        # Penalties are in it, so that where it is high the network itself is asked.
+        if not of_mean or losses[-1] <= most:
             return
-        device = next(network.parameters()).device
-        with evaluating(network):
-            answers = network(rows.to(device)).cpu().float()
-        found = float(measure(answers, targets))
-    if found > _LOSS_RATIO * of_mean:
+        found = float(objective.loss_of_answers(network, rows, targets))
+    if found > most:
         warnings.warn(
             f"The network answers worse than the mean of X would: its loss is "
             f"{found:.3g}, that of the mean {of_mean:.3g}. Lower lr, train longer "
@@ -106,6 +103,6 @@ def warn_of_divergence(
         )
 
 
-def few(n_rows: int, n_wanted: int = _FEW_ROWS) -> slice:
+def _few(n_rows: int, n_wanted: int) -> slice:
     """Return the places of about so many rows, from everywhere in the data."""
     return slice(None, None, max(n_rows // n_wanted, 1))

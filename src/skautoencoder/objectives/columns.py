@@ -201,6 +201,16 @@ class ColumnsLikelihood(nn.Module):
             The sum over the columns, in nats: of log-probabilities for levels and
             atoms, of log-densities in the network's units for other numbers.
         """
+        return self._log_likelihood(outputs, rows, self.deviation)
+
+    def without_code(self, rows: Tensor) -> Tensor:
+        """Return the log-likelihood of rows if levels are alike, numbers normal."""
+        deviation = torch.ones_like(self.deviation)
+        return self._log_likelihood(torch.zeros_like(rows), rows, deviation)
+
+    def _log_likelihood(
+        self, outputs: Tensor, rows: Tensor, deviation: Tensor
+    ) -> Tensor:
         outputs = bounded(outputs)
         total = outputs.new_zeros(len(outputs))
         if len(self.levels):
@@ -209,7 +219,7 @@ class ColumnsLikelihood(nn.Module):
             total = total - self._level_logits(outputs).logsumexp(dim=2).sum(dim=1)
         if len(self.numbers):
             total = total + self._of_numbers(
-                outputs[:, self.numbers], rows[:, self.numbers]
+                outputs[:, self.numbers], rows[:, self.numbers], deviation
             ).sum(dim=1)
         return total
 
@@ -218,8 +228,8 @@ class ColumnsLikelihood(nn.Module):
         logits = outputs[:, self.level_places]
         return logits.masked_fill(~self.level_exists, -math.inf)
 
-    def _of_numbers(self, means: Tensor, values: Tensor) -> Tensor:
-        deviation = self.deviation.to(means.dtype)
+    def _of_numbers(self, means: Tensor, values: Tensor, deviation: Tensor) -> Tensor:
+        deviation = deviation.to(means.dtype)
         standard = (values - means) / deviation
         density = -0.5 * standard.square() - deviation.log() - _HALF_LOG_TWO_PI
         if not self._has_atoms:

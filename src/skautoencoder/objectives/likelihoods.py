@@ -41,6 +41,10 @@ class BernoulliLikelihood(nn.Module):
             outputs, rows.expand_as(outputs), reduction="none"
         ).sum(dim=-1)
 
+    def without_code(self, rows: Tensor) -> Tensor:
+        """Return the log-probability of rows if each feature is the throw of a coin."""
+        return self.log_likelihood(torch.zeros_like(rows), rows)
+
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the probability of a 1."""
         return outputs.sigmoid()
@@ -96,6 +100,10 @@ class GaussianLikelihood(nn.Module):
         deviations = (rows - outputs) * (-0.5 * log_variance).exp()
         constant = log_variance.sum() + outputs.shape[-1] * math.log(2 * math.pi)
         return -0.5 * (deviations.square().sum(dim=-1) + constant)
+
+    def without_code(self, rows: Tensor) -> Tensor:
+        """Return the log-density of rows if each feature is standard normal."""
+        return -0.5 * (rows.square() + math.log(2 * math.pi)).sum(dim=-1)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the means."""

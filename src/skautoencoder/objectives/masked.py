@@ -120,6 +120,24 @@ class MaskedObjective(nn.Module):
             self.loss, logits[asked], target[asked], network.output_activation
         )
 
+    def loss_of_answers(
+        self, network: EncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the objective on rows that are not prepared."""
+        rows, target = self.prepare(network, rows, target)
+        return self(network, rows, target)
+
+    def loss_of_mean(
+        self, network: EncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the loss of a network that answered with the mean target to all."""
+        if self.hole_shape is None:
+            # A table's answers are corrections; whether they help is judged elsewhere.
+            return target.new_tensor(torch.inf)
+        asked = ~target.isnan()
+        mean = target.nanmean(dim=0).expand_as(target)
+        return LOSSES[self.loss](mean[asked], target[asked])
+
 
 def draw_holes(
     missing: Tensor,

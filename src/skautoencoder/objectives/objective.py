@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import (
+    LOSSES,
     check_outputs,
     has_gradient,
     loss_and_gradient,
@@ -203,3 +204,15 @@ class Objective(nn.Module):
         logits = network.decode_logits(codes)
         loss = reconstruction_loss(self.loss, logits, target, network.output_activation)
         return sum(terms, start=loss)
+
+    def loss_of_answers(
+        self, network: EncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the reconstruction loss alone, without noise and penalties."""
+        return LOSSES[self.loss](network.decode(network.encode(rows)).float(), target)
+
+    def loss_of_mean(
+        self, network: EncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the loss of a network that answered with the mean target to all."""
+        return LOSSES[self.loss](target.mean(dim=0).expand_as(target), target)

@@ -20,6 +20,9 @@ _HIGHEST_LOG_VARIANCE = 4.0
 class Likelihood(Protocol):
     """How likely rows are, given what the decoder answers."""
 
+    def without_code(self, rows: Tensor) -> Tensor:
+        """Return the log-likelihood of each row for a decoder that knows nothing."""
+
     def log_likelihood(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """Return the log-likelihood of each row, in nats."""
 
@@ -107,6 +110,20 @@ class VariationalObjective(nn.Module):
         log_likelihood = network.likelihood.log_likelihood(outputs, rows)
         divergence = kl_divergence(mean, log_variance).sum(dim=1)
         return (self._weight(network.training) * divergence - log_likelihood).mean()
+
+    def loss_of_answers(
+        self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return minus the log-likelihood of rows, given the means of their codes."""
+        codes, _ = network.posterior(rows)
+        outputs = network.answer(codes, target if network.n_classes else None)
+        return -network.likelihood.log_likelihood(outputs.float(), rows).mean()
+
+    def loss_of_mean(
+        self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return minus the log-likelihood of rows for a decoder that knows nothing."""
+        return -network.likelihood.without_code(rows).mean()
 
     def _weight(self, training: bool) -> float:
         # A loss to stop early by has to mean the same in every epoch.
