@@ -151,3 +151,33 @@ def test_no_private_module_path_is_shown() -> None:
     assert repr(fitted.net_).startswith("<class 'skautoencoder.training.AutoencoderNet")
     with pytest.raises(ValueError, match=r"skautoencoder\.sampling\.\w+\.VAESampler"):
         VAEOverSampler(sampler=fitted).fit(X, X[:, 0] > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("epochs", "It is one of the sampler: sampler=VAESampler(max_epochs=...)."),
+        ("code_size", "It is one of the sampler: sampler=VAESampler(code_size=...)."),
+        ("strategy", "Did you mean 'sampling_strategy'?"),
+        ("seed", "Did you mean 'random_state'?"),
+    ],
+)
+def test_parameters_of_the_over_sampler(name: str, cure: str) -> None:
+    for ask in (VAEOverSampler, VAEOverSampler().set_params):
+        with pytest.raises(InvalidParameterError, match=re.escape(cure)):
+            ask(**{name: 1})
+    message = f"VAEOverSampler.fit.* takes no '{name}'.*{re.escape(cure)}"
+    for ask in (VAEOverSampler().fit, VAEOverSampler().fit_resample):
+        with pytest.raises(TypeError, match=message):
+            ask(X, X[:, 0] > 0, **{name: 1})
+
+
+def test_parameters_of_a_sampler_that_is_not_there() -> None:
+    with pytest.raises(InvalidParameterError, match=r"VAESampler\(max_epochs=\.\.\.\)"):
+        VAEOverSampler().set_params(sampler__max_epochs=3)
+    over_sampler = VAEOverSampler().set_params(
+        sampler=VAESampler(), sampler__max_epochs=3
+    )
+    assert over_sampler.sampler.max_epochs == 3
+    with pytest.raises(InvalidParameterError, match="Did you mean 'max_epochs'"):
+        over_sampler.set_params(sampler__epochs=3)

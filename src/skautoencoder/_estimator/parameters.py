@@ -72,7 +72,7 @@ class NestedParameters(BaseEstimator):
         prefix = _PARTS.get(name)
         if prefix is not None:
             return f" Set {prefix}__{name}."
-        name = _ALIASES.get(name, name)
+        name = known_as(name)
         kind = next((k for k in (Dense, Conv) if name in k._get_param_names()), None)
         if kind is None or name in self._get_param_names():
             return ""
@@ -88,7 +88,7 @@ class NestedParameters(BaseEstimator):
         """Raise if `fit` was given what is a parameter of the constructor."""
         own = self._get_param_names()
         for name in given:
-            near = _ALIASES.get(name, name)
+            near = known_as(name)
             cure = (
                 f" Set the parameter {near!r} of the estimator." if near in own else ""
             )
@@ -213,6 +213,11 @@ class NestedParameters(BaseEstimator):
             if isinstance(made, StrOptions):
                 choices += made.options
         return choices
+
+
+def known_as(name: str) -> str:
+    """Return what is called `name` elsewhere; itself if it has no other name here."""
+    return _ALIASES.get(name, name)
 
 
 def _cure_of_architecture(value: object) -> str:

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from skautoencoder._estimator.containers import is_frame, is_polars
+from skautoencoder._estimator.parameters import did_you_mean, known_as
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.sampler import VAESampler
 from skautoencoder.training import draw_seed
@@ -43,6 +44,8 @@ class VAEOverSampler(BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seed of the fit and of the new rows. Global generators are neither read nor
         changed.
+    **others : dict
+        None: what training needs are parameters of the sampler.
 
     Attributes
     ----------
@@ -92,12 +95,54 @@ class VAEOverSampler(BaseEstimator):
         *,
         sampling_strategy: str | dict[Any, int] = "auto",
         random_state: int | np.random.RandomState | None = None,
+        **others: Any,
     ) -> None:
         self.sampler = sampler
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
+        self._refuse(others, InvalidParameterError, " has no parameter")
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
+    def set_params(self, **params: Any) -> Self:
+        """Set the parameters of this over-sampler.
+
+        Parameters
+        ----------
+        **params : dict
+            Its parameters, and those of the sampler (``sampler__max_epochs``).
+
+        Returns
+        -------
+        self : VAEOverSampler
+            The over-sampler.
+        """
+        own = self._get_param_names()
+        others = {n: v for n, v in params.items() if n.partition("__")[0] not in own}
+        self._refuse(others, InvalidParameterError, " has no parameter")
+        nested = next((name for name in params if name.startswith("sampler__")), None)
+        if nested is not None and params.get("sampler", self.sampler) is None:
+            name = nested.removeprefix("sampler__")
+            raise InvalidParameterError(
+                f"{nested!r} is for a sampler, but sampler is None. Set "
+                f"sampler=VAESampler({name}=...)."
+            )
+        own_params = {n: v for n, v in params.items() if n not in others}
+        return super().set_params(**own_params)
+
+    def _refuse(self, given: dict[str, Any], error: type[Exception], verb: str) -> None:
+        """Raise for what was given and is none of the parameters; say whose it is."""
+        for name in given:
+            if name == "others":
+                # scikit-learn's checks pass every name of the signature, also that of
+                # the catch-all, and want no error.
+                continue
+            own, near = self._get_param_names(), known_as(name)
+            if near not in own and near in VAESampler._get_param_names():
+                cure = f" It is one of the sampler: sampler=VAESampler({near}=...)."
+            else:
+                cure = did_you_mean(name, own)
+            raise error(f"{type(self).__name__}{verb} {name!r}.{cure}")
+
+    def fit(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
         """Learn what rows of each class look like.
 
         Parameters
@@ -106,6 +151,8 @@ class VAEOverSampler(BaseEstimator):
             Training samples.
         y : array-like of shape (n_samples,), or array or DataFrame of one column
             Their classes.
+        **fit_params : dict
+            None: what training needs are parameters of the sampler.
 
         Returns
         -------
@@ -118,8 +165,10 @@ class VAEOverSampler(BaseEstimator):
             If `sampling_strategy` names a class that `y` does not have, or wants
             fewer rows of one than there are.
         TypeError
-            If `X` or `y` are a data frame of another library.
+            If `X` or `y` are a data frame of another library, or there are
+            `fit_params`; says which parameter it is instead.
         """
+        self._refuse(fit_params, TypeError, ".fit takes no")
         self._fit(X, y)
         return self
 
@@ -174,7 +223,7 @@ class VAEOverSampler(BaseEstimator):
             name: int(wanted[name]) - counts[name] for name in names if name in wanted
         }
 
-    def fit_resample(self, X: Any, y: ArrayLike) -> tuple[Any, Any]:
+    def fit_resample(self, X: Any, y: ArrayLike, **fit_params: Any) -> tuple[Any, Any]:
         """Learn what rows of each class look like, and draw those that are missing.
 
         Parameters
@@ -183,6 +232,8 @@ class VAEOverSampler(BaseEstimator):
             Samples.
         y : array-like of shape (n_samples,), or array or DataFrame of one column
             Their classes.
+        **fit_params : dict
+            None: what training needs are parameters of the sampler.
 
         Returns
         -------
@@ -196,11 +247,13 @@ class VAEOverSampler(BaseEstimator):
         Raises
         ------
         TypeError
-            If `X` or `y` are a data frame of another library.
+            If `X` or `y` are a data frame of another library, or there are
+            `fit_params`; says which parameter it is instead.
         ValueError
             If `sampling_strategy` names a class that `y` does not have, or wants
             fewer rows of one than there are.
         """
+        self._refuse(fit_params, TypeError, ".fit_resample takes no")
         numbers, seed = self._fit(X, y)
         names = self.classes_.tolist()
         n_rows = [self.sampling_strategy_.get(name, 0) for name in names]
