@@ -31,6 +31,10 @@ default_role = "code"
 # --- API reference ------------------------------------------------------------
 
 autosummary_generate = True
+# Some file systems take it for the page of `Contraction`.
+autosummary_filename_map = {
+    "skautoencoder.objectives.contraction": "skautoencoder.objectives.contraction_",
+}
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc sections already name the types
 # The class template lists the members; numpydoc must not list them again.

@@ -63,7 +63,7 @@ class TestSparsityByDivergence:
             8, channels=(4, 8), code_activation="relu", sample_shape=(8, 8)
         )
         for estimator in (custom, relu, normalized, images):
-            with pytest.raises(ValueError, match="sparsity='kl' needs codes"):
+            with pytest.raises(ValueError, match="sparsity='kl'. needs codes"):
                 estimator.set_params(**kl).fit(X)
 
     def test_maps_of_all_stages_are_refused(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from skautoencoder.objectives import MMD, Objective, mmd
+from skautoencoder.objectives import MMD, Objective, maximum_mean_discrepancy
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -42,7 +42,9 @@ def test_the_formula(shapes: tuple[int, int], scales: Any) -> None:
         / (m * (m - 1))
         - 2 * np.mean([[kernel(a, b, scales) for b in z] for a in x])
     )
-    assert mmd(codes, draws, scales).item() == pytest.approx(expected, abs=1e-5)
+    assert maximum_mean_discrepancy(codes, draws, scales).item() == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 def mean_kernel(code_size: int, variance: float, shift: float) -> float:
@@ -112,7 +114,7 @@ def test_large_batches_are_compared_in_parts() -> None:
     torch.manual_seed(0)
     found = MMD()(codes, None, Stub())
     torch.manual_seed(0)
-    whole = mmd(codes, torch.randn(1300, 4))
+    whole = maximum_mean_discrepancy(codes, torch.randn(1300, 4))
     assert found.item() == pytest.approx(whole.item(), rel=0.1)
     assert found != whole
 
@@ -141,8 +143,8 @@ def test_in_reduced_precision_distances_keep_their_digits() -> None:
     codes = normal(40, 3) + 5
     draws = normal(40, 3, seed=1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = mmd(codes, draws)
-    torch.testing.assert_close(rounded, mmd(codes, draws))
+        rounded = maximum_mean_discrepancy(codes, draws)
+    torch.testing.assert_close(rounded, maximum_mean_discrepancy(codes, draws))
 
 
 def test_it_is_no_mean_over_rows() -> None:

@@ -161,6 +161,7 @@ class TestNested:
         ({"penalty": MMD(-1.0)}, "'weight' parameter of MMD must be .* Got -1.0"),
         ({"penalty": MMD(scales=())}, r"'scales' parameter of MMD .* Got \(\)"),
         ({"penalty": MMD(scales=(0.5, 0))}, "'scales' parameter of MMD must be"),
+        ({"penalty": MMD(scales=(1, np.inf))}, "'scales' parameter of MMD must be"),
         ({"penalty": MMD(scales=3)}, "'scales' parameter of MMD must be .* Got 3"),
         ({"penalty": MMD(scales=("a",))}, "'scales' parameter of MMD must be"),
         ({"penalty": TopK(9)}, "n_nonzero_coefs=9 is more than"),

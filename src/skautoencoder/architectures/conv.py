@@ -231,7 +231,7 @@ class Conv(Architecture):
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         if self.skip_connections:
             raise ValueError(
-                "sparsity='kl' needs units that are made for the code. With "
+                "The penalty KL (sparsity='kl') needs units made for the code. With "
                 "skip_connections=True it is the maps of all stages, which have "
                 "their own activation. Set one of the two otherwise."
             )

@@ -10,7 +10,7 @@ from skautoencoder.objectives.likelihoods import (
 )
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked import MaskedObjective, draw_holes
-from skautoencoder.objectives.mmd import mmd
+from skautoencoder.objectives.mmd import maximum_mean_discrepancy
 from skautoencoder.objectives.objective import DirectGradient, Objective
 from skautoencoder.objectives.penalties import (
     KL,
@@ -56,7 +56,7 @@ __all__ = [
     "kl_divergence",
     "kl_sparsity",
     "l1_sparsity",
-    "mmd",
+    "maximum_mean_discrepancy",
     "own_generator",
     "reconstruction_loss",
 ]

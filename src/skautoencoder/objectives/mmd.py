@@ -11,7 +11,9 @@ from torch import Tensor
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
-def mmd(codes: Tensor, draws: Tensor, scales: Sequence[float] = SCALES) -> Tensor:
+def maximum_mean_discrepancy(
+    codes: Tensor, draws: Tensor, scales: Sequence[float] = SCALES
+) -> Tensor:
     r"""Return an unbiased estimate of the squared maximum mean discrepancy.
 
     It is the U-statistic of the kernel

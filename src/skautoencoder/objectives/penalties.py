@@ -20,7 +20,7 @@ from torch import Tensor
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.draws import generator_for
 from skautoencoder.objectives.losses import is_in_unit_interval
-from skautoencoder.objectives.mmd import SCALES, mmd
+from skautoencoder.objectives.mmd import SCALES, maximum_mean_discrepancy
 
 # Pairs of rows take memory: beyond this the rows of a batch are compared in parts.
 _MOST_COMPARED = 512
@@ -33,7 +33,7 @@ class Penalty(BaseEstimator):
     A penalty is a description: it holds nothing but its parameters, so that it can be
     cloned and searched over (``penalty__weight``). Called with a batch, it returns the
     number that is added to the loss, times its `weight`. A subclass writes
-    :meth:`__call__`, and says in class attributes and the other methods what it needs.
+    ``__call__``, and says in class attributes and the other methods what it needs.
     """
 
     # Where users find it, and what errors about `penalty` call it.
@@ -176,9 +176,9 @@ class KL(Penalty):
 
 
 _CODES_OUT_OF_RANGE = (
-    "sparsity='kl' needs codes in [0, 1]. Leave code_activation at 'auto' or set it to "
-    "'sigmoid', and code_batch_norm at False; let an encoder of your own end in a "
-    "sigmoid."
+    "The penalty KL (sparsity='kl') needs codes in [0, 1]. Leave code_activation at "
+    "'auto' or set it to 'sigmoid', and code_batch_norm at False; let an encoder of "
+    "your own end in a sigmoid."
 )
 
 
@@ -249,13 +249,13 @@ class MMD(Penalty):
         What the penalty is multiplied by. The loss is in the network's units, see
         `history_` of the estimators: images in [0, 1] stand a lower weight.
     scales : tuple of float, default=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-        Scales of the kernel, see :func:`mmd`.
+        Scales of the kernel, see :func:`maximum_mean_discrepancy`.
 
     Notes
     -----
     The draws are as many as the codes of the batch, and new for each. Large batches are
-    compared in equal parts of at most 512 rows, and the mean is taken: that is no more
-    biased, and takes time and memory in proportion to the rows.
+    compared in equal parts of at most 512 rows, and the mean is taken, which keeps
+    time and memory in proportion to the rows.
 
     References
     ----------
@@ -283,14 +283,15 @@ class MMD(Penalty):
         n_parts = math.ceil(len(codes) / _MOST_COMPARED)
         codes_of, draws_of = codes.tensor_split(n_parts), draws.tensor_split(n_parts)
         parts = zip(codes_of, draws_of, strict=True)
-        return torch.stack([mmd(x, z, self.scales) for x, z in parts]).mean()
+        found = [maximum_mean_discrepancy(*part, self.scales) for part in parts]
+        return torch.stack(found).mean()
 
     def check(self) -> None:
         """Raise an error that names the parameter whose value is not allowed."""
         super().check()
         scales = np.asarray(self.scales)
-        is_numeric = scales.dtype.kind in "iuf"
-        if not (is_numeric and scales.ndim == 1 and scales.size and (scales > 0).all()):
+        is_list = scales.dtype.kind in "iuf" and scales.ndim == 1 and scales.size > 0
+        if not (is_list and (scales > 0).all() and np.isfinite(scales).all()):
             raise InvalidParameterError(
                 "The 'scales' parameter of MMD must be a sequence of positive numbers, "
                 f"such as (0.5, 1, 2). Got {self.scales!r} instead."
