@@ -77,6 +77,16 @@ def test_unknown_parameter_of_every_estimator(estimator: Any) -> None:
             ask(patience=3)
 
 
+@pytest.mark.parametrize("name", ["penalty", "sparsity", "contraction_weight"])
+@pytest.mark.parametrize(
+    "estimator", [AutoencoderImputer, AutoencoderOutlierDetector, VAESampler]
+)
+def test_penalties_are_for_those_who_hand_out_codes(estimator: Any, name: str) -> None:
+    message = rf"no parameter '{name}'.*AutoencoderTransformer\(penalty="
+    with pytest.raises(InvalidParameterError, match=message):
+        estimator(**{name: "l1"})
+
+
 def test_parameters_of_dense_are_not_those_of_the_conv_transformer() -> None:
     message = r"one of Dense: AutoencoderTransformer\(architecture=Dense\(dropout="
     with pytest.raises(InvalidParameterError, match=message):

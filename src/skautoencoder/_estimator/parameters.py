@@ -273,6 +273,10 @@ _VALIDATION = (
     "Set early_stopping=True, which keeps validation_fraction of the rows out of "
     "training."
 )
+_PENALTY = (
+    "Penalties on codes are for transformers and denoisers: "
+    "AutoencoderTransformer(penalty=...)."
+)
 _NOISE = "DenoisingAutoencoder(noise=...) learns to take noise away."
 _THRESHOLD = (
     "AutoencoderOutlierDetector finds outliers; contamination=... says how many."
@@ -284,13 +288,16 @@ _CURES = {
         "sparsity='l1' and sparsity_weight=..., of transformers and denoisers."
     ),
     "contamination": _THRESHOLD,
+    "contraction_weight": _PENALTY,
     "decoder": "Modules of your own: architecture=Custom(encoder, decoder).",
     "encoder": "Modules of your own: architecture=Custom(encoder, decoder).",
     "noise": _NOISE,
     "noise_factor": _NOISE,
     "noise_level": _NOISE,
     "patience": "Set n_iter_no_change=..., with early_stopping=True.",
+    "penalty": _PENALTY,
     "sample_weight": "Rows have no weights here; repeat those that weigh more.",
+    "sparsity": _PENALTY,
     "threshold": _THRESHOLD,
     "validation_data": _VALIDATION,
     "validation_split": _VALIDATION,
