@@ -83,7 +83,12 @@ def test_grey_values_are_drawn_where_the_data_have_some() -> None:
 def test_posterior_and_back() -> None:
     X = correlated(1000)
     sampler = VAESampler(
-        2, likelihood="gaussian", architecture=Dense((16,)), random_state=0
+        2,
+        likelihood="gaussian",
+        prior="normal",
+        architecture=Dense((16,)),
+        max_epochs=60,
+        random_state=0,
     ).fit(X)
     means, deviations = sampler.transform(X, return_std=True)
     np.testing.assert_array_equal(means, sampler.transform(X))
