@@ -14,7 +14,7 @@ from skautoencoder.architectures._conv_layers import (
     StridedPixels,
 )
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
-from skautoencoder.architectures._listening import (
+from skautoencoder.architectures.hooks import (
     has_global_hooks,
     has_hooks,
     has_weight_hooks,
@@ -99,11 +99,7 @@ def can_share(*modules: nn.Module) -> bool:
 
 
 def can_split(*modules: nn.Module) -> bool:
-    """Return whether the parts of a batch may go through modules that learn.
-
-    Worth it for convolutions alone: where a batch is short beside the weights, as in
-    dense layers, adding up the gradients of its parts takes too long. Chains of those
-    are divided without autograd.
+    """Return whether shards of a batch may go through modules that learn.
 
     Parameters
     ----------
@@ -113,12 +109,10 @@ def can_split(*modules: nn.Module) -> bool:
     Returns
     -------
     splits : bool
-        False if there is no convolution, a layer that is not known here, or somebody
-        who listens and expects to be told of whole batches.
+        False if there is a layer that is not known here, or a hook, which is for
+        whole batches.
     """
     layers = [layer for module in modules for layer in module.modules()]
-    if not any(isinstance(layer, _CONVOLUTIONS) for layer in layers):
-        return False
     if not can_share(*modules) or not all(map(_keeps_nothing, layers)):
         return False
     return not any(
@@ -127,8 +121,8 @@ def can_split(*modules: nn.Module) -> bool:
 
 
 def _keeps_nothing(layer: nn.Module) -> bool:
-    """Return whether parts of a batch leave nothing behind in a layer that learns."""
+    """Return whether shards of a batch leave nothing behind in a layer that learns."""
     if type(layer) in _NORMALIZATIONS:
         # Without a momentum, each call would weigh less than the one before.
         return bool(layer.track_running_stats) and layer.momentum is not None
-    return type(layer) in _STATELESS
+    return type(layer) in _STATELESS or type(layer) is nn.Dropout

@@ -5,12 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.architectures._chain import (
-    Chain,
-    Links,
-    chain_of,
-    products_and_width,
-)
 from skautoencoder.architectures._splitting import can_share, can_split
 
 # A pixel that is always black would put the sigmoid's start at minus infinity,
@@ -44,9 +38,6 @@ class Network(nn.Module):
     center: Tensor | None
     shift: Tensor
     output_offset: Tensor | None
-
-    # What the encoder says about each unit of a code.
-    _numbers_per_unit = 1
 
     def __init__(
         self,
@@ -95,62 +86,22 @@ class Network(nn.Module):
         """Return what the decoder says before the output activation."""
         # In reduced precision the last step up to here may be bfloat16; a loss
         # and a sigmoid want all their digits.
-        return self._with_offset(self.decoder(codes).float())
+        return self.with_offset(self.decoder(codes).float())
 
-    def _with_offset(self, outputs: Tensor) -> Tensor:
+    def with_offset(self, outputs: Tensor) -> Tensor:
         """Return the decoder's outputs, moved to where the mean row is."""
         return outputs if self.output_offset is None else outputs + self.output_offset
 
-    def chain(self, links: Links | None = None) -> Chain | None:
-        """Return the way from rows to logits, if it is a chain of simple layers.
-
-        Parameters
-        ----------
-        links : mapping from types to callables, default=None
-            What takes the place of the usual links for layers of some types.
-
-        Returns
-        -------
-        chain : Chain or None
-            None if it is not.
-        """
-        if self._is_changed():
-            return None
-        chain = chain_of(self.encoder, self.decoder, links=links)
-        if chain is not None and self.center is not None:
-            chain.before = self.encoder_input
-        if chain is not None and self.output_offset is not None:
-            chain.after = self._with_offset
-        return chain
-
-    def work_and_code_size(self) -> tuple[float, int] | None:
-        """Return the operations that a row takes, and how many numbers a code has.
-
-        Returns
-        -------
-        work : float
-            Floating-point operations of one row's way there and back.
-        code_size : int
-            How many numbers a code has.
-        None : if they cannot be read off the layers.
-        """
-        encoder = products_and_width(self.encoder)
-        decoder = products_and_width(self.decoder)
-        if encoder is None or decoder is None or self._is_changed():
-            return None
-        (encoding, width), (decoding, _) = encoder, decoder
-        return 2.0 * (encoding + decoding), width // self._numbers_per_unit
-
     def can_split(self) -> bool:
         """Return whether parts of a batch may go through while it learns."""
-        return not self._is_changed() and can_split(self.encoder, self.decoder)
+        return not self.is_changed() and can_split(self.encoder, self.decoder)
 
     def can_share(self) -> bool:
         """Return whether several threads may ask it, once it has learnt."""
-        return not self._is_changed() and can_share(self.encoder, self.decoder)
+        return not self.is_changed() and can_share(self.encoder, self.decoder)
 
-    def _is_changed(self) -> bool:
-        """Return whether somebody has given this network other ways."""
+    def is_changed(self) -> bool:
+        """Return whether methods of this object were replaced."""
         return bool(vars(self).keys() & {"encode", "encoder_input", "decode_logits"})
 
     def activate(self, logits: Tensor) -> Tensor:

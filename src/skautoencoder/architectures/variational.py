@@ -36,9 +36,6 @@ class VariationalNetwork(Network):
         See :class:`Network`.
     """
 
-    # Its mean and its log-variance.
-    _numbers_per_unit = 2
-
     def __init__(
         self,
         encoder: nn.Module,

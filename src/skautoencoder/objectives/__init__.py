@@ -11,7 +11,7 @@ from skautoencoder.objectives.likelihoods import (
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked import MaskedObjective, draw_holes
 from skautoencoder.objectives.mmd import maximum_mean_discrepancy
-from skautoencoder.objectives.objective import DirectGradient, Objective
+from skautoencoder.objectives.objective import Objective
 from skautoencoder.objectives.penalties import (
     KL,
     L1,
@@ -42,7 +42,6 @@ __all__ = [
     "ColumnsLikelihood",
     "Contraction",
     "Corruption",
-    "DirectGradient",
     "GaussianLikelihood",
     "MaskedObjective",
     "Objective",

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 # Compares an output with a target; takes reduction="mean" or "none".
 Loss = Callable[..., Tensor]
-
-
-def _mean_square(residual: Tensor) -> Tensor:
-    flat = residual.reshape(-1)
-    return flat.dot(flat).div_(flat.numel())
-
-
-def _huber(residual: Tensor) -> Tensor:
-    return F.huber_loss(residual, torch.zeros_like(residual))
 
 
 LOSSES: dict[str, Loss] = {
@@ -28,17 +18,9 @@ LOSSES: dict[str, Loss] = {
     "bce": F.binary_cross_entropy,
 }
 
-# As functions of the residual, and their derivatives but for a factor, which may write
-# over the residual.
-_OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], float]] = {
-    "mse": (_mean_square, lambda residual: residual, 2.0),
-    "l1": (lambda residual: residual.abs().mean(), torch.sign, 1.0),
-    "huber": (_huber, lambda residual: residual.clamp_(-1, 1), 1.0),
-}
-
 # Small enough not to be seen in what is learnt, large enough to win over a saturated
 # sigmoid's gradient; from 0.01 to 0.05 no reference network collapses.
-_RESCUE = 0.02
+RESCUE = 0.02
 _ROUNDING = 1e-6
 
 
@@ -103,53 +85,7 @@ def reconstruction_loss(
     return LOSSES[loss](logits, target)
 
 
-def has_gradient(loss: str, output_activation: str) -> bool:
-    """Return whether :func:`loss_and_gradient` knows a loss of such an output."""
-    if loss == "bce":
-        return output_activation == "sigmoid"
-    return loss in _OF_RESIDUAL
-
-
-def loss_and_gradient(
-    loss: str, logits: Tensor, target: Tensor, output_activation: str
-) -> tuple[Tensor, Tensor]:
-    """Return :func:`reconstruction_loss` and its gradient by `logits`.
-
-    Parameters
-    ----------
-    loss : {"mse", "l1", "huber", "bce"}
-        The loss, see :func:`has_gradient`.
-    logits : Tensor of shape (n_samples, n_features)
-        The decoder's output before its activation.
-    target : Tensor of shape (n_samples, n_features)
-        What it should be after the activation.
-    output_activation : {"identity", "sigmoid"}
-        The activation.
-
-    Returns
-    -------
-    loss : Tensor of shape ()
-        The mean loss.
-    gradient : Tensor of shape (n_samples, n_features)
-        Its derivatives.
-    """
-    size = logits.numel()
-    has_sigmoid = output_activation == "sigmoid"
-    outputs = logits.sigmoid() if has_sigmoid else logits
-    residual = outputs - target
-    if loss == "bce":
-        value = F.binary_cross_entropy_with_logits(logits, target)
-        return value, residual.div_(size)
-    function, derivative, factor = _OF_RESIDUAL[loss]
-    value = function(residual)
-    gradient = derivative(residual).mul_(factor / size)
-    if has_sigmoid:
-        gradient = gradient * outputs * (1 - outputs)
-        gradient.add_(outputs - target.clamp(0, 1), alpha=_RESCUE / size)
-    return value, gradient
-
-
 def _rescue(logits: Tensor, target: Tensor) -> Tensor:
     """Return a zero whose gradient leads out of a saturated sigmoid."""
     entropy = F.binary_cross_entropy_with_logits(logits, target.clamp(0, 1))
-    return _RESCUE * (entropy - entropy.detach())
+    return RESCUE * (entropy - entropy.detach())

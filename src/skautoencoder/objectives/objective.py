@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,40 +13,9 @@ from skautoencoder.objectives.corruption import Corruption
 from skautoencoder.objectives.losses import (
     LOSSES,
     check_outputs,
-    has_gradient,
-    loss_and_gradient,
     reconstruction_loss,
 )
 from skautoencoder.objectives.penalties import Penalty
-
-
-class DirectGradient(Protocol):
-    """How the gradient on a batch is had without autograd.
-
-    To be called within :class:`torch.no_grad`, which takes too long to enter for each
-    small batch.
-    """
-
-    def __call__(self, rows: Tensor, target: Tensor, share: float = 1.0) -> Tensor:
-        """Set the gradients of the weights and return the objective.
-
-        Parameters
-        ----------
-        rows, target : Tensor of shape (n_samples, n_features)
-            What the network is shown and what it should answer with.
-        share : float, default=1.0
-            What both are multiplied by: the share of a whole batch that the rows are.
-        """
-
-
-class Chain(Protocol):
-    """What an objective needs of a network whose gradients need no autograd."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return what rows come to."""
-
-    def backward(self, gradient: Tensor) -> None:
-        """Set each weight's ``grad``, given the gradient by what rows came to."""
 
 
 class EncoderDecoder(Protocol):
@@ -66,9 +35,6 @@ class EncoderDecoder(Protocol):
 
     def encoder_input(self, rows: Tensor) -> Tensor:
         """Return rows as the encoder sees them."""
-
-    def chain(self, links: Any = None) -> Chain | None:
-        """Return the way from rows to logits, if it is a chain of simple layers."""
 
 
 class Objective(nn.Module):
@@ -112,7 +78,7 @@ class Objective(nn.Module):
             penalty.check_batch_size(n_rows)
 
     @property
-    def _added(self) -> list[Penalty]:
+    def added(self) -> list[Penalty]:
         """The penalties that add something to the loss."""
         return [penalty for penalty in self.penalties if penalty.weight]
 
@@ -122,48 +88,9 @@ class Objective(nn.Module):
 
         A noise of the user's own may draw from generators that all threads share.
         """
-        if not all(penalty.is_mean_over_rows for penalty in self._added):
+        if not all(penalty.is_mean_over_rows for penalty in self.added):
             return False
         return self.corruption is None or not callable(self.corruption.noise)
-
-    def direct_gradient(
-        self, network: EncoderDecoder, links: Any = None
-    ) -> DirectGradient | None:
-        """Return how the gradient on a batch is had without autograd.
-
-        Parameters
-        ----------
-        network : EncoderDecoder
-            The network that is learning.
-        links : mapping from types to callables, default=None
-            What takes the place of the usual links of the network's chain.
-
-        Returns
-        -------
-        learn : DirectGradient or None
-            None: there is no other way than autograd.
-        """
-        if self._added or not has_gradient(self.loss, network.output_activation):
-            return None
-        chain = network.chain(links)
-        if chain is None:
-            return None
-
-        def learn(rows: Tensor, target: Tensor, share: float = 1.0) -> Tensor:
-            if self.corruption is not None:
-                rows = self.corruption(rows)
-            logits = chain.forward(rows)
-            if logits.dtype != torch.float32:
-                logits = logits.float()
-            loss, gradient = loss_and_gradient(
-                self.loss, logits, target, network.output_activation
-            )
-            if share != 1.0:
-                loss, gradient = loss * share, gradient * share
-            chain.backward(gradient)
-            return loss
-
-        return learn
 
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
         """Return the objective on a batch.
@@ -184,7 +111,7 @@ class Objective(nn.Module):
         """
         if self.corruption is not None and network.training:
             rows = self.corruption(rows)
-        added = self._added
+        added = self.added
         differentiates = any(penalty.needs_row_gradients for penalty in added)
         with torch.enable_grad() if differentiates else nullcontext():
             if differentiates:

@@ -12,8 +12,8 @@ from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from torch import Tensor
 
-from skautoencoder.training.batch_statistics import normalizations
 from skautoencoder.training.batches import RowBatches
+from skautoencoder.training.shards import NORMALIZATIONS
 
 # Those that a user may set.
 _BATCH_PARAMETERS = sorted(
@@ -154,7 +154,8 @@ class ChecksMixin(NeuralNet):
         check = getattr(self.criterion_, "check_batch_size", None)
         if check is not None:
             check(min(self.batch_size, n_rows))
-        if normalizations(self.module_) and min(self.batch_size, n_rows) < 2:
+        normalizes = any(isinstance(m, NORMALIZATIONS) for m in self.module_.modules())
+        if normalizes and min(self.batch_size, n_rows) < 2:
             raise ValueError(
                 f"With batch_size={self.batch_size} and {n_rows} rows to train on "
                 "there are batches of one row, which batch normalisation cannot use. "

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from skautoencoder.training.devices import without_autocast
-from skautoencoder.training.division import divided
 from skautoencoder.training.steady import Steady
 from skautoencoder.training.threads import (
-    crew_of,
     is_large,
-    n_allowed_threads,
     one_thread,
+    threads_for,
+    torchs_threads,
 )
 
 _LARGEST_BATCH = 1024
@@ -118,18 +117,14 @@ def apply_in_batches(
             write(part, function(rows.to(device))[:n_rows].cpu())
 
     starts = range(0, n_samples, whole)
-    step = 3 * work * _USUAL_BATCH
-    if at_once and device.type == "cpu" and is_large(step) and len(starts) > 1:
-        with crew_of(min(n_allowed_threads(), len(starts))) as crew:
-            for _ in crew.pool.map(answer, starts):
+    on_threads = is_large(3 * work * _USUAL_BATCH) and device.type == "cpu"
+    if at_once and on_threads and len(starts) > 1:
+        with threads_for(len(starts)) as run:
+            for _ in run(answer, starts):
                 pass
         return
-    if at_once and device.type == "cpu":
-        with one_thread():
-            for start in starts:
-                answer(start)
-        return
-    with divided(network, step, device.type) as division, division.blocks:
+    # Modules of the user's own are left to torch's threads where they are large.
+    with torchs_threads() if on_threads and not at_once else one_thread():
         for start in starts:
             answer(start)
 

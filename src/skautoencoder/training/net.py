@@ -7,7 +7,8 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import chain, zip_longest
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -24,23 +25,33 @@ from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
 
-from skautoencoder.objectives import DirectGradient
-from skautoencoder.training.adam import without_autograd
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.checks import ChecksMixin
 from skautoencoder.training.devices import without_autocast
-from skautoencoder.training.direct_parts import DirectParts
-from skautoencoder.training.division import Division, divided
 from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.optimizers import takes_one_gradient
-from skautoencoder.training.parts import Parts
 from skautoencoder.training.schedule import learning_rate_factor
+from skautoencoder.training.shards import Shards
+from skautoencoder.training.step import Step
 from skautoencoder.training.stopping import EarlyStopping, StopTraining
+from skautoencoder.training.threads import (
+    is_large,
+    n_shards_for,
+    one_thread,
+    threads_for,
+    torchs_threads,
+)
 
-# What callbacks are told of batches.
-_OF_BATCHES = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+try:
+    from skautoencoder.training.fast import step_for
+except ModuleNotFoundError:  # deleted, and nothing but time changes
 
-# Those who leave network, gradients and optimizer as they are, but for the rate.
+    def step_for(network: Any, objective: Any, optimizer: Any) -> Step:
+        """Leave all to autograd and to the optimizer."""
+        return Step()
+
+
+# Callbacks that touch nothing but the learning rate.
 _KNOWN_CALLBACKS = {
     EarlyStopping,
     EpochTimer,
@@ -110,12 +121,11 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
 
     history: History
     optimizer_: Any
-    # Into how many parts batches of the last fit were divided.
-    n_parts_: int = 1
+    # Into how many shards batches of the last fit were cut.
+    n_shards_: int = 1
     # During a fit.
-    _division: Division | None = None
-    # How gradients are had, as long as nobody can have changed it.
-    _gradient: DirectGradient | None = None
+    _shards: Shards | None = None
+    _quick: Step | None = None
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -153,7 +163,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         fit_params.pop("_routing_method", None)
         keep_freed_memory()
         # Counters of this call, from which the schedule knows how far it is.
-        self._n_steps, self._step = 0, 0
+        self._n_steps, self._n_done = 0, 0
         for group in self.optimizer_.param_groups:
             # A call before may have left it at the end of its schedule.
             group["lr"] = group.setdefault("initial_lr", group["lr"])
@@ -161,7 +171,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         # What the compute dtype says goes, also where the user computes otherwise.
         with (
             without_autocast(self._device_type),
-            self._divided(),
+            self._threads(),
             suppress(StopTraining),
         ):
             self.fit_loop(X, y, **fit_params)
@@ -171,16 +181,22 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         return self
 
     @contextmanager
-    def _divided(self) -> Iterator[None]:
-        """Divide long steps among threads within the block."""
-        self.n_parts_ = 1
-        with divided(self.module_, self.step_work, self._device_type) as division:
-            self._division = division
-            try:
-                yield
-            finally:
-                # Neither can be stored with the net.
-                self._division = self._gradient = None
+    def _threads(self) -> Iterator[None]:
+        """Compute within the block on one thread, or large steps in shards."""
+        self.n_shards_ = 1
+        is_cpu = self._device_type == "cpu"
+        try:
+            if is_cpu and is_large(self.step_work):
+                n_shards = n_shards_for(self.step_work)
+                with threads_for(n_shards) as run:
+                    self._shards = Shards(n_shards, run)
+                    yield
+            else:
+                with one_thread():
+                    yield
+        finally:
+            # Neither can be stored with the net.
+            self._shards = self._quick = None
 
     def run_single_epoch(
         self,
@@ -197,20 +213,14 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             self._n_steps = self.max_epochs * len(iterator)
         # Callbacks such as Checkpoint look for the last batch of an epoch.
         self.history.new_batch()
-        undisturbed = _are_known(callback for _, callback in self.callbacks_)
-        gradient = self._gradient
-        if gradient is None or not training or not undisturbed:
-            # Callbacks may listen to layers by now, or have stopped to.
-            self._set_training(training)
-            gradient = self._start_direct_gradient() if training else None
-            self._gradient = gradient if undisturbed else None
-        if gradient is None or any(map(self._listeners, _OF_BATCHES)):
-            steps = self._told_steps(iterator, training, step_fn, gradient)
+        unknown = any(type(cb) not in _KNOWN_CALLBACKS for _, cb in self.callbacks_)
+        if unknown or not training or self._quick is None:
+            self._prepare_steps(training)
+        listen = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
+        is_quick = self._quick is not None and self._quick.gradient is not None
+        with torch.no_grad() if is_quick and not listen else nullcontext():
+            steps = self._steps(iterator, training, step_fn, bool(listen), unknown)
             loss, n_steps = _mean_loss(steps, iterator)
-        else:
-            with without_autograd():
-                steps = self._quiet_steps(iterator, gradient)
-                loss, n_steps = _mean_loss(steps, iterator)
         name, epoch = f"{prefix}_loss", self.history[-1]
         best = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
         epoch[f"{name}_best"] = loss < next(best, math.inf)
@@ -220,84 +230,63 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             epoch["lr"] = self.optimizer_.param_groups[0]["lr"]
         self._require_finite(loss, f"{prefix}_loss")
 
-    def train_step(
-        self,
-        batch: tuple[Tensor, Tensor],
-        direct_gradient: DirectGradient | None = None,
-        **fit_params: Any,
-    ) -> dict:
-        """Take one step of the optimizer; return its loss, still on the device."""
-        self._set_out()
-        told = self._listeners("on_grad_computed")
+    def _prepare_steps(self, training: bool) -> None:
+        """Set the network's mode, and look for a quicker way to take its steps."""
+        self._set_training(training)
+        self._quick = None
+        if not training or not takes_one_gradient(self.optimizer_):
+            return
+        step = step_for(self.module_, self.criterion_, self.optimizer_)
+        if self._shards is not None or self.compute_dtype != torch.float32:
+            step = replace(step, gradient=None)
+        if step.gradient is not None:
+            # It would write over gradients that a callback may have kept.
+            for group in self.optimizer_.param_groups:
+                for weight in group["params"]:
+                    weight.grad = None
+        self._quick = step
 
-        def closure() -> Tensor:
-            self.optimizer_.zero_grad()
-            parts, shown = self._parts(), self._prepared(batch)
-            if parts is not None:
-                loss = parts.learn(self._objective, self.module_, shown, self._weigh)
-            else:
-                with self._whole():
-                    loss = self._objective(shown)
-                loss.backward()
-            if told:
-                self._tell_of_gradients(batch)
-            return loss
-
-        if direct_gradient is not None:
-            with without_autograd():
-                loss = direct_gradient(*self._on_device(batch))
-            if told:
-                self._tell_of_gradients(batch)
-        elif takes_one_gradient(self.optimizer_):
-            with torch.enable_grad():
-                loss = closure()
-        else:
-            return {"loss": self.optimizer_.step(closure).detach()}
-        self._take_step()()
-        return {"loss": loss.detach()}
-
-    def _told_steps(
+    def _steps(
         self,
         batches: Iterable[tuple[Tensor, Tensor]],
         training: bool,
         step_fn: Callable[..., dict[str, Any]],
-        gradient: DirectGradient | None,
+        notifies: bool,
+        unknown: bool,
     ) -> Iterator[tuple[Tensor, int]]:
-        """Take the steps of an epoch and tell callbacks; yield losses and sizes."""
-        told = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
-        # Who is not known may change the network, or keep gradients, between any two.
-        listeners = chain.from_iterable(map(self._listeners, _OF_BATCHES))
-        anew = not _are_known(listeners)
+        """Take the steps of an epoch; yield their losses and the sizes of batches.
+
+        Parameters
+        ----------
+        batches : iterable of tuple of Tensor
+            Rows and targets.
+        training : bool
+            Whether the network learns.
+        step_fn : callable
+            :meth:`train_step` or :meth:`validation_step`.
+        notifies : bool
+            Whether a callback has a hook for batches.
+        unknown : bool
+            Whether there is a callback that may change the network, or keep its
+            gradients.
+        """
+        unknown = unknown and (notifies or bool(self._listeners("on_grad_computed")))
         for batch in batches:
-            if told:
+            if notifies:
                 self.notify("on_batch_begin", batch=batch, training=training)
-            if anew:
-                self._set_training(training)
-                gradient = self._start_direct_gradient() if training else None
-            step = step_fn(batch, direct_gradient=gradient)
+            if unknown:
+                self._prepare_steps(training)
+            step = step_fn(batch)
             yield step["loss"], len(batch[0])
-            if told:
+            if notifies:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
 
-    def _quiet_steps(
-        self, batches: Iterable[tuple[Tensor, Tensor]], gradient: DirectGradient
-    ) -> Iterator[tuple[Tensor, int]]:
-        """Take the steps of an epoch of which nobody is told; yield losses and sizes.
-
-        Without autograd. What else a step does takes a tenth of a small network's time.
-        """
-        take_step = self._take_step()
-        for batch in batches:
-            self._set_out()
-            rows, targets = self._on_device(batch)
-            loss = gradient(rows, targets)
-            take_step()
-            yield loss, len(rows)
-
-    def _set_out(self) -> None:
-        """Tell objective and optimizer how far the fit is, before a step."""
-        progress = self._step / self._n_steps
-        self._step += 1
+    def train_step(
+        self, batch: tuple[Tensor, Tensor], **fit_params: Any
+    ) -> dict[str, Tensor]:
+        """Take one step of the optimizer; return its loss, still on the device."""
+        progress = self._n_done / self._n_steps
+        self._n_done += 1
         # Modules take their time to say that they do not have something.
         if hasattr(type(self.criterion_), "progress"):
             self.criterion_.progress = progress
@@ -306,84 +295,75 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             factor = learning_rate_factor(self.lr_schedule, progress)
             for group in self.optimizer_.param_groups:
                 group["lr"] = group["initial_lr"] * factor
+        step = self._quick
+        if step is None:
+            # An optimizer that asks for gradients itself, perhaps several times.
+            return {"loss": self.optimizer_.step(lambda: self._learn(batch)).detach()}
+        if step.gradient is None:
+            with torch.enable_grad():
+                loss = self._learn(batch)
+        else:
+            with torch.no_grad() if torch.is_grad_enabled() else nullcontext():
+                loss = step.gradient(*self._on_device(batch))
+            self._notify_of_gradients(batch)
+        if step.update is None:
+            self.optimizer_.step()
+        else:
+            with torch.no_grad() if torch.is_grad_enabled() else nullcontext():
+                step.update()
+        return {"loss": loss.detach()}
 
-    def _tell_of_gradients(self, batch: tuple[Tensor, Tensor]) -> None:
-        self.notify(
-            "on_grad_computed",
-            named_parameters=list(self.get_all_learnable_params()),
-            batch=batch,
-            training=True,
-        )
+    def _learn(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Set the gradients of the weights with autograd; return the objective."""
+        self.optimizer_.zero_grad()
+        shown, weigh = self._prepared(batch), getattr(self.criterion_, "weigh", len)
+        shards = self._shards_if_independent()
+        if shards is not None:
+            loss = shards.learn(self._objective, self.module_, shown, weigh)
+        else:
+            with self._whole_batch():
+                loss = self._objective(shown)
+                loss.backward()
+        if self._quick is None:
+            # L-BFGS puts them into one row.
+            for weight in self.module_.parameters():
+                if weight.grad is not None:
+                    weight.grad = weight.grad.contiguous()
+        self._notify_of_gradients(batch)
+        return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], **fit_params: Any) -> dict:
+    def _notify_of_gradients(self, batch: tuple[Tensor, Tensor]) -> None:
+        if self._listeners("on_grad_computed"):
+            self.notify(
+                "on_grad_computed",
+                named_parameters=list(self.get_all_learnable_params()),
+                batch=batch,
+                training=True,
+            )
+
+    def validation_step(
+        self, batch: tuple[Tensor, Tensor], **fit_params: Any
+    ) -> dict[str, Tensor]:
         """Return the loss of a batch, without learning from it."""
-        parts, shown = self._parts(), self._prepared(batch)
-        if parts is not None:
-            return {"loss": parts.evaluate(self._objective, shown, self._weigh)}
-        with torch.no_grad(), self._whole():
+        shown, weigh = self._prepared(batch), getattr(self.criterion_, "weigh", len)
+        shards = self._shards_if_independent()
+        if shards is not None:
+            return {"loss": shards.evaluate(self._objective, shown, weigh)}
+        with torch.no_grad(), self._whole_batch():
             return {"loss": self._objective(shown)}
 
-    def _whole(self) -> AbstractContextManager[Any]:
-        """Return the block within which whole batches are computed."""
-        return nullcontext() if self._division is None else self._division.blocks
-
-    def _take_step(self) -> Callable[[], object]:
-        """Return what changes the weights by the gradients that are there."""
-        step: Callable[[], object] = self.optimizer_.step
-        whole = self._whole()
-        if isinstance(whole, nullcontext):
-            return step
-
-        def take_step() -> None:
-            with whole:
-                step()
-
-        return take_step
-
-    def _parts(self) -> Parts | None:
-        """Return what divides batches, if their parts may be computed by themselves."""
-        if self._division is None or self._division.parts is None:
+    def _shards_if_independent(self) -> Shards | None:
+        """Return what cuts large batches, if shards do not depend on each other."""
+        if self._shards is None or not getattr(self.criterion_, "splits", False):
             return None
-        if not self.can_split():
+        if not self.module_.can_split():
             return None
-        self.n_parts_ = self._division.parts.n_parts
-        return self._division.parts
+        self.n_shards_ = self._shards.n_shards
+        return self._shards
 
-    def can_split(self) -> bool:
-        """Return whether the parts of a batch may be computed at the same time."""
-        return (
-            self._device_type == "cpu"
-            and getattr(self.criterion_, "splits", False)
-            and self.module_.can_split()
-        )
-
-    def _start_direct_gradient(self) -> DirectGradient | None:
-        """Return how the objective's gradient is had without autograd, if it can be.
-
-        Weights are left without one, for it to begin anew.
-
-        Products of reduced precision are for steps so long that autograd's share in
-        them does not matter, unless they are computed in parts. Optimizers that are not
-        known may want several gradients a step, or keep them.
-        """
-        find = getattr(self.criterion_, "direct_gradient", None)
-        if find is None or not takes_one_gradient(self.optimizer_):
-            return None
-        # It would write over the last ones, which somebody may have kept.
-        for group in self.optimizer_.param_groups:
-            for weight in group["params"]:
-                weight.grad = None
-        division = self._division or Division()
-        parts = division.parts
-        if parts is not None and (division.meets or not parts.meet):
-            direct = DirectParts(find, self.module_, parts, self.compute_dtype)
-            if direct.is_possible:
-                self.n_parts_ = parts.n_parts
-                return direct
-        if self.compute_dtype != torch.float32:
-            return None
-        found: DirectGradient | None = find(self.module_)
-        return found
+    def _whole_batch(self) -> AbstractContextManager[Any]:
+        """Return the block in which a batch is computed that is not cut."""
+        return nullcontext() if self._shards is None else torchs_threads()
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         with self._autocast():
@@ -397,10 +377,6 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             return batch
         prepared: tuple[Tensor, Tensor] = self.criterion_.prepare(self.module_, *batch)
         return prepared
-
-    @property
-    def _weigh(self) -> Callable[[Tensor], float]:
-        return getattr(self.criterion_, "weigh", len)
 
     def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         rows, targets = batch
@@ -451,10 +427,10 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         memo = {id(callback): callback for _, callback in self.callbacks_}
         net.module_ = copy.deepcopy(self.module_, memo)
         net.criterion_ = copy.copy(self.criterion_)
+        net.initialize_optimizer()
         if self.optimizer_.state:
-            net.optimizer_ = copy.deepcopy(self.optimizer_, memo)
-        else:
-            net.initialize_optimizer()
+            state = copy.deepcopy(self.optimizer_.state_dict())
+            net.optimizer_.load_state_dict(state)
         net.history = History(self.history)
         return net
 
@@ -546,8 +522,3 @@ def _mean_loss(
     weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
     # The one place in an epoch where the processor waits for the device.
     return float(losses.float().cpu() @ weights), len(sizes)
-
-
-def _are_known(callbacks: Iterable[Callback]) -> bool:
-    """Return whether none of these callbacks may change or keep what is the net's."""
-    return all(type(callback) in _KNOWN_CALLBACKS for callback in callbacks)

@@ -8,34 +8,73 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
-from skautoencoder.training.adam import Adam
-from skautoencoder.training.eager import EAGER, Eager
+
+class Eager(Optimizer):
+    """What goes before an optimizer of torch's to leave its compiler alone.
+
+    torch wraps what optimizers do, to tell its compiler to let it be, and imports the
+    compiler for that at the first call: two seconds, which is longer than many a fit,
+    and a changed environment of the process. The same is called here without.
+    """
+
+    # What torch's class is made of otherwise.
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of weights, as torch's does."""
+        inspect.unwrap(Optimizer.add_param_group)(self, param_group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state, as torch's does."""
+        inspect.unwrap(Optimizer.load_state_dict)(self, state_dict)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step, as torch's does.
+
+        Parameters
+        ----------
+        closure : callable, default=None
+            Leaves gradients with the weights and returns the loss.
+
+        Returns
+        -------
+        loss : object
+            What the closure returned.
+        """
+        step = inspect.unwrap(super(Eager, type(self)).step)
+        with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
+            return step(self, closure)
 
 
-class LBFGS(Eager, torch.optim.LBFGS):
-    """:class:`torch.optim.LBFGS` for convolutions too, which can be copied."""
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Find the weights again, which torch leaves out."""
-        super().__setstate__(state)
-        self._params = self.param_groups[0]["params"]
-        self._numel_cache = None
-
-    def _gather_flat_grad(self) -> Tensor:
-        """Return all gradients in a row, whatever their layout."""
-        for weight in self._params:
-            if weight.grad is not None:
-                weight.grad = weight.grad.contiguous()
-        gathered: Tensor = super()._gather_flat_grad()
-        return gathered
+def _eager(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return an optimizer of torch's that leaves the compiler alone."""
+    # Objects are pickled by the name of their class, so it must be found here.
+    what = {"__module__": __name__, "__doc__": f"torch's {kind.__name__}."}
+    made = globals()[kind.__name__] = type(kind.__name__, (Eager, kind), what)
+    return made
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = dict(
-    sorted({**EAGER, "adam": Adam, "lbfgs": LBFGS}.items())
-)
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    kind.__name__.lower(): _eager(kind)
+    for kind in (
+        torch.optim.Adadelta,
+        torch.optim.Adafactor,
+        torch.optim.Adagrad,
+        torch.optim.Adam,
+        torch.optim.Adamax,
+        torch.optim.AdamW,
+        torch.optim.ASGD,
+        torch.optim.LBFGS,
+        torch.optim.NAdam,
+        torch.optim.RAdam,
+        torch.optim.RMSprop,
+        torch.optim.Rprop,
+        torch.optim.SGD,
+    )
+}
 
 # What stands for a class of torch's.
 _OWN = {getattr(torch.optim, kind.__name__): kind for kind in OPTIMIZERS.values()}
@@ -46,7 +85,7 @@ _ADAM_LIKE = {OPTIMIZERS[name] for name in ("adam", "adamw", "nadam")}
 _FUSED = {OPTIMIZERS[name] for name in ("adam", "adamw", "sgd")}
 
 # Those that change weights by the one gradient that they find with them.
-_ONE_GRADIENT = {*OPTIMIZERS.values()} - {LBFGS}
+_ONE_GRADIENT = {*OPTIMIZERS.values()} - {OPTIMIZERS["lbfgs"]}
 
 
 def takes_one_gradient(optimizer: Optimizer) -> bool:

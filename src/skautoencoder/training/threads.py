@@ -3,9 +3,9 @@
 torch divides an operation among all threads that it has. A sum that is divided
 otherwise is added in another order and ends in other digits, so that a fit among the
 workers of a grid search, which joblib allows fewer threads, would not be the fit of a
-process of its own. Here torch has one thread. What is worth several is divided into
-pieces that are the same everywhere, and how many threads there are decides how many
-pieces are computed at the same time, and nothing else.
+process of its own. Here torch has one thread. Large batches are cut into shards that
+are the same everywhere, and how many threads there are decides how many of them are
+computed at the same time, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,28 +15,24 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 # Floating-point operations of one call up to which one thread is used. Far below,
 # a second one costs more than it brings.
 _ONE_THREAD_WORK = 5e8
 
-# Operations of a step in which there is time for threads to wait for each other at each
-# layer.
-_MEETING_WORK = 2e9
-
-# Operations that make up for what it costs to treat a part of a batch by itself, and
-# the most threads that are ever used. A number of the machine's, such as that of its
-# processors, would be another one for a process that may not use them all.
-_PART_WORK = 1e9
-_MOST_THREADS = 8
+# Operations that make up for what it costs to treat a shard of a batch by itself, and
+# the most shards there are. A number of the machine's, such as that of its processors,
+# would be another one for a process that may not use them all.
+_SHARD_WORK = 1e9
+_MOST_SHARDS = 8
 
 _lock = threading.Lock()
 _numpy_lock = threading.RLock()
@@ -47,40 +43,18 @@ def is_large(work: float) -> bool:
     return work >= _ONE_THREAD_WORK
 
 
-def has_time_to_meet(work: float) -> bool:
-    """Return whether several threads are worth it that meet at each layer.
+def n_shards_for(work: float) -> int:
+    """Return into how many shards a batch is cut that is computed on threads.
+
+    The number depends on the work alone, so that a step is cut alike wherever it is
+    computed.
 
     Parameters
     ----------
     work : float
         Floating-point operations of a step.
     """
-    return work >= _MEETING_WORK
-
-
-def n_threads_for(work: float) -> int:
-    """Return among how many threads a step is divided.
-
-    The number depends on the work alone, so that a step is divided alike wherever it
-    is computed. How many of them compute at the same time is for :class:`Crew`.
-
-    Parameters
-    ----------
-    work : float
-        Floating-point operations of the step.
-    """
-    return _MOST_THREADS if is_large(work) else 1
-
-
-def n_parts_for(work: float) -> int:
-    """Return into how many parts a batch is divided that is computed on threads.
-
-    Parameters
-    ----------
-    work : float
-        Floating-point operations of a step.
-    """
-    return min(max(int(work / _PART_WORK), 2), n_threads_for(work))
+    return min(max(int(work / _SHARD_WORK), 2), _MOST_SHARDS)
 
 
 class _Here(threading.local):
@@ -206,71 +180,47 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-class Crew:
-    """Threads that compute together, of which each computes alone.
+@contextmanager
+def torchs_threads() -> Iterator[None]:
+    """Let torch use its own threads again, within a block of :func:`one_thread`.
 
-    Parameters
-    ----------
-    n_threads : int
-        How many tasks work is divided into at most.
-    n_running : int
-        How many of them may be done at the same time.
-    pool : ThreadPoolExecutor
-        Has `n_threads` threads.
+    For what cannot be cut into shards: it then takes all processors, and its last
+    digits follow the number of threads.
     """
-
-    def __init__(self, n_threads: int, n_running: int, pool: ThreadPoolExecutor):
-        self.n_threads = n_threads
-        self.n_running = n_running
-        self.pool = pool
-
-    def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        # Threads are not for a file; a net that is stored during a fit has none.
-        return type(None), ()
-
-    def do(self, tasks: Sequence[Callable[[], object]]) -> None:
-        """Do all tasks, the calling thread its share of them; without autograd."""
-        n_running = max(min(self.n_running, len(tasks)), 1)
-        inference = torch.is_inference_mode_enabled()
-
-        def do(first: int) -> None:
-            with torch.inference_mode(inference), torch.no_grad():
-                for task in tasks[first::n_running]:
-                    task()
-
-        others = [self.pool.submit(do, first) for first in range(1, n_running)]
-        try:
-            do(0)
-        finally:
-            wait(others)
-        for other in others:
-            other.result()
+    if not _here.n_allowed:
+        yield
+        return
+    try:
+        _set_own_threads(_here.n_allowed)
+        yield
+    finally:
+        _set_own_threads(1)
 
 
 @contextmanager
-def crew_of(n_threads: int) -> Iterator[Crew]:
-    """Make threads within the block.
+def threads_for(n_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Make threads within the block, each of which computes alone.
 
     Parameters
     ----------
-    n_threads : int
-        How many. As many of them compute at the same time as torch has threads.
+    n_tasks : int
+        How many tasks there are at a time. As many of them are computed at the same
+        time as torch may use threads.
+
+    Yields
+    ------
+    run : callable
+        Calls a function for each of several arguments, as :func:`map` does.
     """
-    n_running = min(n_threads, n_allowed_threads())
+    n_threads = min(n_tasks, n_allowed_threads())
     with one_thread():
-        # They use no more than themselves for what they ask.
+        if n_threads == 1:
+            yield map
+            return
         pool = ThreadPoolExecutor(
             n_threads, initializer=_set_own_threads, initargs=(1,)
         )
         try:
-            yield Crew(n_threads, n_running, pool)
+            yield pool.map
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def added(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the sum of tensors, added from the first to the last."""
-    first, *others = tensors
-    for other in others:
-        first = first + other
-    return first

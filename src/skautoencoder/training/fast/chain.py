@@ -8,7 +8,7 @@ known, and in a row without branches the chain rule is a loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -17,12 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skautoencoder.architectures._listening import (
+from skautoencoder.architectures import Network
+from skautoencoder.architectures.hooks import (
     has_global_hooks,
     has_hooks,
     has_weight_hooks,
 )
 
+# Derivatives of torch's that are not for the public.
 _backward = torch.ops.aten
 
 
@@ -102,34 +104,15 @@ class _FromInput(_FromOutput):
         return self.derivative(gradient, self.inputs)
 
 
-class DropoutLink:
-    """Dropout.
-
-    Parameters
-    ----------
-    layer : torch.nn.Dropout
-        The layer.
-    generator : callable, default=None
-        Returns what is drawn from. None: torch's default generator.
-    """
-
-    def __init__(
-        self,
-        layer: nn.Dropout,
-        generator: Callable[[], torch.Generator | None] | None = None,
-    ) -> None:
+class _Dropout:
+    def __init__(self, layer: nn.Dropout) -> None:
         self.kept = 1 - layer.p
-        self.generator = generator
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return inputs, some of them set to zero and the others enlarged."""
-        generator = None if self.generator is None else self.generator()
-        kept = torch.empty_like(inputs).bernoulli_(self.kept, generator=generator)
-        self.factors = kept.div_(self.kept)
+        self.factors = torch.empty_like(inputs).bernoulli_(self.kept).div_(self.kept)
         return inputs * self.factors
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return the gradient by the inputs."""
         return gradient * self.factors
 
 
@@ -228,13 +211,10 @@ def _tanh(layer: nn.Tanh) -> Link:
     return _FromOutput(torch.tanh_, _backward.tanh_backward.default)
 
 
-# What makes links of layers.
-Links = Mapping[type[nn.Module], Callable[[Any], Link]]
-
 # A subclass may do something else: only these very types.
-_LINKS: Links = {
+_LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
     nn.BatchNorm1d: _BatchNorm,
-    nn.Dropout: DropoutLink,
+    nn.Dropout: _Dropout,
     nn.ELU: _elu,
     nn.GELU: _gelu,
     nn.LeakyReLU: _leaky_relu,
@@ -288,22 +268,31 @@ class Chain:
         first.learn(gradient)
 
 
-def chain_of(*modules: nn.Module, links: Links | None = None) -> Chain | None:
-    """Return modules that follow each other as a chain in training.
+def chain_of(network: nn.Module) -> Chain | None:
+    """Return the way from rows to logits as a chain.
 
     Parameters
     ----------
-    *modules : torch.nn.Module
-        The modules.
-    links : mapping from types to callables, default=None
-        What takes the place of the usual links for layers of some types.
+    network : torch.nn.Module
+        The network, in training mode.
 
     Returns
     -------
     chain : Chain or None
-        None if there is a layer whose gradient is not worked out here, or one that
-        somebody listens to or has changed: autograd then has to do it.
+        None if there is a layer whose gradient is not worked out here, or one with a
+        hook or another forward: autograd then has to do it.
     """
+    if type(network) is not Network or network.is_changed():
+        return None
+    chain = _chain_of_layers(network.encoder, network.decoder)
+    if chain is not None and network.center is not None:
+        chain.before = network.encoder_input
+    if chain is not None and network.output_offset is not None:
+        chain.after = network.with_offset
+    return chain
+
+
+def _chain_of_layers(*modules: nn.Module) -> Chain | None:
     if has_global_hooks():
         return None
     layers = [layer for module in modules for layer in _flat(module)]
@@ -320,8 +309,7 @@ def chain_of(*modules: nn.Module, links: Links | None = None) -> Chain | None:
     for before, layer in pairwise(layers):
         if not isinstance(layer, _FRESH) and not isinstance(before, _FRESH):
             return None
-    links = {**_LINKS, **(links or {})}
-    return Chain([links[type(layer)](layer) for layer in layers])
+    return Chain([_LINKS[type(layer)](layer) for layer in layers])
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
@@ -331,26 +319,6 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
             yield from _flat(part)
     else:
         yield module
-
-
-def products_and_width(module: nn.Module) -> tuple[int, int] | None:
-    """Return what can be read off layers that know nothing but rows.
-
-    To ask such a network for a sample takes as long as two steps of training.
-
-    Returns
-    -------
-    n_products : int
-        How many numbers it multiplies for a row.
-    width : int
-        How many numbers it makes of a row.
-    None : if that is not to be seen from its layers.
-    """
-    layers = [layer for layer in _flat(module) if type(layer) is not nn.Identity]
-    matrices = [layer for layer in layers if type(layer) is nn.Linear]
-    if not matrices or any(type(layer) not in _LINKS for layer in layers):
-        return None
-    return sum(m.weight.numel() for m in matrices), matrices[-1].out_features
 
 
 def _is_simple(layer: nn.Module) -> bool:

@@ -1,0 +1,118 @@
+"""Gradients of an objective without autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.objectives import Objective
+from skautoencoder.objectives.losses import RESCUE
+from skautoencoder.training.fast.chain import chain_of
+
+# Sets the gradients of the weights and returns the objective. To be called within
+# torch.no_grad, which takes too long to enter for each small batch.
+Gradient = Callable[[Tensor, Tensor], Tensor]
+
+
+def _mean_square(residual: Tensor) -> Tensor:
+    flat = residual.reshape(-1)
+    return flat.dot(flat).div_(flat.numel())
+
+
+def _huber(residual: Tensor) -> Tensor:
+    return F.huber_loss(residual, torch.zeros_like(residual))
+
+
+# Losses as functions of the residual, and their derivatives but for a factor, which may
+# write over the residual.
+_OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], float]] = {
+    "mse": (_mean_square, lambda residual: residual, 2.0),
+    "l1": (lambda residual: residual.abs().mean(), torch.sign, 1.0),
+    "huber": (_huber, lambda residual: residual.clamp_(-1, 1), 1.0),
+}
+
+
+def gradient_for(objective: nn.Module, network: Any) -> Gradient | None:
+    """Return what sets the gradients of a network's weights without autograd.
+
+    Parameters
+    ----------
+    objective : torch.nn.Module
+        What is minimised.
+    network : torch.nn.Module
+        The network, in training mode.
+
+    Returns
+    -------
+    gradient : callable or None
+        None if there is no other way than autograd.
+    """
+    if type(objective) is not Objective or objective.added:
+        return None
+    loss, activation = objective.loss, network.output_activation
+    if not has_gradient(loss, activation):
+        return None
+    chain = chain_of(network)
+    if chain is None:
+        return None
+
+    def learn(rows: Tensor, target: Tensor) -> Tensor:
+        if objective.corruption is not None:
+            rows = objective.corruption(rows)
+        value, gradient = loss_and_gradient(
+            loss, chain.forward(rows), target, activation
+        )
+        chain.backward(gradient)
+        return value
+
+    return learn
+
+
+def has_gradient(loss: str, output_activation: str) -> bool:
+    """Return whether :func:`loss_and_gradient` knows a loss of such an output."""
+    if loss == "bce":
+        return output_activation == "sigmoid"
+    return loss in _OF_RESIDUAL
+
+
+def loss_and_gradient(
+    loss: str, logits: Tensor, target: Tensor, output_activation: str
+) -> tuple[Tensor, Tensor]:
+    """Return :func:`reconstruction_loss` and its gradient by `logits`.
+
+    Parameters
+    ----------
+    loss : {"mse", "l1", "huber", "bce"}
+        The loss, see :func:`has_gradient`.
+    logits : Tensor of shape (n_samples, n_features)
+        The decoder's output before its activation.
+    target : Tensor of shape (n_samples, n_features)
+        What it should be after the activation.
+    output_activation : {"identity", "sigmoid"}
+        The activation.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The mean loss.
+    gradient : Tensor of shape (n_samples, n_features)
+        Its derivatives.
+    """
+    size = logits.numel()
+    has_sigmoid = output_activation == "sigmoid"
+    outputs = logits.sigmoid() if has_sigmoid else logits
+    residual = outputs - target
+    if loss == "bce":
+        value = F.binary_cross_entropy_with_logits(logits, target)
+        return value, residual.div_(size)
+    function, derivative, factor = _OF_RESIDUAL[loss]
+    value = function(residual)
+    gradient = derivative(residual).mul_(factor / size)
+    if has_sigmoid:
+        gradient = gradient * outputs * (1 - outputs)
+        gradient.add_(outputs - target.clamp(0, 1), alpha=RESCUE / size)
+    return value, gradient
