@@ -52,6 +52,7 @@ from skautoencoder.training import (
     AutoencoderNet,
     EarlyStopping,
     Rows,
+    check_net,
     copy_callbacks,
     draw_seed,
     evaluating,
@@ -325,7 +326,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             net.set_params(
                 lr_schedule="constant", max_epochs=1, validation_fraction=None
             )
-        net.check_batch_size(n_training_rows(len(plan.data), net.validation_fraction))
+        check_net(net, n_training_rows(len(plan.data), net.validation_fraction))
         if hasattr(net.criterion_, "check"):
             with evaluating(net.module_):
                 net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
@@ -489,8 +490,6 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
                 "The network has no weights to learn: all of them are frozen. Let some "
                 "of your modules' parameters require a gradient."
             )
-        net.check_nested()
-        net.check_callbacks()
         return net
 
     # ---- what answers are made with ---------------------------------------------

@@ -2,6 +2,7 @@
 
 from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
 from skautoencoder.training.callbacks import copy_callbacks
+from skautoencoder.training.checks import check_net
 from skautoencoder.training.devices import (
     PRECISIONS,
     counting_work,
@@ -28,6 +29,7 @@ __all__ = [
     "RowBatches",
     "Rows",
     "apply_in_batches",
+    "check_net",
     "copy_callbacks",
     "counting_work",
     "draw_seed",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
@@ -26,7 +26,13 @@ from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.training.batches import RowBatches, Rows
-from skautoencoder.training.checks import ChecksMixin
+from skautoencoder.training.checks import (
+    is_too_large,
+    refused_by_optimizer,
+    require_finite,
+    require_finite_weights,
+    too_large,
+)
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.optimizers import takes_one_gradient
@@ -66,7 +72,7 @@ _KNOWN_CALLBACKS = {
 _FEW_NUMBERS = 2**18
 
 
-class AutoencoderNet(ChecksMixin, NeuralNet):
+class AutoencoderNet(NeuralNet):
     """A skorch net that minimises an objective over batches of rows.
 
     What differs from skorch's own loop: the objective is asked with the module
@@ -136,6 +142,22 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             callbacks.append(("print_log", PrintLog()))
         return callbacks
 
+    def initialize(self) -> Self:
+        """Make the network and all that trains it."""
+        try:
+            return super().initialize()
+        except (MemoryError, RuntimeError, TypeError) as error:
+            if is_too_large(error):
+                raise too_large(self) from error
+            raise
+
+    def initialize_optimizer(self, triggered_directly: None = None) -> Self:
+        """Make the optimizer."""
+        try:
+            return super().initialize_optimizer()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise refused_by_optimizer(self, error) from error
+
     # ---- one fit -------------------------------------------------------------
 
     def get_split_datasets(
@@ -159,7 +181,6 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         """Train on `X` for ``max_epochs`` epochs, from the weights that there are."""
         if not self.initialized_:
             self.initialize()
-        self.check_monitors()
         fit_params.pop("_routing_method", None)
         keep_freed_memory()
         # Counters of this call, from which the schedule knows how far it is.
@@ -177,7 +198,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
             self.fit_loop(X, y, **fit_params)
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
-        self._require_finite_weights()
+        require_finite_weights(self)
         return self
 
     @contextmanager
@@ -187,7 +208,8 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         is_cpu = self._device_type == "cpu"
         try:
             if is_cpu and is_large(self.step_work):
-                n_shards = n_shards_for(self.step_work)
+                n_weights = sum(w.numel() for w in self.module_.parameters())
+                n_shards = n_shards_for(self.step_work, n_weights)
                 with threads_for(n_shards) as run:
                     self._shards = Shards(n_shards, run)
                     yield
@@ -228,7 +250,7 @@ class AutoencoderNet(ChecksMixin, NeuralNet):
         epoch[f"{prefix}_batch_count"] = n_steps
         if training:
             epoch["lr"] = self.optimizer_.param_groups[0]["lr"]
-        self._require_finite(loss, f"{prefix}_loss")
+        require_finite(self, loss, f"{prefix}_loss")
 
     def _prepare_steps(self, training: bool) -> None:
         """Set the network's mode, and look for a quicker way to take its steps."""

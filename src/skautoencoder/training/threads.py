@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import math
 import os
 import sys
 import threading
@@ -29,9 +30,11 @@ from threadpoolctl import threadpool_limits
 _ONE_THREAD_WORK = 5e8
 
 # Operations that make up for what it costs to treat a shard of a batch by itself, and
-# the most shards there are. A number of the machine's, such as that of its processors,
-# would be another one for a process that may not use them all.
+# to add its gradient by one weight to those of the others; and the most shards there
+# are. A number of the machine's, such as that of its processors, would be another one
+# for a process that may not use them all.
 _SHARD_WORK = 1e9
+_WORK_A_WEIGHT = 2500
 _MOST_SHARDS = 8
 
 _lock = threading.Lock()
@@ -43,18 +46,21 @@ def is_large(work: float) -> bool:
     return work >= _ONE_THREAD_WORK
 
 
-def n_shards_for(work: float) -> int:
+def n_shards_for(work: float, n_weights: int) -> int:
     """Return into how many shards a batch is cut that is computed on threads.
 
-    The number depends on the work alone, so that a step is cut alike wherever it is
-    computed.
+    The number depends on the network alone, so that a step is cut alike wherever it is
+    computed. It is a power of two, as the number of processors mostly is.
 
     Parameters
     ----------
     work : float
         Floating-point operations of a step.
+    n_weights : int
+        Weights that have gradients.
     """
-    return min(max(int(work / _SHARD_WORK), 2), _MOST_SHARDS)
+    n_shards = work / max(_SHARD_WORK, _WORK_A_WEIGHT * n_weights)
+    return int(2 ** math.floor(math.log2(min(max(n_shards, 2), _MOST_SHARDS))))
 
 
 class _Here(threading.local):
