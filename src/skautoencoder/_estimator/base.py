@@ -43,7 +43,7 @@ from skautoencoder._estimator.samples import (
 )
 from skautoencoder._estimator.trained_network import TrainedNetwork, measure
 from skautoencoder._estimator.units import Units
-from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.architectures import ARCHITECTURES, Architecture, Conv
 from skautoencoder.objectives import LOSSES, Objective
 from skautoencoder.training import (
     OPTIMIZERS,
@@ -65,9 +65,6 @@ from skautoencoder.training import (
     resolve_optimizer,
     resolve_precision,
 )
-
-_ARCHITECTURES: dict[str, type[Architecture]] = {"dense": Dense, "conv": Conv}
-
 
 # What code_size may be where the estimator knows one that suits its purpose.
 CODE_SIZE_OR_AUTO: list[Any] = [
@@ -109,7 +106,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "code_size": [Interval(Integral, 1, None, closed="left"), None],
-        "architecture": [StrOptions({"auto", *_ARCHITECTURES}), Architecture],
+        "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
         "sample_shape": ["array-like", None],
         "loss": [StrOptions(set(LOSSES))],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
@@ -428,7 +425,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
 
     def _named_architecture(self, name: str) -> Architecture:
         """Return the architecture that is called `name` here."""
-        return _ARCHITECTURES[name]()
+        return ARCHITECTURES[name]()
 
     # ---- the net ----------------------------------------------------------------
 

@@ -7,7 +7,11 @@ from skautoencoder.architectures.dense import Dense
 from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import VariationalNetwork
 
+# What architecture="..." knows.
+ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "dense": Dense}
+
 __all__ = [
+    "ARCHITECTURES",
     "Architecture",
     "Conv",
     "Custom",
