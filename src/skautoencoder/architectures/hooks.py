@@ -1,36 +1,38 @@
-"""Whether somebody listens to modules, or has changed what they do."""
+"""Whether there are hooks on modules or weights, or modules with another forward."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-# torch has no public question for these.
+# torch has no public question for these. Where it does not show what is asked for,
+# there may be some.
 _GLOBAL_HOOKS = (
     "_global_forward_hooks",
     "_global_forward_pre_hooks",
     "_global_backward_hooks",
     "_global_backward_pre_hooks",
 )
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+_WEIGHT_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 def has_global_hooks() -> bool:
-    """Return whether somebody listens to all modules."""
-    return any(getattr(nn.modules.module, name, None) for name in _GLOBAL_HOOKS)
+    """Return whether there may be hooks for all modules."""
+    return any(getattr(nn.modules.module, name, True) for name in _GLOBAL_HOOKS)
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether somebody listens to a module, or has given it another forward."""
-    return bool(
-        "forward" in vars(module)
-        or module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
+    """Return whether a module may have hooks, or has been given another forward."""
+    return "forward" in vars(module) or any(
+        getattr(module, name, True) for name in _HOOKS
     )
 
 
 def has_weight_hooks(weight: Tensor) -> bool:
-    """Return whether somebody listens to the gradient of a weight."""
-    return bool(
-        weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None)
-    )
+    """Return whether there may be hooks on the gradient of a weight."""
+    return any(getattr(weight, name, True) for name in _WEIGHT_HOOKS)

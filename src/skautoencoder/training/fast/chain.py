@@ -24,8 +24,22 @@ from skautoencoder.architectures.hooks import (
     has_weight_hooks,
 )
 
-# Derivatives of torch's that are not for the public.
-_backward = torch.ops.aten
+
+class _Missing(Exception):
+    """torch does not have something under the name that it is known by here."""
+
+
+def _private(owner: Any, name: str) -> Any:
+    """Return something of torch's that is not for the public."""
+    found = getattr(owner, name, None)
+    if found is None:
+        raise _Missing(name)
+    return found
+
+
+def _derivative(name: str) -> Callable[..., Any]:
+    derivative: Callable[..., Any] = _private(torch.ops.aten, name).default
+    return derivative
 
 
 class Link(Protocol):
@@ -123,12 +137,15 @@ class _BatchNorm:
         assert layer.momentum is not None
         self.momentum, self.eps = layer.momentum, layer.eps
         self.n_batches = layer.num_batches_tracked
+        self.normalize = _private(torch, "native_batch_norm")
+        self.derivative = _derivative("native_batch_norm_backward")
 
     def forward(self, inputs: Tensor) -> Tensor:
         assert self.n_batches is not None
         self.n_batches.add_(1)
         self.inputs = inputs
-        outputs, *self.statistics = torch.native_batch_norm(
+        outputs: Tensor
+        outputs, *self.statistics = self.normalize(
             inputs,
             self.weight,
             self.bias,
@@ -141,17 +158,15 @@ class _BatchNorm:
 
     def backward(self, gradient: Tensor) -> Tensor:
         wanted = [True, True, True]
-        gradient, self.weight.grad, self.bias.grad = (
-            _backward.native_batch_norm_backward.default(
-                gradient,
-                self.inputs,
-                self.weight,
-                *self.moments,
-                *self.statistics,
-                True,
-                self.eps,
-                wanted,
-            )
+        gradient, self.weight.grad, self.bias.grad = self.derivative(
+            gradient,
+            self.inputs,
+            self.weight,
+            *self.moments,
+            *self.statistics,
+            True,
+            self.eps,
+            wanted,
         )
         return gradient
 
@@ -166,8 +181,11 @@ def _relu(layer: nn.ReLU) -> Link:
 def _leaky_relu(layer: nn.LeakyReLU) -> Link:
     slope = layer.negative_slope
 
+    backward = _derivative("leaky_relu_backward")
+
     def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
-        return _backward.leaky_relu_backward.default(gradient, outputs, slope, True)
+        slopes: Tensor = backward(gradient, outputs, slope, True)
+        return slopes
 
     return _FromOutput(partial(F.leaky_relu_, negative_slope=slope), derivative)
 
@@ -175,8 +193,11 @@ def _leaky_relu(layer: nn.LeakyReLU) -> Link:
 def _elu(layer: nn.ELU) -> Link:
     alpha = layer.alpha
 
+    backward = _derivative("elu_backward")
+
     def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
-        return _backward.elu_backward.default(gradient, alpha, 1, 1, True, outputs)
+        slopes: Tensor = backward(gradient, alpha, 1, 1, True, outputs)
+        return slopes
 
     return _FromOutput(partial(F.elu_, alpha=alpha), derivative)
 
@@ -184,8 +205,11 @@ def _elu(layer: nn.ELU) -> Link:
 def _gelu(layer: nn.GELU) -> Link:
     kind = layer.approximate
 
+    backward = _derivative("gelu_backward")
+
     def derivative(gradient: Tensor, inputs: Tensor) -> Tensor:
-        return _backward.gelu_backward.default(gradient, inputs, approximate=kind)
+        slopes: Tensor = backward(gradient, inputs, approximate=kind)
+        return slopes
 
     return _FromInput(partial(F.gelu, approximate=kind), derivative)
 
@@ -193,22 +217,25 @@ def _gelu(layer: nn.GELU) -> Link:
 def _softplus(layer: nn.Softplus) -> Link:
     settings = layer.beta, layer.threshold
 
+    backward = _derivative("softplus_backward")
+
     def derivative(gradient: Tensor, inputs: Tensor) -> Tensor:
-        return _backward.softplus_backward.default(gradient, inputs, *settings)
+        slopes: Tensor = backward(gradient, inputs, *settings)
+        return slopes
 
     return _FromInput(lambda inputs: F.softplus(inputs, *settings), derivative)
 
 
 def _sigmoid(layer: nn.Sigmoid) -> Link:
-    return _FromOutput(torch.sigmoid_, _backward.sigmoid_backward.default)
+    return _FromOutput(torch.sigmoid_, _derivative("sigmoid_backward"))
 
 
 def _silu(layer: nn.SiLU) -> Link:
-    return _FromInput(F.silu, _backward.silu_backward.default)
+    return _FromInput(F.silu, _derivative("silu_backward"))
 
 
 def _tanh(layer: nn.Tanh) -> Link:
-    return _FromOutput(torch.tanh_, _backward.tanh_backward.default)
+    return _FromOutput(torch.tanh_, _derivative("tanh_backward"))
 
 
 # A subclass may do something else: only these very types.
@@ -309,7 +336,10 @@ def _chain_of_layers(*modules: nn.Module) -> Chain | None:
     for before, layer in pairwise(layers):
         if not isinstance(layer, _FRESH) and not isinstance(before, _FRESH):
             return None
-    return Chain([_LINKS[type(layer)](layer) for layer in layers])
+    try:
+        return Chain([_LINKS[type(layer)](layer) for layer in layers])
+    except _Missing:
+        return None
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:

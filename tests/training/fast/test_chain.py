@@ -5,10 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from skautoencoder.architectures import Conv, Dense
-from skautoencoder.architectures._chain import chain_of
+from skautoencoder.architectures import Conv, Dense, Network
 from skautoencoder.architectures._layers import ACTIVATIONS
-from skautoencoder.architectures.network import Network
+from skautoencoder.training.fast.chain import _chain_of_layers, chain_of
 
 ROWS = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 WANTED = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
@@ -29,7 +28,7 @@ def by_autograd(network: Network, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 def by_the_chain(network: Network, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
     network.zero_grad()
-    chain = network.chain()
+    chain = chain_of(network)
     assert chain is not None
     with torch.no_grad():
         outputs = chain.forward(rows)
@@ -121,7 +120,7 @@ def with_hooked_weight() -> nn.Module:
     return layer
 
 
-def with_listener_to_what_is_added() -> nn.Module:
+def with_hook_after_accumulation() -> nn.Module:
     layer = nn.Linear(5, 5)
     layer.weight.register_post_accumulate_grad_hook(lambda weight: None)
     return layer
@@ -148,11 +147,11 @@ NOT_SIMPLE = {
     "double precision": [nn.Linear(5, 5).double()],
     "weight norm": [parametrizations.weight_norm(nn.Linear(5, 5))],
     "frozen": [frozen()],
-    "a listener": [hooked("register_forward_hook")],
-    "a listener before": [hooked("register_forward_pre_hook")],
-    "a listener to gradients": [hooked("register_full_backward_hook")],
-    "a listener to a weight": [with_hooked_weight()],
-    "a listener to what is added": [with_listener_to_what_is_added()],
+    "a hook": [hooked("register_forward_hook")],
+    "a hook before": [hooked("register_forward_pre_hook")],
+    "a hook on gradients": [hooked("register_full_backward_hook")],
+    "a hook on a weight": [with_hooked_weight()],
+    "a hook after accumulation": [with_hook_after_accumulation()],
     "in evaluation mode": [nn.Linear(5, 5), nn.Dropout(0.5).eval()],
     "two activations in a row": [nn.Linear(5, 5), nn.ReLU(), nn.Tanh()],
     "no weights first": [nn.ReLU(), nn.Linear(5, 5)],
@@ -163,44 +162,44 @@ NOT_SIMPLE = {
 
 @pytest.mark.parametrize("layers", NOT_SIMPLE.values(), ids=NOT_SIMPLE)
 def test_other_layers_are_left_to_autograd(layers: list[nn.Module]) -> None:
-    assert chain_of(nn.Sequential(*layers)) is None
+    assert _chain_of_layers(nn.Sequential(*layers)) is None
 
 
-def test_a_sequence_that_is_listened_to_is_left_to_autograd() -> None:
+def test_a_sequence_with_a_hook_is_left_to_autograd() -> None:
     inner = nn.Sequential(nn.Linear(5, 5))
-    assert chain_of(nn.Sequential(inner)) is not None
+    assert _chain_of_layers(nn.Sequential(inner)) is not None
     inner.register_forward_hook(lambda *arguments: None)
-    assert chain_of(nn.Sequential(inner)) is None
+    assert _chain_of_layers(nn.Sequential(inner)) is None
 
 
 @pytest.mark.parametrize("architecture", [Conv((4,)), Dense((4,), tied_weights=True)])
 def test_networks_that_are_no_chain(architecture: Conv | Dense) -> None:
-    assert architecture.build((5,), 3).chain() is None
+    assert chain_of(architecture.build((5,), 3)) is None
 
 
 @pytest.mark.parametrize(
     "layer", [nn.Dropout(1.0), nn.LeakyReLU(-0.5), nn.ELU(-0.5)], ids=str
 )
 def test_layers_at_their_limits_are_left_to_autograd(layer: nn.Module) -> None:
-    assert chain_of(nn.Linear(5, 4), layer, nn.Linear(4, 5)) is None
+    assert _chain_of_layers(nn.Linear(5, 4), layer, nn.Linear(4, 5)) is None
 
 
 def test_another_forward_is_left_to_autograd() -> None:
     for changed in (0, 1):
         modules = nn.Sequential(nn.Linear(5, 4)), nn.Sequential(nn.Linear(4, 5))
         modules[changed].forward = lambda rows: 0.1 * rows
-        assert chain_of(*modules) is None
+        assert _chain_of_layers(*modules) is None
         modules[changed][0].forward = modules[changed].__dict__.pop("forward")
-        assert chain_of(*modules) is None
+        assert _chain_of_layers(*modules) is None
     network = dense()
     network.decode_logits = lambda codes: codes
-    assert network.chain() is None
+    assert chain_of(network) is None
 
 
-def test_whoever_listens_to_all_modules_hears_these() -> None:
+def test_global_hooks_are_called() -> None:
     handle = nn.modules.module.register_module_forward_hook(lambda *given: None)
     try:
-        assert dense().chain() is None
+        assert chain_of(dense()) is None
     finally:
         handle.remove()
-    assert dense().chain() is not None
+    assert chain_of(dense()) is not None
