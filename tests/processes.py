@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import joblib
 import numpy as np
 import torch
 
@@ -32,6 +33,7 @@ from skautoencoder.architectures import Dense
 RANDOM = np.random.RandomState(0)
 # More numbers than torch gives to one thread.
 TABLE = RANDOM.normal(size=(800, 6)) @ RANDOM.normal(size=(6, 42))
+WIDE = RANDOM.normal(size=(100, 6)) @ RANDOM.normal(size=(6, 700))
 CLASSES = np.repeat([0, 1], [500, 300])
 IMAGES = RANDOM.uniform(size=(64, 24, 24)).astype(np.float32)
 HOLES = np.where(RANDOM.uniform(size=TABLE.shape) < 0.1, np.nan, TABLE)
@@ -58,7 +60,22 @@ CASES: dict[str, Case] = {
         TABLE,
         ("transform", "predict", "score_samples", "score"),
     ),
-    # Long enough to be divided, but for the last digits of the batch.
+    "top k": (
+        lambda: AutoencoderTransformer(4, sparsity="top_k", **SHORT),
+        TABLE,
+        ("transform", "predict"),
+    ),
+    # Batches of these are cut into shards.
+    "large dense": (
+        lambda: AutoencoderTransformer(
+            4,
+            architecture=Dense((1000,), batch_norm=True, dropout=0.2),
+            batch_size=64,
+            **SHORT,
+        ),
+        WIDE,
+        ("transform", "predict"),
+    ),
     "conv": (
         lambda: ConvAutoencoderTransformer(4, batch_size=32, **SHORT),
         IMAGES,
@@ -113,11 +130,12 @@ def _hash(values: list[Any]) -> str:
     return found.hexdigest()[:16]
 
 
-def fits() -> None:
-    """Print what the estimators that differ most say."""
-    for name in ("dense", "conv", "variational", "imputer", "detector"):
-        for what, said in ask(name).items():
-            print(name, what, said)
+def fits(n_jobs: int = 1) -> None:
+    """Print what all estimators say, asked in so many workers of joblib's."""
+    calls = [joblib.delayed(ask)(name) for name in CASES]
+    for name, said in zip(CASES, joblib.Parallel(n_jobs)(calls), strict=True):
+        for what, found in said.items():
+            print(name, what, found)
 
 
 def in_child(function: Callable[[], object], seconds: int = 60) -> str:

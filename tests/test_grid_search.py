@@ -84,23 +84,23 @@ def test_large_convolutions_give_the_same_bits(precision: str) -> None:
     one, two = (
         GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(images) for n in (1, 2)
     )
-    assert one.best_estimator_.net_.n_parts_ > 1
+    assert one.best_estimator_.net_.n_shards_ > 1
     assert_same_results(one, two)
     assert_same_weights(one.best_estimator_, two.best_estimator_)
 
 
 @pytest.mark.parametrize(
-    ("params", "is_divided"),
+    ("params", "is_sharded"),
     [
         ({}, True),
         ({"precision": "float32", "architecture__dropout": 0.2}, True),
         ({"architecture__batch_norm": True}, True),
-        ({"architecture__tied_weights": True}, False),
-        ({"sparsity": "l1", "precision": "float32"}, False),
+        ({"architecture__tied_weights": True}, True),
+        ({"sparsity": "l1", "precision": "float32"}, True),
     ],
 )
 def test_large_dense_networks_give_the_same_bits(
-    params: dict[str, Any], is_divided: bool
+    params: dict[str, Any], is_sharded: bool
 ) -> None:
     rows = np.random.default_rng(0).random((520, 784), dtype=np.float32)
     estimator = AutoencoderTransformer(
@@ -113,7 +113,7 @@ def test_large_dense_networks_give_the_same_bits(
     one, two = (GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(rows) for n in (1, 2))
     net = one.best_estimator_.net_
     assert net.step_work > 2e9
-    assert (net.n_parts_ > 1) == is_divided
+    assert (net.n_shards_ > 1) == is_sharded
     assert_same_results(one, two)
     assert_same_weights(one.best_estimator_, two.best_estimator_)
     assert_same_answers(one.best_estimator_, two.best_estimator_, rows)

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from skautoencoder.architectures import Architecture, Conv, Dense, Network
-from skautoencoder.objectives import BernoulliLikelihood
-from skautoencoder.training import counting_work
+from skautoencoder.architectures import Network
 
 
 class Recorder(nn.Module):
@@ -148,42 +145,3 @@ def test_a_copy_is_independent() -> None:
         network.encoder.weight.add_(1.0)
     assert torch.equal(twin(rows), before)
     assert not torch.equal(network(rows), before)
-
-
-@pytest.mark.parametrize(
-    ("architecture", "params"),
-    [
-        (Dense((8, 4)), {}),
-        (Dense(()), {}),
-        (Dense((8,), batch_norm=True, dropout=0.1, code_batch_norm=True), {}),
-        (Dense((5,), activation="tanh"), {"code_activation": "sigmoid"}),
-        # Here layers do not say it all, and a sample is asked for.
-        (Dense((5,)), {"top_k": True}),
-        (Dense((6,), tied_weights=True), {}),
-        (Conv((2,)), {}),
-    ],
-)
-def test_work_and_code_size_are_those_of_a_sample(
-    architecture: Architecture, params: dict[str, Any]
-) -> None:
-    network = architecture.build(sample_shape=(1, 4, 4), code_size=3, **params)
-    with counting_work(network) as work:
-        codes = network.encode(torch.zeros(1, 16))
-        network.decode(codes)
-    known = network.work_and_code_size()
-    assert known in (None, (work.n_operations, codes.shape[1]))
-    asks = (
-        isinstance(architecture, Conv) or architecture.tied_weights or "top_k" in params
-    )
-    assert (known is None) is asks
-
-
-def test_the_code_of_a_variational_network_is_half_of_what_the_encoder_says() -> None:
-    network = Dense((8,)).build_variational(
-        (16,), 3, BernoulliLikelihood(), lambda x: x
-    )
-    with counting_work(network) as work:
-        codes = network.encode(torch.zeros(1, 16))
-        network.decode(codes)
-    assert network.work_and_code_size() == (work.n_operations, codes.shape[1])
-    assert codes.shape[1] == 3

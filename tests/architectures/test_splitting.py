@@ -1,4 +1,4 @@
-"""Which networks the parts of a batch can go through at the same time."""
+"""Which networks shards of a batch can go through at the same time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_convolutions_can(params: dict[str, Any]) -> None:
     assert conv(**params).can_split()
 
 
-def test_modules_of_torch_s_between_flat_rows_can() -> None:
+def test_modules_of_torch_between_flat_rows_can() -> None:
     encoder = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.Dropout2d(0.0))
     decoder = nn.Sequential(nn.Flatten(), nn.Linear(18, 64))
     can = Custom(encoder[:2], decoder).build(sample_shape=(1, 8, 8), code_size=None)
@@ -46,14 +46,16 @@ def test_modules_of_torch_s_between_flat_rows_can() -> None:
 
 
 @pytest.mark.parametrize(
-    "architecture",
-    [Dense((8,), batch_norm=True, dropout=0.2), Dense((8,), tied_weights=True)],
+    "params", [{"batch_norm": True, "dropout": 0.2}, {"tied_weights": True}]
 )
-def test_dense_layers_are_not_worth_it(architecture: Dense) -> None:
-    network = architecture.build(sample_shape=(6,), code_size=2)
-    assert not network.can_split()
-    # To be asked by several threads they are.
+def test_dense_layers_can(params: dict[str, Any]) -> None:
+    network = Dense((8,), **params).build(sample_shape=(6,), code_size=2)
+    assert network.can_split()
     assert network.can_share()
+
+
+def test_top_k_can() -> None:
+    assert Dense((8,)).build((6,), 4, top_k=True).can_split()
 
 
 class OwnConv(nn.Conv2d):
@@ -69,7 +71,7 @@ class OwnNorm(nn.BatchNorm2d):
     [
         OwnConv(1, 1, 3),
         OwnNorm(1),
-        nn.Dropout(0.1),
+        nn.Dropout2d(0.1),
         nn.RReLU(),
         nn.InstanceNorm2d(1, track_running_stats=True),
         nn.BatchNorm2d(1, momentum=None),
@@ -92,28 +94,28 @@ def test_what_may_keep_or_draw_something_cannot(layer: nn.Module) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_who_may_be_asked_by_several_threads(layer: nn.Module, shares: bool) -> None:
+def test_which_layers_several_threads_may_ask(layer: nn.Module, shares: bool) -> None:
     assert can_share(nn.Conv2d(1, 1, 3), layer) is shares
 
 
-def test_not_past_those_who_listen() -> None:
-    def listen(*args: Any) -> None: ...
+def test_not_past_hooks() -> None:
+    def hook(*args: Any) -> None: ...
 
     network = conv()
     for handle in (
-        network.encoder[1].register_forward_hook(listen),
-        network.decoder.register_full_backward_hook(listen),
-        network.encoder[1].weight.register_hook(listen),
-        nn.modules.module.register_module_forward_hook(listen),
+        network.encoder[1].register_forward_hook(hook),
+        network.decoder.register_full_backward_hook(hook),
+        network.encoder[1].weight.register_hook(hook),
+        nn.modules.module.register_module_forward_hook(hook),
     ):
         assert not network.can_split()
         handle.remove()
     assert network.can_split()
-    handle = network.decoder[0].register_forward_pre_hook(listen)
+    handle = network.decoder[0].register_forward_pre_hook(hook)
     assert not network.can_share()
 
 
-def test_not_past_a_way_of_somebody_s_own() -> None:
+def test_not_past_another_forward() -> None:
     network = conv()
 
     def encode(rows: Tensor) -> Tensor:

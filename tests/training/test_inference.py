@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Conv, Custom, Dense
-from skautoencoder.training import threads
+from skautoencoder.training import inference
 from skautoencoder.training.inference import (
     apply_in_batches,
     batch_size_for,
@@ -270,10 +270,18 @@ class TestSeveralThreads:
         assert torch.get_num_threads() == before
 
     @pytest.mark.parametrize(
-        ("params", "several"),
-        [({}, True), ({"work": 1.0}, False), ({"at_once": False}, False)],
+        ("params", "several", "n_threads"),
+        [
+            ({}, True, 1),
+            ({"work": 1.0}, False, 1),
+            ({"work": 1.0, "at_once": False}, False, 1),
+            # Those of the user's own have torch's threads where they are large.
+            ({"at_once": False}, False, 2),
+        ],
     )
-    def test_they_compute_alone(self, params: dict[str, Any], several: bool) -> None:
+    def test_they_compute_alone(
+        self, params: dict[str, Any], several: bool, n_threads: int
+    ) -> None:
         before = torch.get_num_threads()
         seen: set[tuple[bool, int]] = set()
 
@@ -288,7 +296,7 @@ class TestSeveralThreads:
             self.apply(function, **params)
         finally:
             torch.set_num_threads(before)
-        assert seen == {(not several, 1)}
+        assert seen == {(not several, n_threads)}
 
     def test_an_error_is_the_caller_s_and_ends_the_rest(self) -> None:
         n_calls = 0
@@ -311,7 +319,7 @@ class TestSeveralThreads:
         autoencoder = AutoencoderTransformer(
             7, architecture=ARCHITECTURES[name], max_epochs=1, random_state=0
         ).fit(some_rows()[:64])
-        monkeypatch.setattr(threads, "_ONE_THREAD_WORK", 0.0)
+        monkeypatch.setattr(inference, "is_large", lambda work: True)
         before = torch.get_num_threads()
         answers = []
         try:
@@ -340,7 +348,7 @@ class TestSeveralThreads:
             max_epochs=1,
             random_state=0,
         ).fit(some_rows()[:64])
-        monkeypatch.setattr(threads, "_ONE_THREAD_WORK", 0.0)
+        monkeypatch.setattr(inference, "is_large", lambda work: True)
         autoencoder.predict(some_rows())
         assert asked == {threading.main_thread()}
 

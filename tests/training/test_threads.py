@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +21,13 @@ from skautoencoder import (
 from skautoencoder.training import threads
 from skautoencoder.training.threads import (
     _set_own_threads,
-    crew_of,
-    has_time_to_meet,
     is_large,
     n_allowed_threads,
-    n_parts_for,
-    n_threads_for,
+    n_shards_for,
     one_thread,
     one_thread_for_numpy,
+    threads_for,
+    torchs_threads,
 )
 
 Answer = TypeVar("Answer")
@@ -185,79 +183,72 @@ class TestFits:
 
 
 class TestHowMany:
-    def test_more_work_more_parts(self) -> None:
-        numbers = [n_parts_for(work) for work in (SMALL, 6e8, 4.5e9, LARGE)]
-        assert numbers == [1, 2, 4, 8]
-
-    def test_small_work_has_one_thread(self) -> None:
-        assert [n_threads_for(work) for work in (SMALL, 6e8, LARGE)] == [1, 8, 8]
-
-    def test_limits_grow(self) -> None:
+    def test_more_work_more_shards(self) -> None:
         assert [is_large(work) for work in (SMALL, 6e8, LARGE)] == [False, True, True]
-        meet = [has_time_to_meet(work) for work in (SMALL, 6e8, LARGE)]
-        assert meet == [False, False, True]
+        assert [n_shards_for(work) for work in (6e8, 4.5e9, LARGE)] == [2, 4, 8]
 
     def test_the_threads_and_processors_that_are_allowed_do_not_matter(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        before = n_parts_for(1e12), n_threads_for(1e12)
+        before = n_shards_for(LARGE)
         torch.set_num_threads(1)
         monkeypatch.setattr("joblib.cpu_count", lambda: 1)
         monkeypatch.setattr("os.cpu_count", lambda: 1)
-        assert (n_parts_for(1e12), n_threads_for(1e12)) == before
+        assert n_shards_for(LARGE) == before
 
 
-class TestCrew:
-    @pytest.mark.parametrize("n_tasks", [0, 1, 2, 7])
-    @pytest.mark.parametrize("n_threads", [1, 2, 3])
-    def test_all_tasks_are_done(self, n_tasks: int, n_threads: int) -> None:
-        done: list[int] = []
-        with crew_of(n_threads) as crew:
-            crew.do([lambda number=i: done.append(number) for i in range(n_tasks)])
-        assert sorted(done) == list(range(n_tasks))
+class TestTorchsThreads:
+    """For what cannot be cut into shards."""
+
+    def test_they_are_back_within_the_block(self) -> None:
+        with torchs_threads():
+            assert torch.get_num_threads() == 2
+        with one_thread():
+            with torchs_threads():
+                assert torch.get_num_threads() == 2
+            assert torch.get_num_threads() == 1
+            with pytest.raises(ValueError, match="in the block"), torchs_threads():
+                raise ValueError("in the block")
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+
+
+class TestThreadsForTasks:
+    @pytest.mark.parametrize("n_tasks", [1, 2, 7])
+    def test_all_tasks_are_done_and_answers_are_in_order(self, n_tasks: int) -> None:
+        with threads_for(n_tasks) as run:
+            assert list(run(str, range(n_tasks))) == [str(i) for i in range(n_tasks)]
 
     def test_as_many_compute_at_once_as_torch_has_threads(self) -> None:
         # Each waits for the other: alone, neither would come to an end.
         barrier = threading.Barrier(2, timeout=30)
-        with crew_of(3) as crew:
-            assert crew.n_running == 2
-            crew.do([barrier.wait, barrier.wait])
+        with threads_for(3) as run:
+            assert sorted(run(lambda _: barrier.wait(), range(2))) == [0, 1]
         torch.set_num_threads(1)
-        who: set[int] = set()
-        with crew_of(3) as crew:
-            crew.do([lambda: who.add(threading.get_ident())] * 3)
+        with threads_for(3) as run:
+            who = set(run(lambda _: threading.get_ident(), range(3)))
         assert who == {threading.get_ident()}
 
-    def test_each_computes_alone_and_without_autograd(self) -> None:
-        seen: list[tuple[int, bool, bool]] = []
-
-        def look() -> None:
-            inference = torch.is_inference_mode_enabled()
-            seen.append((torch.get_num_threads(), torch.is_grad_enabled(), inference))
-
-        with crew_of(2) as crew:
-            crew.do([look, look])
-            with torch.inference_mode():
-                crew.do([look, look])
-        assert seen == [(1, False, False)] * 2 + [(1, False, True)] * 2
+    def test_each_computes_alone(self) -> None:
+        with threads_for(2) as run:
+            assert set(run(lambda _: torch.get_num_threads(), range(4))) == {1}
         assert torch.get_num_threads() == 2
 
-    @pytest.mark.parametrize("which", [0, 1, 2])
-    def test_an_error_is_raised_when_all_have_ended(self, which: int) -> None:
-        done: list[int] = []
+    def test_within_one_thread_they_are_as_many_as_are_allowed(self) -> None:
+        barrier = threading.Barrier(2, timeout=30)
+        with one_thread(), threads_for(2) as run:
+            assert sorted(run(lambda _: barrier.wait(), range(2))) == [0, 1]
 
-        def task(number: int) -> None:
-            if number == which:
+    def test_an_error_of_a_task_is_raised(self) -> None:
+        def task(number: int) -> int:
+            if number == 1:
                 raise ValueError("of the task")
-            done.append(number)
+            return number
 
-        with crew_of(3) as crew:
+        with threads_for(3) as run:
             with pytest.raises(ValueError, match="of the task"):
-                crew.do([lambda number=i: task(number) for i in range(3)])
-            n_done = len(done)
-            crew.do([lambda: done.append(9)])
-        assert len(done) == n_done + 1
-
-    def test_it_is_not_stored(self) -> None:
-        with crew_of(2) as crew:
-            assert pickle.loads(pickle.dumps(crew)) is None
+                list(run(task, range(3)))
+            assert list(run(task, [0])) == [0]
+        with pytest.raises(ValueError, match="of the block"), threads_for(3):
+            raise ValueError("of the block")
+        assert torch.get_num_threads() == 2

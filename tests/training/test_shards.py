@@ -1,0 +1,383 @@
+"""Large batches in shards, each of which may be on a thread of its own."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import Recorder, assert_same_weights, noise, unchanged, weights_of
+from skorch.callbacks import Callback, GradientNormClipping
+from torch import Tensor, nn
+
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAESampler,
+)
+from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.objectives import MaskedObjective, Objective, Penalty
+from skautoencoder.training.shards import Shards
+
+# Batches of 64 rows of 1000 features, through 800 hidden units, are two shards.
+TABLE = noise(100, 5) @ noise(5, 1000, seed=1) + 0.1 * noise(100, 1000, seed=2)
+IMAGES = np.random.default_rng(0).random((48, 24, 24), dtype=np.float32)
+
+LARGE: dict[str, Any] = {
+    "batch_size": 64,
+    "max_epochs": 2,
+    "precision": "float32",
+    "random_state": 0,
+}
+OF_IMAGES: dict[str, Any] = {**LARGE, "batch_size": 32, "max_epochs": 1}
+
+
+def dense(architecture: Any = None, **params: Any) -> AutoencoderTransformer:
+    architecture = architecture or Dense((800,))
+    return AutoencoderTransformer(4, architecture=architecture, **{**LARGE, **params})
+
+
+def conv(**params: Any) -> ConvAutoencoderTransformer:
+    return ConvAutoencoderTransformer(4, **{**OF_IMAGES, **params})
+
+
+def with_holes(data: np.ndarray) -> np.ndarray:
+    data = data.copy()
+    # The first samples lack more than the others.
+    data[:20, 2:9] = np.nan
+    data[20:, 5] = np.nan
+    return data
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
+    "dense": (
+        lambda: dense(Dense((800,), batch_norm=True, dropout=0.2), early_stopping=True),
+        TABLE,
+    ),
+    "tied": (lambda: dense(Dense((1700,), tied_weights=True)), TABLE),
+    "top k": (lambda: dense(sparsity="top_k"), TABLE),
+    "l1": (lambda: dense(sparsity="l1"), TABLE),
+    "denoising": (
+        lambda: DenoisingAutoencoder(
+            code_size=4, architecture=Dense((800,)), noise="masking", **LARGE
+        ),
+        TABLE,
+    ),
+    "sampler": (lambda: VAESampler(4, architecture=Dense((800,)), **LARGE), TABLE),
+    "imputer": (
+        lambda: AutoencoderImputer(architecture=Dense((1500, 400)), **LARGE),
+        with_holes(TABLE[:, :100]),
+    ),
+    "conv": (conv, IMAGES),
+    "bfloat16": (lambda: conv(precision="bfloat16"), IMAGES),
+    "residual": (lambda: conv(residual=True, downsampling="max_pool"), IMAGES),
+    "skips": (
+        lambda: DenoisingAutoencoder(
+            architecture=Conv((48, 64), skip_connections=True), **OF_IMAGES
+        ),
+        IMAGES,
+    ),
+    "sampler of images": (
+        lambda: VAESampler(4, sample_shape=(1, 24, 24), **OF_IMAGES),
+        IMAGES,
+    ),
+    "imputer of images": (
+        lambda: AutoencoderImputer(architecture=Conv((48, 64)), **OF_IMAGES),
+        with_holes(IMAGES),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_number_of_threads_does_not_change_a_bit(name: str) -> None:
+    make, X = CASES[name]
+    fits = []
+    for n_threads in (1, 2, 3):
+        torch.set_num_threads(n_threads)
+        fits.append(make().fit(X))
+        assert torch.get_num_threads() == n_threads
+    one, *others = fits
+    assert one.net_.n_shards_ > 1
+    for other in others:
+        assert_same_weights(one, other)
+        for loss in {"train_loss", "valid_loss"} & one.history_[0].keys():
+            assert list(one.history_[:, loss]) == list(other.history_[:, loss])
+
+
+# Where nothing is drawn and no batch is normalised, rounding is all that differs.
+SAME_SUMS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
+    "dense": (dense, TABLE),
+    "early stopping": (lambda: dense(early_stopping=True), TABLE),
+    "l1": (lambda: dense(sparsity="l1", loss="huber"), TABLE),
+    "conv": (lambda: conv(batch_norm=False), IMAGES),
+}
+
+
+@pytest.mark.parametrize("name", SAME_SUMS)
+def test_whole_batches_lead_to_the_same_network(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, X = SAME_SUMS[name]
+    sharded = make().fit(X)
+    assert sharded.net_.n_shards_ > 1
+    monkeypatch.setattr("skautoencoder.training.net.is_large", lambda work: False)
+    whole = make().fit(X)
+    assert whole.net_.n_shards_ == 1
+    for name, weight in weights_of(whole).items():
+        found = weights_of(sharded)[name]
+        torch.testing.assert_close(found, weight, rtol=1e-3, atol=1e-4)
+    for loss in {"train_loss", "valid_loss"} & whole.history_[0].keys():
+        np.testing.assert_allclose(
+            sharded.history_[:, loss], whole.history_[:, loss], rtol=1e-4
+        )
+
+
+def test_how_many_shards_follows_from_the_work() -> None:
+    wide = Dense((5000,))
+    few, many = (dense(size, max_epochs=1).fit(TABLE) for size in (None, wide))
+    assert few.net_.n_shards_ == 2
+    assert many.net_.n_shards_ == 3
+    torch.set_num_threads(1)
+    assert dense(wide, max_epochs=1).fit(TABLE).net_.n_shards_ == 3
+
+
+@pytest.mark.parametrize("n_rows", [66, 67, 127])
+def test_rows_that_do_not_divide_evenly(n_rows: int) -> None:
+    estimator = dense(Dense((800,), batch_norm=True), max_epochs=1)
+    estimator.fit(TABLE[:n_rows])
+    assert estimator.net_.n_shards_ == 2
+    assert np.isfinite(estimator.history_[:, "train_loss"]).all()
+
+
+def test_batch_normalisation_counts_batches() -> None:
+    estimator = dense(Dense((800,), batch_norm=True)).fit(TABLE)
+    counts = [
+        int(value) for name, value in weights_of(estimator).items() if "tracked" in name
+    ]
+    assert counts
+    assert set(counts) == {2 * 2}
+
+
+class FailsInAShard(Penalty):
+    """Costs nothing, and fails where a row of a batch is like the last one."""
+
+    is_mean_over_rows = True
+
+    def __init__(self, error: Any = None) -> None:
+        self.error = error
+
+    def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
+        if self.error is not None and network.training:
+            raise self.error("in a shard")
+        return codes.mean() * 0
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_in_a_shard_leaves_the_estimator_as_it_was(error: Any) -> None:
+    estimator = dense(penalty=FailsInAShard(), warm_start=True, max_epochs=1).fit(TABLE)
+    assert estimator.net_.n_shards_ == 2
+    with unchanged(estimator, TABLE):
+        estimator.penalty.error = error
+        with pytest.raises(error, match="in a shard"):
+            estimator.fit(TABLE)
+        estimator.penalty.error = None
+    assert torch.get_num_threads() == 2
+    estimator.fit(TABLE)
+
+
+class Stores(Callback):
+    """Stores the net while it learns."""
+
+    def on_batch_end(self, net: Any, training: bool, **kwargs: Any) -> None:
+        pickle.loads(pickle.dumps(net)).infer(torch.zeros(2, 1000))
+
+
+def test_nothing_of_threads_is_stored() -> None:
+    estimator = dense(callbacks=[Stores()], max_epochs=1).fit(TABLE)
+    assert estimator.net_.n_shards_ == 2
+    again = pickle.loads(pickle.dumps(estimator))
+    assert_same_weights(again, dense(max_epochs=1).fit(TABLE))
+
+
+def test_callbacks_get_the_gradient_of_the_batch() -> None:
+    sgd = {"optimizer": "sgd", "max_epochs": 1, "lr_schedule": "constant"}
+    clip = GradientNormClipping(1e-3)
+    start = dense(**sgd, lr=1e-30).fit(TABLE)
+    end = dense(**sgd, lr=1.0, callbacks=[clip]).fit(TABLE)
+    before, after = (
+        torch.nn.utils.parameters_to_vector(estimator.net_.module_.parameters())
+        for estimator in (start, end)
+    )
+    # Two steps of this length, about in the same direction.
+    assert 1e-3 < (after - before).norm() < 2.01e-3
+
+
+class Sizes(Recorder):
+    """Puts a hook on a layer before, or after, the first batch."""
+
+    when = "on_train_begin"
+
+    def _hook(self, net: Any) -> None:
+        net.module_.encoder[0].register_forward_hook(
+            lambda layer, inputs, output: self.said.append(len(output))
+        )
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self._hook(net)
+
+
+class LateSizes(Sizes):
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.n_batches = 0
+
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+        self.n_batches += 1
+        if self.n_batches == 1:
+            self._hook(net)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(Sizes, [64, 36]), (LateSizes, [36])])
+def test_hooks_get_whole_batches(kind: Any, expected: list[int]) -> None:
+    said: list[Any] = []
+    dense(callbacks=[kind(said)], max_epochs=1).fit(TABLE)
+    assert said == expected
+
+
+class Own(nn.Module):
+    """May do anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1000, 800)
+        self.sizes: list[int] = []
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if self.training:
+            self.sizes.append(len(rows))
+        return self.layer(rows)
+
+
+def test_modules_of_the_users_own_get_whole_batches() -> None:
+    estimator = AutoencoderTransformer(
+        architecture=Custom(Own(), nn.Linear(800, 1000)), **LARGE
+    ).fit(TABLE)
+    assert estimator.net_.n_shards_ == 1
+    assert set(estimator.net_.module_.encoder.sizes) == {64, 36}
+
+
+def test_a_noise_of_the_users_own_gets_whole_batches() -> None:
+    sizes = []
+
+    def own(samples: Tensor) -> Tensor:
+        sizes.append(len(samples))
+        return samples + 0.1 * torch.randn_like(samples)
+
+    DenoisingAutoencoder(architecture=Dense((800,)), noise=own, **LARGE).fit(TABLE)
+    assert set(sizes) == {64, 36}
+
+
+@pytest.mark.parametrize("params", [{"sparsity": "kl"}, {"contraction_weight": 0.1}])
+def test_what_is_no_mean_over_rows_learns_from_whole_batches(
+    params: dict[str, Any],
+) -> None:
+    estimator = dense(**params, max_epochs=3, lr=1e-3).fit(TABLE)
+    assert estimator.net_.n_shards_ == 1
+    losses = estimator.history_[:, "train_loss"]
+    assert losses[-1] < losses[0]
+
+
+class TestShards:
+    """What networks, gradients and statistics are after a step."""
+
+    @staticmethod
+    def network(**params: Any) -> nn.Module:
+        torch.manual_seed(0)
+        return Dense((7,), **params).build((6,), 3).train()
+
+    rows = torch.randn(16, 6, generator=torch.Generator().manual_seed(0))
+
+    def learn(self, network: nn.Module, n_rows: int = 16, n_shards: int = 3) -> Tensor:
+        rows = self.rows[:n_rows]
+        return Shards(n_shards, map).learn(
+            lambda shard: Objective()(network, *shard), network, (rows, rows)
+        )
+
+    @pytest.mark.parametrize("n_rows", [1, 2, 3, 5, 16])
+    def test_the_gradient_is_that_of_the_whole_batch(self, n_rows: int) -> None:
+        network, other = self.network(), self.network()
+        rows = self.rows[:n_rows]
+        expected = Objective()(other, rows, rows)
+        expected.backward()
+        torch.testing.assert_close(self.learn(network, n_rows), expected.detach())
+        for mine, theirs in zip(network.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad, theirs.grad)
+
+    def test_running_statistics_are_the_mean_of_the_shards(self) -> None:
+        network = self.network(batch_norm=True)
+        with torch.no_grad():
+            hidden = network.encoder[0](self.rows).tensor_split(3)
+        self.learn(network)
+        (layer, *_) = (
+            m for m in network.encoder.modules() if isinstance(m, nn.BatchNorm1d)
+        )
+        means = torch.stack([shard.mean(0) for shard in hidden]).mean(0)
+        variances = torch.stack([shard.var(0) for shard in hidden]).mean(0)
+        torch.testing.assert_close(layer.running_mean, 0.1 * means)
+        torch.testing.assert_close(layer.running_var, 0.9 + 0.1 * variances)
+        assert layer.num_batches_tracked == 1
+
+    def test_each_shard_drops_other_units(self) -> None:
+        rows = torch.ones(8, 50)
+        network = nn.Sequential(nn.Dropout(0.5))
+        seen: list[Tensor] = []
+
+        def look(shard: Any) -> Tensor:
+            seen.append(network(shard[0]))
+            return (seen[-1] * weight).sum()
+
+        weight = network.weight = nn.Parameter(torch.ones(()))
+        Shards(2, map).learn(look, network, (rows, rows))
+        assert not torch.equal(*seen)
+        assert set(torch.cat(seen).unique().tolist()) == {0.0, 2.0}
+
+    def test_weights_without_a_part_in_the_objective_have_no_gradient(self) -> None:
+        network = self.network()
+        network.unused = nn.Linear(2, 2)
+        network.encoder[0].weight.requires_grad_(False)
+        self.learn(network)
+        assert network.unused.weight.grad is None
+        assert network.encoder[0].weight.grad is None
+        assert network.encoder[0].bias.grad is not None
+
+    def test_shards_weigh_by_what_is_asked_of_them(self) -> None:
+        objective = MaskedObjective()
+        torch.manual_seed(0)
+        network = Dense((7,)).build((12,), 3).train()
+        rows, targets = torch.randn(16, 12), torch.randn(16, 12)
+        targets[:5, :8] = torch.nan
+        # Of the last shard nothing is asked.
+        targets[11:] = torch.nan
+        expected = objective(network, rows, targets)
+        slopes = torch.autograd.grad(expected, [*network.parameters()])
+        loss = Shards(3, map).learn(
+            lambda shard: objective(network, *shard),
+            network,
+            (rows, targets),
+            objective.weigh,
+        )
+        torch.testing.assert_close(loss, expected.detach())
+        for weight, slope in zip(network.parameters(), slopes, strict=True):
+            torch.testing.assert_close(weight.grad, slope)
