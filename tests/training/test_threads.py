@@ -185,16 +185,19 @@ class TestFits:
 class TestHowMany:
     def test_more_work_more_shards(self) -> None:
         assert [is_large(work) for work in (SMALL, 6e8, LARGE)] == [False, True, True]
-        assert [n_shards_for(work) for work in (6e8, 4.5e9, LARGE)] == [2, 4, 8]
+        works = (6e8, 4.5e9, LARGE)
+        assert [n_shards_for(work, 1000) for work in works] == [2, 4, 8]
+        # Whose gradients take long to be added.
+        assert [n_shards_for(work, 10**7) for work in works] == [2, 2, 4]
 
     def test_the_threads_and_processors_that_are_allowed_do_not_matter(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        before = n_shards_for(LARGE)
+        before = n_shards_for(LARGE, 1000)
         torch.set_num_threads(1)
         monkeypatch.setattr("joblib.cpu_count", lambda: 1)
         monkeypatch.setattr("os.cpu_count", lambda: 1)
-        assert n_shards_for(LARGE) == before
+        assert n_shards_for(LARGE, 1000) == before
 
 
 class TestTorchsThreads:
