@@ -82,6 +82,11 @@ CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
         with_holes(TABLE[:, :100]),
     ),
     "conv": (conv, IMAGES),
+    # Four shards.
+    "larger conv": (
+        lambda: conv(channels=(32, 64)),
+        IMAGES[:32].repeat(4, axis=1).repeat(4, axis=2),
+    ),
     "bfloat16": (lambda: conv(precision="bfloat16"), IMAGES),
     "residual": (lambda: conv(residual=True, downsampling="max_pool"), IMAGES),
     "skips": (
@@ -110,7 +115,7 @@ def test_the_number_of_threads_does_not_change_a_bit(name: str) -> None:
         fits.append(make().fit(X))
         assert torch.get_num_threads() == n_threads
     one, *others = fits
-    assert one.net_.n_shards_ > 1
+    assert one.net_.n_shards_ == (4 if name == "larger conv" else 2)
     for other in others:
         assert_same_weights(one, other)
         for loss in {"train_loss", "valid_loss"} & one.history_[0].keys():
@@ -143,12 +148,6 @@ def test_whole_batches_lead_to_the_same_network(
         np.testing.assert_allclose(
             sharded.history_[:, loss], whole.history_[:, loss], rtol=1e-4
         )
-
-
-def test_how_many_shards_follows_from_the_work() -> None:
-    small, large = conv(), conv(residual=True, downsampling="max_pool")
-    assert small.fit(IMAGES).net_.n_shards_ == 2
-    assert large.fit(IMAGES).net_.n_shards_ > 2
 
 
 @pytest.mark.parametrize("n_rows", [66, 67, 127])
