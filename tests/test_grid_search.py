@@ -22,7 +22,6 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler
 
-from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
 from skautoencoder.architectures import Conv, Dense
 
 X, y = ROWS[:160], DIGITS.target[:160]
@@ -71,52 +70,6 @@ def test_two_jobs_give_the_same_bits_in_a_pipeline(make: Any, data: Any) -> None
     mine, theirs = one.best_estimator_["classifier"], two.best_estimator_["classifier"]
     np.testing.assert_array_equal(mine.coef_, theirs.coef_)
     np.testing.assert_array_equal(one.predict_proba(data), two.predict_proba(data))
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_large_convolutions_give_the_same_bits(precision: str) -> None:
-    # With batch normalisation and steps that are worth several threads.
-    images = IMAGES[:120].repeat(3, axis=1).repeat(3, axis=2)
-    estimator = ConvAutoencoderTransformer(
-        batch_size=32, max_epochs=2, precision=precision, random_state=0
-    )
-    grid = {"code_size": [2, 10]}
-    one, two = (
-        GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(images) for n in (1, 2)
-    )
-    assert one.best_estimator_.net_.n_shards_ > 1
-    assert_same_results(one, two)
-    assert_same_weights(one.best_estimator_, two.best_estimator_)
-
-
-@pytest.mark.parametrize(
-    ("params", "is_sharded"),
-    [
-        ({}, True),
-        ({"precision": "float32", "architecture__dropout": 0.2}, True),
-        ({"architecture__batch_norm": True}, True),
-        ({"architecture__tied_weights": True}, True),
-        ({"sparsity": "l1", "precision": "float32"}, True),
-    ],
-)
-def test_large_dense_networks_give_the_same_bits(
-    params: dict[str, Any], is_sharded: bool
-) -> None:
-    rows = np.random.default_rng(0).random((520, 784), dtype=np.float32)
-    estimator = AutoencoderTransformer(
-        architecture=Dense((1200, 500)),
-        batch_size=256,
-        max_epochs=1,
-        random_state=0,
-    ).set_params(**params)
-    grid = {"code_size": [2, 10]}
-    one, two = (GridSearchCV(estimator, grid, cv=2, n_jobs=n).fit(rows) for n in (1, 2))
-    net = one.best_estimator_.net_
-    assert net.step_work > 2e9
-    assert (net.n_shards_ > 1) == is_sharded
-    assert_same_results(one, two)
-    assert_same_weights(one.best_estimator_, two.best_estimator_)
-    assert_same_answers(one.best_estimator_, two.best_estimator_, rows)
 
 
 def test_threads_give_the_same_bits() -> None:

@@ -145,19 +145,6 @@ def test_threads_that_apply_one_estimator(make: Any) -> None:
     np.testing.assert_array_equal(np.vstack(answered), expected)
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-@either
-def test_the_number_of_threads_does_not_matter(make: Any, n_threads: int) -> None:
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(n_threads)
-        again = make().fit(X)
-        assert_same_weights(again, fitted(make))
-        assert_same_answers(again, fitted(make), X)
-    finally:
-        torch.set_num_threads(before)
-
-
 # ---- nothing else moves --------------------------------
 
 
