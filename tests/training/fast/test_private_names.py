@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,7 +128,7 @@ import skautoencoder, skautoencoder.training.fast
 def test_the_import_asks_for_none() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT_ANY],
-        env={"PYTHONPATH": str(Path(package).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(package).parents[1])},
         capture_output=True,
         text=True,
     )
