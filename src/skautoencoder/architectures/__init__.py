@@ -11,7 +11,6 @@ from skautoencoder.architectures.variational import VariationalNetwork
 ARCHITECTURES: dict[str, type[Architecture]] = {"conv": Conv, "dense": Dense}
 
 __all__ = [
-    "ARCHITECTURES",
     "Architecture",
     "Conv",
     "Custom",
