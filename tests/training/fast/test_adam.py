@@ -149,3 +149,10 @@ OTHERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_rest_is_left_to_torch(name: str) -> None:
     assert update_for(OTHERS[name](network().parameters())) is None
+
+
+def test_a_step_that_was_wrapped_is_called() -> None:
+    optimizer = OPTIMIZERS["adam"](network().parameters(), fused=True)
+    assert update_for(optimizer) is not None
+    torch.optim.lr_scheduler.StepLR(optimizer, step_size=1)
+    assert update_for(optimizer) is None

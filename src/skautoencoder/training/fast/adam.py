@@ -40,6 +40,8 @@ def update_for(optimizer: Optimizer) -> Callable[[], object] | None:
     kernel = getattr(torch, "_fused_adam_", None)
     if kernel is None or type(optimizer) is not OPTIMIZERS["adam"]:
         return None
+    if "step" in vars(optimizer):  # wrapped, as schedulers do to count steps
+        return None
     if _may_have_hooks(optimizer) or not all(map(_is_plain, optimizer.param_groups)):
         return None
     groups = [(group, *_gather(optimizer, group)) for group in optimizer.param_groups]
