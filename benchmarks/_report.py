@@ -205,12 +205,19 @@ def machine() -> dict[str, str]:
                 processor,
                 instruction_set(),
                 f"{os.cpu_count()} cores",
+                *allowed_threads(),
                 platform.system(),
             )
         ),
         "versions": f"Python {platform.python_version()}, " + ", ".join(versions),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
+
+
+def allowed_threads() -> list[str]:
+    """The limit that the environment puts on threads, if any."""
+    limit = os.environ.get("OMP_NUM_THREADS")
+    return [] if limit is None else [f"OMP_NUM_THREADS={limit}"]
 
 
 def instruction_set() -> str:

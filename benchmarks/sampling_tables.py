@@ -12,7 +12,8 @@ them normal (Gaussian copula: all of them together are so too; or a mixture, cho
 above), and make the column's own values of what is drawn, repeated ones exactly where
 values repeat. ForestDiffusion (Jolicoeur-Martineau et al., 2024) learns the flow from
 noise to rows with boosted trees, for each column and time: with 20 times, 10 copies
-of the rows and one seed, as its defaults (50 and 100) would take a day.
+of the rows, 20 trees a step, 64 bins and one seed, as its defaults (50, 100, 100 and
+256) would take a day. On wine and diabetes, 40 trees give the same area within 0.01.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ PEERS = (
 )
 # Of what takes half an hour, one seed has to be enough.
 WITH_ONE_SEED = {"ForestDiffusion"}
+N_TIMES, N_COPIES, N_TREES, N_BINS = 20, 10, 20, 64
+FOREST_NOTE = (
+    f"ForestDiffusion: flow, one seed, {N_TIMES} times, {N_COPIES} copies of the rows, "
+    f"{N_TREES} trees a step and {N_BINS} bins, where its defaults are 50, 100, 100 "
+    "and 256."
+)
 # A column with at most so many values is announced to TVAE as one of levels.
 FEW_VALUES = 10
 
@@ -96,8 +103,11 @@ def draw_from_forest_flow(train: Table, n_rows: int, seed: int) -> Table:
     whole = (train == np.round(train)).all(axis=0)
     model = ForestDiffusionModel(
         train,
-        n_t=20,
-        duplicate_K=10,
+        n_t=N_TIMES,
+        duplicate_K=N_COPIES,
+        n_estimators=N_TREES,
+        max_bin=N_BINS,
+        n_batch=0,  # its iterator of batches has 256 bins whatever xgboost is told
         diffusion_type="flow",
         bin_indexes=[i for i in few if n_values[i] == 2],
         int_indexes=[i for i in np.flatnonzero(whole) if n_values[i] > 2],
@@ -170,7 +180,7 @@ def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
     ]
     for peer in PEERS:
         theirs = runs[peer]
-        note = f"{peer}: one seed" if peer in WITH_ONE_SEED else ""
+        note = FOREST_NOTE if peer == "ForestDiffusion" else ""
         if state_of(theirs) is not None:
             rows.append(Row(f"area, {peer}", None, peer=state_of(theirs) or ""))
             continue
