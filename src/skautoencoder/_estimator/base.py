@@ -361,14 +361,17 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         X : array-like
             The samples.
         previous : estimator or None
-            Whose samples these are like. None: features are learnt, not compared.
+            Whose samples these are like. None: features are learnt, not compared, and
+            a single sample does not do.
         **checks : dict
             Passed to :func:`check_samples`.
         """
-        shapes = None
+        shapes, least = None, 2
         if previous is not None:
-            shapes = previous._record.data_shape, previous.sample_shape_
-        return check_samples(self, X, fitted_shapes=shapes, **checks)
+            shapes, least = (previous._record.data_shape, previous.sample_shape_), 1
+        return check_samples(
+            self, X, fitted_shapes=shapes, ensure_min_samples=least, **checks
+        )
 
     def _check_applied(self, X: ArrayLike) -> Array:
         """Return samples to be encoded or scored as flat rows.

@@ -60,9 +60,7 @@ class CodeTransformer(
         return self
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> Samples:
-        rows, data_shape = self._check_samples(
-            X, previous, ensure_min_samples=2 if previous is None else 1
-        )
+        rows, data_shape = self._check_samples(X, previous)
         return self._describe(rows, data_shape, previous)
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:

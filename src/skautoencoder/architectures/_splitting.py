@@ -29,7 +29,7 @@ _CONVOLUTIONS: tuple[type[nn.Module], ...] = (
     nn.ConvTranspose3d,
     EnlargedConv,
 )
-_NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 # They keep nothing between calls and draw no random numbers. A subclass may: only
@@ -76,7 +76,7 @@ _STATELESS = {
 
 
 # Nor do these, where they do not learn.
-_STATELESS_AFTERWARDS = {*_STATELESS, *_NORMALIZATIONS, *_DROPOUTS}
+_STATELESS_AFTERWARDS = {*_STATELESS, *NORMALIZATIONS, *_DROPOUTS}
 
 
 def can_share(*modules: nn.Module) -> bool:
@@ -122,7 +122,7 @@ def can_split(*modules: nn.Module) -> bool:
 
 def _keeps_nothing(layer: nn.Module) -> bool:
     """Return whether shards of a batch leave nothing behind in a layer that learns."""
-    if type(layer) in _NORMALIZATIONS:
+    if type(layer) in NORMALIZATIONS:
         # Without a momentum, each call would weigh less than the one before.
         return bool(layer.track_running_stats) and layer.momentum is not None
     return type(layer) in _STATELESS or type(layer) is nn.Dropout

@@ -541,7 +541,6 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         return self._check_samples(
             X,
             previous,
-            ensure_min_samples=2 if previous is None else 1,
             ensure_all_finite="allow-nan" if self._marks_nan else True,
         )
 

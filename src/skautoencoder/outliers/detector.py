@@ -354,9 +354,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
     # ---- fitting -------------------------------------------------------------
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SplitSamples:
-        rows, data_shape = self._check_samples(
-            X, previous, ensure_min_samples=2 if previous is None else 1
-        )
+        rows, data_shape = self._check_samples(X, previous)
         self._check_thresholds()
         training, kept_out = self._split(rows)
         samples = self._describe(training, data_shape, previous)
@@ -379,7 +377,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
     def _complete(self, samples: SplitSamples, plan: TrainingPlan) -> None:
         """Decide what to compare rows with, and on the threshold."""
-        super()._complete(samples, plan)
         training, kept_out = samples.rows, samples.kept_out
         placement: Placement
         if _sees_images(samples):

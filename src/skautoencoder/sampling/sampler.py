@@ -450,16 +450,14 @@ class VAESampler(
         keeps = self._takes_tables
         if previous is not None:
             keeps = isinstance(previous._format, TableFormat)
-        least = 2 if previous is None else 1
         if keeps and is_frame(X):
             validate_data(self, X, reset=previous is None, skip_check_array=True)
-            _check_enough(X, least)
+            _check_enough(X, 2 if previous is None else 1)
             return as_pandas(X), X.shape[1:]
         # What is an array stays as exact as it came.
         rows, shape = self._check_samples(
             X,
             previous,
-            ensure_min_samples=least,
             ensure_all_finite=previous is None or keeps,
             numeric=not hasattr(X, "columns"),
         )

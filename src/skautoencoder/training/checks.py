@@ -11,8 +11,8 @@ from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from torch import Tensor
 
+from skautoencoder.architectures._splitting import NORMALIZATIONS
 from skautoencoder.training.batches import RowBatches
-from skautoencoder.training.shards import NORMALIZATIONS
 
 # Those that a user may set.
 _BATCH_PARAMETERS = sorted(

@@ -325,13 +325,13 @@ class AutoencoderNet(NeuralNet):
             with torch.enable_grad():
                 loss = self._learn(batch)
         else:
-            with torch.no_grad() if torch.is_grad_enabled() else nullcontext():
+            with _without_autograd():
                 loss = step.gradient(*self._on_device(batch))
             self._notify_of_gradients(batch)
         if step.update is None:
             self.optimizer_.step()
         else:
-            with torch.no_grad() if torch.is_grad_enabled() else nullcontext():
+            with _without_autograd():
                 step.update()
         return {"loss": loss.detach()}
 
@@ -518,6 +518,14 @@ class AutoencoderNet(NeuralNet):
             if getattr(type(callback), method_name)
             is not getattr(Callback, method_name)
         ]
+
+
+def _without_autograd() -> AbstractContextManager[Any]:
+    """Return :class:`torch.no_grad`, or nothing within one already.
+
+    Entering it takes as long as the product of two small matrices.
+    """
+    return torch.no_grad() if torch.is_grad_enabled() else nullcontext()
 
 
 def _mean_loss(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from skautoencoder.architectures._splitting import NORMALIZATIONS
 from skautoencoder.objectives import own_generator
 from skautoencoder.objectives.draws import generator
 
@@ -18,8 +19,6 @@ Answer = TypeVar("Answer")
 
 # Like the built-in map, but perhaps on several threads.
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Any]
-
-NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Shards:
