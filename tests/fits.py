@@ -34,3 +34,10 @@ def has_convolutions(estimator: Any) -> bool:
 class BatchRecorder(Recorder):
     def on_batch_end(self, net: Any, batch: Any, training: bool, **kwargs: Any) -> None:
         self.said.append(("batch", len(batch[0])))
+
+
+def waves(n_samples: int, n_steps: int = 20, *, seed: int = 0) -> Any:
+    """Return series of two channels, (n_samples, n_steps, 2), of random phases."""
+    phases = np.random.RandomState(seed).uniform(0, 2 * np.pi, (n_samples, 1))
+    angles = 2 * np.pi * np.arange(n_steps) / n_steps + phases
+    return np.stack([np.sin(angles), np.cos(angles)], axis=2)

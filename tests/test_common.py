@@ -34,7 +34,7 @@ from skautoencoder import (
     VAEOverSampler,
     VAESampler,
 )
-from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
 
 
 class Encoder(nn.Linear):
@@ -112,6 +112,14 @@ class ImputerOnImages(AutoencoderImputer):
 
 QUICK: dict[str, Any] = {"max_epochs": 2}
 FEW_DRAWS: dict[str, Any] = {"n_importance_samples": 9, **QUICK}
+
+OF_SEQUENCES: dict[Any, dict[str, Any]] = {
+    AutoencoderTransformer: QUICK,
+    DenoisingAutoencoder: QUICK,
+    AutoencoderOutlierDetector: QUICK,
+    AutoencoderImputer: QUICK,
+    VAESampler: {"prior": "normal", **FEW_DRAWS},
+}
 
 # The defaults themselves (some for fewer epochs: these tables have 1000 steps by
 # default), then each architecture and the ways of training that touch validation,
@@ -201,6 +209,11 @@ ESTIMATORS = [
         architecture=Dense((6,)), conditional=True, prior="normal", **FEW_DRAWS
     ),
     VAEOverSampler(VAESampler(**QUICK)),
+    *(
+        kind(architecture=architecture, code_size=2, **params)
+        for architecture in (Conv1d((4, 6)), Recurrent(hidden_size=4))
+        for kind, params in OF_SEQUENCES.items()
+    ),
 ]
 
 # Public checks that check_estimator does not call.

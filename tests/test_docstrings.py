@@ -88,7 +88,9 @@ ESTIMATORS = [
 ]
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, "Conv", "Custom", "Dense"])
+@pytest.mark.parametrize(
+    "name", [*ESTIMATORS, "Conv", "Conv1d", "Custom", "Dense", "Recurrent"]
+)
 def test_a_public_class_shows_its_use(name: str) -> None:
     docstring = inspect.getdoc(getattr(skautoencoder, name)) or ""
     sections = ["Parameters", "See Also", "Examples", "References"]

@@ -3,9 +3,11 @@
 from skautoencoder.architectures import (
     Architecture,
     Conv,
+    Conv1d,
     Custom,
     Dense,
     Network,
+    Recurrent,
     VariationalNetwork,
 )
 from skautoencoder.denoising import DenoisingAutoencoder
@@ -30,12 +32,14 @@ __all__ = [
     "AutoencoderTransformer",
     "Contraction",
     "Conv",
+    "Conv1d",
     "ConvAutoencoderTransformer",
     "Custom",
     "DenoisingAutoencoder",
     "Dense",
     "Network",
     "Penalty",
+    "Recurrent",
     "TopK",
     "VAEOverSampler",
     "VAESampler",

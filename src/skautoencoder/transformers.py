@@ -37,8 +37,9 @@ class AutoencoderTransformer(CodeTransformer):
         How many numbers the code has. None keeps the spatial map of a
         convolutional architecture without hidden layers as the code; with
         :class:`~skautoencoder.architectures.Custom` modules the encoder decides.
-    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
-        What the network looks like. "auto" is "conv" for samples with an image
+    architecture : str or Architecture, default="auto"
+        What the network looks like: "dense", "conv" for images, "conv1d" or
+        "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
         of which neither is above three times the other; or three) and "dense"
         for others. An object such as ``Dense(hidden_layer_sizes=(64,))`` has
@@ -47,10 +48,11 @@ class AutoencoderTransformer(CodeTransformer):
         the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
-        height, width) or (n_features,). Its product is the number of features.
-        None: the shape of a sample of `X`; there a flat row whose length is a
-        square number is a square image for a convolutional architecture, and
-        any other a strip of height 1.
+        height, width), (n_steps, n_channels) or (n_features,). Its product is the
+        number of features. None: the shape of a sample of `X`; there a flat row
+        whose length is a square number is a square image for a convolutional
+        architecture, and any other a strip of height 1. In an architecture for
+        sequences a flat row has one channel.
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         What a reconstruction is compared by: squared error, absolute error,
         Huber's mixture of the two, or binary cross-entropy in nats, which needs
@@ -297,10 +299,11 @@ class ConvAutoencoderTransformer(CodeTransformer):
         "bce"; "identity" elsewhere.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
-        height, width) or (n_features,). Its product is the number of features.
-        None: the shape of a sample of `X`; there a flat row whose length is a
-        square number is a square image for a convolutional architecture, and
-        any other a strip of height 1.
+        height, width), (n_steps, n_channels) or (n_features,). Its product is the
+        number of features. None: the shape of a sample of `X`; there a flat row
+        whose length is a square number is a square image for a convolutional
+        architecture, and any other a strip of height 1. In an architecture for
+        sequences a flat row has one channel.
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         What a reconstruction is compared by: squared error, absolute error,
         Huber's mixture of the two, or binary cross-entropy in nats, which needs

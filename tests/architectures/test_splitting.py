@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
 from skautoencoder.architectures._splitting import can_share, can_split
 
 
@@ -33,6 +33,11 @@ def conv(**params: Any) -> nn.Module:
 )
 def test_convolutions_can(params: dict[str, Any]) -> None:
     assert conv(**params).can_split()
+
+
+@pytest.mark.parametrize("architecture", [Conv1d((2,)), Recurrent(), Recurrent("gru")])
+def test_architectures_for_sequences_can(architecture: Any) -> None:
+    assert architecture.build(sample_shape=(5, 2), code_size=2).can_split()
 
 
 def test_modules_of_torch_between_flat_rows_can() -> None:
@@ -74,6 +79,7 @@ class OwnNorm(nn.BatchNorm2d):
         nn.Dropout2d(0.1),
         nn.RReLU(),
         nn.InstanceNorm2d(1, track_running_stats=True),
+        nn.GRU(1, 1, 2, dropout=0.1),
         nn.BatchNorm2d(1, momentum=None),
         nn.BatchNorm2d(1, track_running_stats=False),
     ],
@@ -90,7 +96,8 @@ def test_what_may_keep_or_draw_something_cannot(layer: nn.Module) -> None:
         (nn.Dropout(0.1), True),
         (nn.BatchNorm2d(1, momentum=None), True),
         (OwnConv(1, 1, 3), False),
-        (nn.LSTM(1, 1), False),
+        (nn.LSTM(1, 1, 2, dropout=0.1), True),
+        (nn.LSTMCell(1, 1), False),
     ],
     ids=lambda value: type(value).__name__,
 )

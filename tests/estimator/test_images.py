@@ -107,7 +107,7 @@ def test_auto_says_nothing_of_what_is_clear() -> None:
 )
 def test_signals_of_a_square_number_of_steps(make: Any) -> None:
     X = signals(40, 400)
-    cure = r"20×20 pixels, but .* sample_shape=\(1, 400\).* sample_shape=\(20, 20\)"
+    cure = r"20×20 pixels, .*='conv1d' or sample_shape=\(1, 400\).*=\(20, 20\)"
     with pytest.warns(UserWarning, match=cure) as caught:
         estimator = make().fit(X)
     assert len(caught) == 1
@@ -120,13 +120,13 @@ def test_signals_of_a_square_number_of_steps(make: Any) -> None:
 def test_series_for_a_convolution(seed: int) -> None:
     offsets = 3 * noise(8, seed=seed)
     X = signals(160, 50).reshape(20, 8, 50).transpose(0, 2, 1) + offsets
-    cure = r"X.transpose\(0, 2, 1\) and sample_shape=\(8, 1, 50\).*=\(50, 8\)"
+    cure = r"8 channels, pass architecture='conv1d'.*=\(50, 8\)"
     with pytest.warns(UserWarning, match=cure):
         tiny_conv().fit(X)
     turned = X.transpose(0, 2, 1)
-    with pytest.warns(UserWarning, match=r"pass sample_shape=\(8, 1, 50\)"):
+    with pytest.warns(UserWarning, match=r"pass X.transpose\(0, 2, 1\) and arch"):
         tiny_conv().fit(turned)
-    tiny_conv(sample_shape=(8, 1, 50)).fit(turned)
+    AutoencoderTransformer(architecture="conv1d", **SMALL).fit(X)
     tiny_conv(sample_shape=(50, 8)).fit(X)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skautoencoder import AutoencoderTransformer
-from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
 from skautoencoder.training import inference
 from skautoencoder.training.inference import (
     apply_in_batches,
@@ -33,6 +33,9 @@ ARCHITECTURES = {
     "pooled": Conv((8, 16), downsampling="max_pool", upsampling="nearest"),
     "residual": Conv((6, 6), residual=True, hidden_layer_sizes=(9,)),
     "transposed": Conv((3, 5), upsampling="transpose", activation="gelu"),
+    "conv1d": Conv1d((3, 5)),
+    "lstm": Recurrent(hidden_size=9),
+    "gru": Recurrent("gru", hidden_size=5, n_layers=2, bidirectional=True),
 }
 
 
@@ -312,7 +315,9 @@ class TestSeveralThreads:
         assert n_calls < 100_000 / 16
         assert torch.get_num_threads() == before
 
-    @pytest.mark.parametrize("name", ["tied", "wide", "wider", "conv", "residual"])
+    @pytest.mark.parametrize(
+        "name", ["tied", "wide", "wider", "conv", "residual", "conv1d", "lstm"]
+    )
     def test_their_number_does_not_change_a_bit(
         self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

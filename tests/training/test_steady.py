@@ -45,6 +45,12 @@ def test_products_in_double_precision_and_without_a_bias() -> None:
     assert_steady(lambda rows: F.linear(rows, weight), rows)
 
 
+def test_products_of_each_step() -> None:
+    layer = nn.Linear(7, 3).requires_grad_(False)
+    assert_steady(layer, drawn(WHOLE, 5, 7))
+    assert layer(drawn(2, 4, 5, 7)).shape == (2, 4, 5, 3)
+
+
 def test_products_with_a_matrix_that_lies_the_other_way() -> None:
     weight = drawn(40, 7).t()
     assert_steady(lambda rows: F.linear(rows, weight, drawn(7)), drawn(WHOLE, 40))
@@ -61,6 +67,39 @@ def test_convolutions(last: bool, kernel: int, n_in: int, n_out: int) -> None:
     for layer in (there, back):
         layer.requires_grad_(False).to(memory_format=layout)
         assert_steady(layer, images)
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}])
+@pytest.mark.parametrize("hidden_size", [1, 7, 64])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrent_layers(kind: Any, hidden_size: int, settings: Any) -> None:
+    layers = kind(3, hidden_size, batch_first=True, **settings).requires_grad_(False)
+    n_states = (2 if settings else 1) * (2 if settings else 1)
+
+    def from_states(rows: Tensor) -> Tensor:
+        sequences, states = rows[:, :15].reshape(-1, 5, 3), rows[:, 15:]
+        states = states.reshape(-1, 2, n_states, hidden_size).permute(1, 2, 0, 3)
+        hidden, cell = states.contiguous()
+        output, end = layers(sequences, (hidden, cell) if kind is nn.LSTM else hidden)
+        end = torch.cat(end) if kind is nn.LSTM else end
+        return torch.cat([output.flatten(1), end.transpose(0, 1).flatten(1)], dim=1)
+
+    rows = drawn(WHOLE, 15 + 2 * n_states * hidden_size)
+    assert_steady(from_states, rows)
+    with torch.no_grad(), Steady(WHOLE):
+        found = from_states(rows)
+    torch.testing.assert_close(found, from_states(rows))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_in_other_ways_are_torch_s(kind: Any) -> None:
+    steps_first = kind(3, 4).requires_grad_(False)
+    sequences = drawn(6, 5, 3)
+    packed = nn.utils.rnn.pack_padded_sequence(sequences, torch.tensor([6, 4, 2, 2, 1]))
+    expected = steps_first(sequences)[0], steps_first(packed)[0].data
+    with Steady(WHOLE):
+        found = steps_first(sequences)[0], steps_first(packed)[0].data
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("width", [1, 3, 17])

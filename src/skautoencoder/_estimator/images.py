@@ -71,7 +71,8 @@ def warn_of_guess(rows: Array, shape: Shape, *, is_conv: bool, is_auto: bool) ->
             message = (
                 f"Samples of shape {shape} are taken for {shape[0] * shape[1]} numbers "
                 "in a row, not for images, whose sides would be more alike. Say what "
-                f"they are: sample_shape={shape} for images, "
+                f"they are: architecture='conv1d' for series of {shape[0]} steps of "
+                f"{shape[1]} channels, sample_shape={shape} for images, "
                 f"sample_shape=({shape[0] * shape[1]},) for numbers in a row."
             )
         elif is_conv and min(shape) > 1:
@@ -89,13 +90,13 @@ def _doubt_about_series(rows: Array, shape: Shape) -> str:
     beside = _difference(rows, 1, width)
     if max(below, beside) <= _UNLIKE * min(below, beside):
         return ""
-    channels, steps = sorted(shape)
-    first = "" if shape[0] == channels else "X.transpose(0, 2, 1) and "
+    channels = min(shape)
+    turned = "" if shape[1] == channels else "X.transpose(0, 2, 1) and "
     return (
         f"Samples of shape {shape} are taken for images of {shape[0]}×{width} pixels, "
         "but their values are far more alike along one axis than along the other. For "
-        f"series of {channels} channels, pass {first}"
-        f"sample_shape=({channels}, 1, {steps}); for images, sample_shape={shape}."
+        f"series of {channels} channels, pass {turned}architecture='conv1d', which "
+        f"AutoencoderTransformer takes; for images, sample_shape={shape}."
     )
 
 
@@ -119,8 +120,9 @@ def _doubt_about_rows(rows: Array) -> str:
         return (
             f"Rows of {n_features} numbers are taken for images of {side}×{side} "
             f"pixels, but numbers {side} apart are {below / beside:.0f} times as "
-            f"different as neighbours, as in signals. For signals, {as_strip}; for "
-            f"images, sample_shape=({side}, {side})."
+            "different as neighbours, as in signals. For signals, "
+            f"architecture='conv1d' or {as_strip}; for images, "
+            f"sample_shape=({side}, {side})."
         )
     # What is nearest to being the width of an image, of one channel or of three.
     images = [

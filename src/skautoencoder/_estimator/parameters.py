@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from torch import nn
 
-from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.architectures import Architecture, Conv, Dense, Recurrent
 from skautoencoder.architectures._architecture import cached_param_names
 
 # Whose parameters can be given as ``optimizer__weight_decay=1e-4``.
@@ -73,7 +73,8 @@ class NestedParameters(BaseEstimator):
         if prefix is not None:
             return f" Set {prefix}__{name}."
         name = known_as(name)
-        kind = next((k for k in (Dense, Conv) if name in k._get_param_names()), None)
+        kinds = (Dense, Conv, Recurrent)
+        kind = next((k for k in kinds if name in k._get_param_names()), None)
         if kind is None or name in self._get_param_names():
             return ""
         example = f"architecture={kind.__name__}({name}=...)"

@@ -71,8 +71,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         sample_shape : tuple of int
-            Shape of one sample: (n_features,), (height, width) or
-            (n_channels, height, width).
+            Shape of one sample: (n_features,), (height, width), (n_channels,
+            height, width) or (n_steps, n_channels).
         code_size : int or None
             How many numbers the code has.
         output_activation : {"identity", "sigmoid"}, default="identity"
@@ -200,6 +200,21 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             self.get_params(deep=False),
             caller_name=type(self).__name__,
         )
+
+    def grid_shape(self, sample_shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+        """Return the shape of the grids on which the network sees what is near what.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape of one sample.
+
+        Returns
+        -------
+        grid_shape : tuple of int or None
+            (n_channels, height, width). None: the features are in no order.
+        """
+        return None
 
     @abstractmethod
     def _build_encoder_decoder(

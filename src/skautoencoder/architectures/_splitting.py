@@ -14,6 +14,12 @@ from skautoencoder.architectures._conv_layers import (
     StridedPixels,
 )
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
+from skautoencoder.architectures._sequence_layers import (
+    FromSteps,
+    Reader,
+    ToSteps,
+    Writer,
+)
 from skautoencoder.architectures.hooks import (
     has_global_hooks,
     has_hooks,
@@ -30,6 +36,8 @@ _CONVOLUTIONS: tuple[type[nn.Module], ...] = (
     EnlargedConv,
 )
 NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# But for the dropout between their layers.
+_RECURRENT = (nn.GRU, nn.LSTM)
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 # They keep nothing between calls and draw no random numbers. A subclass may: only
@@ -65,18 +73,27 @@ _STATELESS = {
     nn.ZeroPad2d,
     Crop,
     Enlarge,
+    FromSteps,
+    Reader,
     Reshaped,
     ResidualBlock,
     SkipDecoder,
     SkipEncoder,
     StridedPixels,
     TiedDecoder,
+    ToSteps,
     TopK,
+    Writer,
 }
 
 
 # Nor do these, where they do not learn.
-_STATELESS_AFTERWARDS = {*_STATELESS, *NORMALIZATIONS, *_DROPOUTS}
+_STATELESS_AFTERWARDS = {
+    *_STATELESS,
+    *NORMALIZATIONS,
+    *_DROPOUTS,
+    *_RECURRENT,
+}
 
 
 def can_share(*modules: nn.Module) -> bool:
@@ -125,4 +142,6 @@ def _keeps_nothing(layer: nn.Module) -> bool:
     if type(layer) in NORMALIZATIONS:
         # Without a momentum, each call would weigh less than the one before.
         return bool(layer.track_running_stats) and layer.momentum is not None
+    if type(layer) in _RECURRENT:
+        return not layer.dropout
     return type(layer) in _STATELESS or type(layer) is nn.Dropout

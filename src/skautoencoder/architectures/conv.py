@@ -90,6 +90,7 @@ class Conv(Architecture):
     See Also
     --------
     Dense : Fully connected layers.
+    Conv1d : Convolutions along the steps of sequences.
     Custom : Modules of your own.
 
     References
@@ -241,6 +242,10 @@ class Conv(Architecture):
     def _hidden_lift(self) -> float:
         has_hidden = len(self.hidden_layer_sizes) > 0
         return lift_of(self.activation, self.batch_norm) if has_hidden else 0.0
+
+    def grid_shape(self, sample_shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """Return the shape of the images that samples are."""
+        return as_image_shape(sample_shape)
 
     def map_is_code(self, code_size: int | None) -> bool:
         """Return whether the spatial map itself is the code, of this size or None."""

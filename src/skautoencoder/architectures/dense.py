@@ -54,6 +54,7 @@ class Dense(Architecture):
     See Also
     --------
     Conv : Convolutions, for images.
+    Conv1d : Convolutions, for sequences.
     Custom : Modules of your own.
 
     Notes

@@ -112,8 +112,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         cannot copy what it does not see. "auto" keeps the spatial map of a
         convolutional architecture without hidden layers, as None does, and is 128
         elsewhere.
-    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
-        What the network looks like. "auto" is "conv" for samples with an image
+    architecture : str or Architecture, default="auto"
+        What the network looks like: "dense", "conv" for images, "conv1d" or
+        "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
         of which neither is above three times the other; or three), which is
         ``Conv(residual=True, skip_connections=True)`` here, a U-Net, unless
@@ -125,10 +126,11 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         well, after the values: twice the features, or twice the channels.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
-        height, width) or (n_features,). Its product is the number of features.
-        None: the shape of a sample of `X`; there a flat row whose length is a
-        square number is a square image for a convolutional architecture, and
-        any other a strip of height 1.
+        height, width), (n_steps, n_channels) or (n_features,). Its product is the
+        number of features. None: the shape of a sample of `X`; there a flat row
+        whose length is a square number is a square image for a convolutional
+        architecture, and any other a strip of height 1. In an architecture for
+        sequences a flat row has one channel.
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         What a reconstruction is compared by: squared error, absolute error,
         Huber's mixture of the two, or binary cross-entropy in nats, which needs
@@ -395,8 +397,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         """Return the shape of images, whose holes have neighbouring pixels, or None."""
         architecture, shape = samples.architecture, samples.sample_shape
         given = self.sample_shape is not None
-        if isinstance(architecture, Conv) or looks_like_image(shape, given=given):
-            return as_image_shape(shape)
+        grid_shape = architecture.grid_shape(shape)
+        if grid_shape is not None or looks_like_image(shape, given=given):
+            return grid_shape or as_image_shape(shape)
         if self.loss == "bce" or architecture.output_activation == "sigmoid":
             what = "loss='bce'" if self.loss == "bce" else "A sigmoid output"
             raise ValueError(

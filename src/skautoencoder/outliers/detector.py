@@ -21,7 +21,7 @@ from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
 from skautoencoder._estimator.units import Scaling, Units
-from skautoencoder.architectures import Architecture, Conv, Dense
+from skautoencoder.architectures import Architecture, Dense
 from skautoencoder.outliers.placements import (
     ImagePlacement,
     Placement,
@@ -114,8 +114,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         Puts the threshold where at most this share of new normal rows is taken
         for outliers, from the rows of `calibration_fraction`. `contamination`
         then has to be "auto".
-    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
-        What the network looks like. "auto" is "conv" for samples with an image
+    architecture : str or Architecture, default="auto"
+        What the network looks like: "dense", "conv" for images, "conv1d" or
+        "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
         of which neither is above three times the other; or three) and "dense"
         for others. "dense" is ``Dense((64, 32), dropout=0.2)`` here. An object
@@ -124,10 +125,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         they can be given in the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
-        height, width) or (n_features,). Its product is the number of features.
-        None: the shape of a sample of `X`; there a flat row whose length is a
-        square number is a square image for a convolutional architecture, and
-        any other a strip of height 1.
+        height, width), (n_steps, n_channels) or (n_features,). Its product is the
+        number of features. None: the shape of a sample of `X`; there a flat row
+        whose length is a square number is a square image for a convolutional
+        architecture, and any other a strip of height 1. In an architecture for
+        sequences a flat row has one channel.
     loss : {"mse", "l1", "huber", "bce"}, default="mse"
         What a reconstruction is compared by: squared error, absolute error,
         Huber's mixture of the two, or binary cross-entropy in nats, which needs
@@ -640,8 +642,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
 
 def _sees_images(samples: Samples) -> bool:
-    is_conv = isinstance(samples.architecture, Conv)
-    return is_conv or len(samples.sample_shape) > 1
+    grid_shape = samples.architecture.grid_shape(samples.sample_shape)
+    return grid_shape is not None or len(samples.sample_shape) > 1
 
 
 def _units_of_table(rows: Array, architecture: Architecture, loss: str) -> Units:

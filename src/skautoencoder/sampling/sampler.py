@@ -140,8 +140,9 @@ class VAESampler(
         How many numbers the code has. "auto" is 32 for arrays and images, of which
         those that are not needed fall silent, see `n_active_units_`; and 8 for
         tables; or less where a row has fewer numbers.
-    architecture : {"auto", "dense", "conv"} or Architecture, default="auto"
-        What the network looks like. "auto" is "conv" for samples with an image
+    architecture : str or Architecture, default="auto"
+        What the network looks like: "dense", "conv" for images, "conv1d" or
+        "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
         of which neither is above three times the other; or three) and "dense",
         with hidden layers of 128 and 128 "silu" units each way, for others. An
@@ -150,10 +151,11 @@ class VAESampler(
         a name they can be given in the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
-        height, width) or (n_features,). Its product is the number of features.
-        None: the shape of a sample of `X`; there a flat row whose length is a
-        square number is a square image for a convolutional architecture, and
-        any other a strip of height 1.
+        height, width), (n_steps, n_channels) or (n_features,). Its product is the
+        number of features. None: the shape of a sample of `X`; there a flat row
+        whose length is a square number is a square image for a convolutional
+        architecture, and any other a strip of height 1. In an architecture for
+        sequences a flat row has one channel.
     likelihood : {"auto", "bernoulli", "gaussian"}, default="auto"
         What the decoder's answers stand for. "bernoulli": the probability that a
         value is 1; values between 0 and 1 are taken for probabilities, of which

@@ -9,7 +9,9 @@ on random numbers, as the order does not depend on them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,6 +40,7 @@ _CONVOLUTIONS = {
     F.conv_transpose2d,
     F.conv_transpose3d,
 }
+_RECURRENT = {torch.gru, torch.lstm}
 _OF_SINGLE_NUMBERS = {
     F.celu,
     F.elu,
@@ -79,6 +82,9 @@ class Steady(TorchFunctionMode):
             return self._linear(*args, **kwargs)
         if func in _CONVOLUTIONS:
             return self._convolution(func, *args, **kwargs)
+        # Packed sequences, which are no rows, have other arguments.
+        if func in _RECURRENT and isinstance(args[3], bool):
+            return self._recurrent(func, *args)
         if func in _OF_SINGLE_NUMBERS and args[0].numel() % _VECTOR:
             return _in_vectors(lambda flat: func(flat, *args[1:], **kwargs), args[0])
         return func(*args, **kwargs)
@@ -86,6 +92,9 @@ class Steady(TorchFunctionMode):
     def _linear(
         self, input: Tensor, weight: Tensor, bias: Tensor | None = None
     ) -> Tensor:
+        if input.ndim > 2:
+            answers = self._linear(input.flatten(0, -2), weight, bias)
+            return answers.unflatten(0, input.shape[:-1])
         if input.ndim != 2 or input.dtype != weight.dtype:
             return F.linear(input, weight, bias)
         is_small = weight.numel() <= _SMALL and input.dtype == torch.float32
@@ -128,6 +137,31 @@ class Steady(TorchFunctionMode):
         sizes = self._sizes(function, input, weight, bias, *settings, **named)
         sizes = sizes or (self.whole,)
         return _in_pieces(function, sizes, input, weight, bias, *settings, **named)
+
+    def _recurrent(
+        self,
+        function: Any,
+        input: Tensor,
+        start: Tensor | tuple[Tensor, ...],
+        weights: list[Tensor],
+        *settings: Any,
+    ) -> tuple[Tensor, ...]:
+        samples_first = settings[-1]
+        if not samples_first or input.device.type != "cpu":
+            answers: tuple[Tensor, ...] = function(input, start, weights, *settings)
+            return answers
+        states = start if isinstance(start, tuple) else (start,)
+        recurrence = _Recurrence(
+            function,
+            tuple(input.shape[1:]),
+            tuple((len(state), state.shape[2]) for state in states),
+            tuple(tuple(weight.shape) for weight in weights),
+            settings,
+        )
+        rows = torch.cat([input.flatten(1), *map(_flat_state, states)], dim=1)
+        weight = torch.cat([weight.flatten() for weight in weights])
+        sizes = self._sizes(recurrence, rows, weight, None) or (self.whole,)
+        return recurrence.take_apart(_in_pieces(recurrence, sizes, rows, weight, None))
 
     def _sizes(
         self,
@@ -191,6 +225,69 @@ class Steady(TorchFunctionMode):
             and torch.equal(answer(rows[-size:]), answers[-size:])
         ]
         return (*same, self.whole)
+
+
+@dataclass(frozen=True)
+class _Recurrence:
+    """A function for recurrent layers that takes flat rows and returns such.
+
+    A row has the inputs of all steps, then the states before the first; an answer the
+    outputs of all steps, then the states after the last.
+
+    Parameters
+    ----------
+    function : callable
+        The function of torch's.
+    steps_shape : tuple of int
+        Numbers of steps and of inputs.
+    state_shapes : tuple of tuple
+        Number of layers, times that of directions, and size, of each kind of states.
+    weight_shapes : tuple of tuple
+        Shapes of the weights.
+    settings : tuple
+        The function's other arguments.
+    """
+
+    function: Callable[..., tuple[Tensor, ...]]
+    steps_shape: tuple[int, ...]
+    state_shapes: tuple[tuple[int, int], ...]
+    weight_shapes: tuple[tuple[int, ...], ...]
+    settings: tuple[Any, ...]
+
+    def __call__(self, rows: Tensor, weight: Tensor, bias: None) -> Tensor:
+        steps, *states = _split(rows, (self.steps_shape, *self.state_shapes))
+        states = [state.transpose(0, 1).contiguous() for state in states]
+        weights = _split(weight[None], self.weight_shapes)
+        output, *states = self.function(
+            steps,
+            tuple(states) if len(states) > 1 else states[0],
+            [weight[0] for weight in weights],
+            *self.settings,
+        )
+        return torch.cat([output.flatten(1), *map(_flat_state, states)], dim=1)
+
+    def take_apart(self, answers: Tensor) -> tuple[Tensor, ...]:
+        """Return outputs and states from flat answers."""
+        n_numbers = answers.shape[1] - sum(map(math.prod, self.state_shapes))
+        n_steps = self.steps_shape[0]
+        outputs, *states = _split(
+            answers, ((n_steps, n_numbers // n_steps), *self.state_shapes)
+        )
+        return outputs, *(state.transpose(0, 1) for state in states)
+
+
+def _flat_state(state: Tensor) -> Tensor:
+    """Return states of shape (n_layers, n_samples, size) as a row for each sample."""
+    return state.transpose(0, 1).flatten(1)
+
+
+def _split(rows: Tensor, shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
+    """Return the arrays of these shapes that rows are made of."""
+    parts = rows.split([math.prod(shape) for shape in shapes], dim=1)
+    return [
+        part.reshape(len(part), *shape)
+        for part, shape in zip(parts, shapes, strict=True)
+    ]
 
 
 def _linear_in_double(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
