@@ -57,17 +57,17 @@ def test_each_stage_halves_the_steps_and_doubles_them_again() -> None:
 
 def test_output_by_the_formula() -> None:
     torch.manual_seed(0)
-    architecture = Conv1d((3,), batch_norm=False, hidden_layer_sizes=())
+    architecture = Conv1d((3,), hidden_layer_sizes=())
     network = architecture.build((6, 2), 4)
     there, to_code, from_code, back = (
         m for m in network.modules() if hasattr(m, "weight")
     )
     rows = torch.randn(5, 12)
     steps = rows.reshape(5, 6, 2).transpose(1, 2)
-    maps = F.silu(F.conv1d(steps, there.weight, there.bias, stride=2, padding=2))
+    maps = F.elu(F.conv1d(steps, there.weight, there.bias, stride=2, padding=2))
     codes = to_code(maps.reshape(5, 9))
     torch.testing.assert_close(network.encode(rows), codes)
-    maps = F.silu(from_code(codes)).reshape(5, 3, 3)
+    maps = F.elu(from_code(codes)).reshape(5, 3, 3)
     answers = F.conv_transpose1d(
         maps, back.weight, back.bias, stride=2, padding=2, output_padding=1
     )
@@ -99,14 +99,14 @@ def test_gradients_reach_every_weight_and_are_finite(shape: tuple[int, ...]) -> 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_it_learns(seed: int) -> None:
-    X, X_test = waves(300), waves(100, seed=1)
+    X, X_test = waves(300, 10), waves(100, 10, seed=1)
     autoencoder = AutoencoderTransformer(
-        1, architecture="conv1d", max_epochs=20, random_state=seed
+        1, architecture=Conv1d((8, 8)), lr=0.01, max_epochs=20, random_state=seed
     ).fit(X)
     rows = X_test.reshape(100, -1)
     pca = PCA(1).fit(X.reshape(300, -1))
     error = ((pca.inverse_transform(pca.transform(rows)) - rows) ** 2).mean()
-    assert ((autoencoder.predict(X_test) - X_test) ** 2).mean() < 0.8 * error
+    assert ((autoencoder.predict(X_test) - X_test) ** 2).mean() < 0.5 * error
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,34 @@ def test_any_sizes_give_codes_and_rows(
     assert {m.num_layers for m in layers} == {n_layers}
 
 
+def test_a_step_s_numbers_go_into_the_code_and_come_out_of_it() -> None:
+    torch.manual_seed(0)
+    network = Recurrent(hidden_size=3).build((2, 5, 4), 2)
+    rows = torch.randn(6, 40)
+    _, reader, _, to_code = network.encoder
+    from_code, _, writer, _ = network.decoder
+    # Two planes of four channels are eight numbers a step.
+    steps = rows.reshape(6, 2, 5, 4).transpose(1, 2).reshape(6, 5, 8)
+    said = reader.answer(reader.layers(steps)[0])
+    codes = to_code(said.transpose(1, 2).flatten(1))
+    torch.testing.assert_close(network.encode(rows), codes)
+    given = from_code(codes).reshape(6, -1, 5).transpose(1, 2)
+    answers = writer.answer(writer.layers(given)[0])
+    answers = answers.reshape(6, 5, 2, 4).transpose(1, 2).flatten(1)
+    torch.testing.assert_close(network(rows), answers)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_states_last_at_first(cell: str) -> None:
+    torch.manual_seed(0)
+    layers = Recurrent(cell, hidden_size=6)._layers(2)
+    assert torch.equal(layers.bias_ih_l0[6:12], torch.ones(6))
+    assert layers.bias_ih_l0.sum() == 6
+    assert not layers.bias_hh_l0.any()
+    for gate in layers.weight_hh_l0.split(6):
+        torch.testing.assert_close(gate @ gate.t(), torch.eye(6))
+
+
 @each_cell
 @pytest.mark.parametrize("shape", [(1,), (2, 1), (9, 3), (1000, 1)], ids=str)
 def test_gradients_reach_every_weight_and_are_finite(
@@ -58,21 +86,25 @@ def test_gradients_reach_every_weight_and_are_finite(
     F.mse_loss(network(rows), rows).backward()
     for name, weight in network.named_parameters():
         assert weight.grad.isfinite().all(), name
-        is_used = len(rows[0]) > 1 or "encoder" not in name or "weight_hh" not in name
-        assert weight.grad.any() or not is_used, name
+        # A single step has none before it.
+        assert weight.grad.any() or (shape == (1,) and "weight_hh" in name), name
 
 
 @each_cell
 @pytest.mark.parametrize("seed", range(3))
 def test_it_learns(cell: str, seed: int) -> None:
-    X, X_test = waves(300), waves(100, seed=1)
+    X, X_test = waves(300, 10), waves(100, 10, seed=1)
     autoencoder = AutoencoderTransformer(
-        1, architecture=Recurrent(cell), max_epochs=20, random_state=seed
+        1,
+        architecture=Recurrent(cell, hidden_size=32),
+        lr=0.01,
+        max_epochs=20,
+        random_state=seed,
     ).fit(X)
     rows = X_test.reshape(100, -1)
     pca = PCA(1).fit(X.reshape(300, -1))
     error = ((pca.inverse_transform(pca.transform(rows)) - rows) ** 2).mean()
-    assert ((autoencoder.predict(X_test) - X_test) ** 2).mean() < 0.8 * error
+    assert ((autoencoder.predict(X_test) - X_test) ** 2).mean() < 0.5 * error
 
 
 @pytest.mark.parametrize(

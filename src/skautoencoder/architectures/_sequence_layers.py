@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import linear
@@ -61,57 +58,25 @@ class FromSteps(nn.Module):
         return planes.transpose(2, 3).flatten(1)
 
 
-class Reader(nn.Module):
-    """Recurrent layers that say in which state they end.
-
-    Parameters
-    ----------
-    layers : torch.nn.LSTM or torch.nn.GRU
-        The layers, with the samples as first axis.
-    """
-
-    def __init__(self, layers: nn.LSTM | nn.GRU) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, sequences: Tensor) -> Tensor:
-        """Return the last layer's last states in each direction, one after another."""
-        _, states = self.layers(sequences.transpose(1, 2))
-        hidden = states[0] if isinstance(states, tuple) else states
-        n_directions = 2 if self.layers.bidirectional else 1
-        return torch.cat(hidden[-n_directions:].unbind(), dim=1)
-
-
-class Writer(nn.Module):
-    """Recurrent layers that say a sequence, from its last step to the first.
+class Steps(nn.Module):
+    """Recurrent layers, and a linear map of what they say at each step.
 
     Parameters
     ----------
     layers : torch.nn.LSTM or torch.nn.GRU
         The layers, with the samples as first axis.
     n_outputs : int
-        Numbers in a step.
-    n_steps : int
-        Steps.
+        Numbers that come out at a step.
     """
 
-    def __init__(self, layers: nn.LSTM | nn.GRU, n_outputs: int, n_steps: int) -> None:
+    def __init__(self, layers: nn.LSTM | nn.GRU, n_outputs: int) -> None:
         super().__init__()
         n_directions = 2 if layers.bidirectional else 1
-        # Of an LSTM, hidden and cell states.
-        n_states = 2 if isinstance(layers, nn.LSTM) else 1
-        n_layers, hidden_size = layers.num_layers * n_directions, layers.hidden_size
-        self.state_shape = n_states, n_layers, hidden_size
-        self.n_steps = n_steps
-        self.start = linear(layers.input_size, math.prod(self.state_shape), "tanh")
         self.layers = layers
-        self.answer = linear(n_directions * hidden_size, n_outputs)
+        self.answer = linear(n_directions * layers.hidden_size, n_outputs)
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, sequences: Tensor) -> Tensor:
         """Return sequences of shape (n_samples, n_outputs, n_steps)."""
-        start = self.start(codes).tanh().unflatten(1, self.state_shape)
-        # As the layers want them, with the samples as the last axis but one.
-        hidden, *cells = start.permute(1, 2, 0, 3).contiguous()
-        inputs = codes[:, None].expand(-1, self.n_steps, -1)
-        outputs, _ = self.layers(inputs, (hidden, *cells) if cells else hidden)
-        return self.answer(outputs).flip(1).transpose(1, 2)
+        hidden, _ = self.layers(sequences.transpose(1, 2))
+        answers: Tensor = self.answer(hidden).transpose(1, 2)
+        return answers

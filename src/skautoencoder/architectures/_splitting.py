@@ -14,12 +14,7 @@ from skautoencoder.architectures._conv_layers import (
     StridedPixels,
 )
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
-from skautoencoder.architectures._sequence_layers import (
-    FromSteps,
-    Reader,
-    ToSteps,
-    Writer,
-)
+from skautoencoder.architectures._sequence_layers import FromSteps, Steps, ToSteps
 from skautoencoder.architectures.hooks import (
     has_global_hooks,
     has_hooks,
@@ -74,16 +69,15 @@ _STATELESS = {
     Crop,
     Enlarge,
     FromSteps,
-    Reader,
     Reshaped,
     ResidualBlock,
     SkipDecoder,
     SkipEncoder,
+    Steps,
     StridedPixels,
     TiedDecoder,
     ToSteps,
     TopK,
-    Writer,
 }
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
+    n_features_of,
     require_code_size,
 )
 from skautoencoder.architectures._layers import (
@@ -41,10 +42,10 @@ class Conv1d(Architecture):
         Number of channels of each stage of the encoder.
     kernel_size : int, default=5
         Steps that a kernel sees. An odd number, at least 3.
-    activation : str, default="silu"
+    activation : str, default="elu"
         Follows every convolution: "elu", "gelu", "identity", "leaky_relu",
         "relu", "sigmoid", "silu", "softplus" or "tanh".
-    batch_norm : bool, default=True
+    batch_norm : bool, default=False
         Whether to normalise over the batch before each activation.
     hidden_layer_sizes : tuple of int, default=(128,)
         Dense layers between the convolutions and the code.
@@ -100,8 +101,8 @@ class Conv1d(Architecture):
         channels: tuple[int, ...] = (32, 32, 32),
         *,
         kernel_size: int = 5,
-        activation: str = "silu",
-        batch_norm: bool = True,
+        activation: str = "elu",
+        batch_norm: bool = False,
         hidden_layer_sizes: tuple[int, ...] = (128,),
         code_activation: str = "auto",
         output_activation: str = "auto",
@@ -140,64 +141,84 @@ class Conv1d(Architecture):
         lengths = [n_steps]
         for _ in self.channels:
             lengths.append((lengths[-1] + 1) // 2)
-        n_map = channels[-1] * lengths[-1]
-        sizes = (n_map, *self.hidden_layer_sizes)
-        has_hidden = len(self.hidden_layer_sizes) > 0
-        lifted = lift_of(self.activation, self.batch_norm) if has_hidden else 0.0
-
-        encoder: list[nn.Module] = [ToSteps(shape)]
-        for n_in, n_out in pairwise(channels):
-            encoder.append(self._convolution(nn.Conv1d, n_in, n_out))
-            encoder += self._normalized_activation(n_out)
-        encoder += [
+        map_shape = channels[-1], lengths[-1]
+        encoder = [
+            ToSteps(shape),
+            *self._halvings(channels),
             nn.Flatten(),
+            *self._map_to_code(map_shape, code_size, code_activation),
+        ]
+        decoder = [
+            *self._code_to_map(map_shape, code_size),
+            nn.Unflatten(1, map_shape),
+            *self._doublings(channels, lengths),
+            FromSteps(shape),
+        ]
+        return nn.Sequential(*encoder), nn.Sequential(*decoder)
+
+    def _halvings(self, channels: tuple[int, ...]) -> list[nn.Module]:
+        kernel_size = int(self.kernel_size)
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise(channels):
+            layer = nn.Conv1d(
+                n_in, n_out, kernel_size, stride=2, padding=kernel_size // 2
+            )
+            initialize(layer, self.activation, normalized=self.batch_norm)
+            layers += [layer, *self._normalized_activation(n_out)]
+        return layers
+
+    def _doublings(
+        self, channels: tuple[int, ...], lengths: list[int]
+    ) -> list[nn.Module]:
+        kernel_size = int(self.kernel_size)
+        layers: list[nn.Module] = []
+        for level in reversed(range(len(self.channels))):
+            n_in, n_out, last = channels[level + 1], channels[level], level == 0
+            layer = nn.ConvTranspose1d(
+                n_in,
+                n_out,
+                kernel_size,
+                stride=2,
+                padding=kernel_size // 2,
+                # An odd length had been rounded up.
+                output_padding=1 - lengths[level] % 2,
+            )
+            activation = "identity" if last else self.activation
+            normalized = self.batch_norm and not last
+            initialize(layer, activation, normalized=normalized)
+            layers += [*self._normalized_activation(n_in), layer]
+        return layers
+
+    def _map_to_code(
+        self, map_shape: tuple[int, int], code_size: int, code_activation: str
+    ) -> list[nn.Module]:
+        sizes = (n_features_of(map_shape), *self.hidden_layer_sizes)
+        return [
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
-            *code_layers(sizes[-1], code_size, code_activation, lifted=lifted),
+            *code_layers(
+                sizes[-1], code_size, code_activation, lifted=self._hidden_lift
+            ),
         ]
 
+    def _code_to_map(
+        self, map_shape: tuple[int, int], code_size: int
+    ) -> list[nn.Module]:
         sizes = (code_size, *reversed(self.hidden_layer_sizes))
-        decoder: list[nn.Module] = [
+        return [
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
             linear(
                 sizes[-1],
-                n_map,
+                n_features_of(map_shape),
                 self.activation,
                 normalized=self.batch_norm,
-                lifted=lifted,
+                lifted=self._hidden_lift,
             ),
-            nn.Unflatten(1, (channels[-1], lengths[-1])),
         ]
-        for level in reversed(range(len(self.channels))):
-            n_in, n_out = channels[level + 1], channels[level]
-            decoder += self._normalized_activation(n_in)
-            # An odd length had been rounded up.
-            padding = 1 - lengths[level] % 2
-            decoder.append(
-                self._convolution(
-                    nn.ConvTranspose1d, n_in, n_out, level == 0, output_padding=padding
-                )
-            )
-        return nn.Sequential(*encoder), nn.Sequential(*decoder, FromSteps(shape))
 
-    def _convolution(
-        self,
-        kind: type[nn.Conv1d] | type[nn.ConvTranspose1d],
-        n_in: int,
-        n_out: int,
-        last: bool = False,
-        **settings: int,
-    ) -> nn.Module:
-        """Return a convolution to half the steps, or one to twice as many."""
-        layer = kind(
-            n_in,
-            n_out,
-            self.kernel_size,
-            stride=2,
-            padding=self.kernel_size // 2,
-            **settings,
-        )
-        activation = "identity" if last else self.activation
-        return initialize(layer, activation, normalized=self.batch_norm and not last)
+    @property
+    def _hidden_lift(self) -> float:
+        has_hidden = len(self.hidden_layer_sizes) > 0
+        return lift_of(self.activation, self.batch_norm) if has_hidden else 0.0
 
     def _normalized_activation(self, n_channels: int) -> list[nn.Module]:
         norm = [nn.BatchNorm1d(n_channels)] if self.batch_norm else []
