@@ -20,7 +20,7 @@ from skautoencoder import (
     DenoisingAutoencoder,
     VAESampler,
 )
-from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
 from skautoencoder.objectives import MaskedObjective, Objective, Penalty
 from skautoencoder.training.shards import Shards
 
@@ -95,6 +95,9 @@ CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
         ),
         IMAGES,
     ),
+    "lstm": (lambda: dense(Recurrent()), TABLE.reshape(100, 50, 20)),
+    "gru": (lambda: dense(Recurrent("gru")), TABLE.reshape(100, 50, 20)),
+    "conv1d": (lambda: dense(Conv1d((64, 128))), TABLE.reshape(100, 50, 20)),
     "sampler of images": (
         lambda: VAESampler(4, sample_shape=(1, 24, 24), **OF_IMAGES),
         IMAGES,
@@ -128,6 +131,7 @@ SAME_SUMS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "early stopping": (lambda: dense(early_stopping=True), TABLE),
     "l1": (lambda: dense(sparsity="l1", loss="huber"), TABLE),
     "conv": (lambda: conv(batch_norm=False), IMAGES),
+    "lstm": (lambda: dense(Recurrent()), TABLE.reshape(100, 50, 20)),
 }
 
 

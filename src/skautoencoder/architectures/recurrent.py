@@ -33,7 +33,7 @@ class Recurrent(Architecture):
     step's own; and what the decoder's units are given at a step is a linear map of the
     code, of that step's own too. So no gradient has to come all the way through the
     steps. Networks whose code is the last state of the encoder, and is given to the
-    decoder at every step alike, need many times as long to begin to learn.
+    decoder at every step alike, are slow to begin to learn.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Recurrent(Architecture):
         and in the decoder.
     bidirectional : bool, default=False
         Whether as many units again go through the steps the other way, in the encoder
-        and in the decoder. Takes twice the time and mostly has a lower error.
+        and in the decoder. Takes twice the time.
     code_activation : str, default="auto"
         Activation of the code, as of :class:`Dense`. "auto" is "identity", and
         "sigmoid" where the objective needs a code in (0, 1).
@@ -87,7 +87,8 @@ class Recurrent(Architecture):
 
     Examples
     --------
-    >>>     >>> from skautoencoder.architectures import Recurrent
+    >>> import torch
+    >>> from skautoencoder.architectures import Recurrent
     >>> network = Recurrent(hidden_size=16).build((50, 3), code_size=4)
     >>> sequences = torch.zeros(5, 50 * 3)
     >>> network.encode(sequences).shape
