@@ -19,7 +19,7 @@ from itertools import product
 import torch
 from torch import nn
 
-from skautoencoder.architectures import Conv, Custom
+from skautoencoder.architectures import Conv, Conv1d, Custom, Recurrent
 
 def learn(network, n_features):
     network(torch.rand(8, n_features)).square().mean().backward()
@@ -53,6 +53,13 @@ for n_channels, (height, width) in product(range(1, 17), [(12, 12), (15, 15)]):
         encoder.to(memory_format=torch.channels_last)
         decoder(encoder(torch.rand(1, *sample_shape)))
         learn(Custom(encoder, decoder).build(sample_shape, None), n_features)
+    for n_steps in (12, 15):
+        shape, n_features = (n_steps, n_channels), n_steps * n_channels
+        for kernel_size in (3, 5):
+            architecture = Conv1d((n_channels, 17 - n_channels), kernel_size=kernel_size)
+            learn(architecture.build(shape, 2), n_features)
+        for cell in ("lstm", "gru"):
+            learn(Recurrent(cell, hidden_size=n_channels).build(shape, 2), n_features)
 print("alive")
 """
 
