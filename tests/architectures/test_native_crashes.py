@@ -56,7 +56,8 @@ for n_channels, (height, width) in product(range(1, 17), [(12, 12), (15, 15)]):
     for n_steps in (12, 15):
         shape, n_features = (n_steps, n_channels), n_steps * n_channels
         for kernel_size in (3, 5):
-            architecture = Conv1d((n_channels, 17 - n_channels), kernel_size=kernel_size)
+            channels = n_channels, 17 - n_channels
+            architecture = Conv1d(channels, kernel_size=kernel_size)
             learn(architecture.build(shape, 2), n_features)
         for cell in ("lstm", "gru"):
             learn(Recurrent(cell, hidden_size=n_channels).build(shape, 2), n_features)
