@@ -137,7 +137,7 @@ def scoring(cache_dir: str, quick: bool, novelty: bool) -> Result:
     references = fitted._references
     points = references.points.flatten(0, 1)
     lengths = points.square().sum(dim=1)
-    units = references.placement
+    units = references.embedding
 
     def bare() -> None:
         # What the formula in the documentation asks for, and nothing else.

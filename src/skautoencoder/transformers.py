@@ -17,7 +17,7 @@ from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder.architectures import Architecture, Conv
 from skautoencoder.objectives import Penalty
 
-# A code that holds the maps of all stages is not what codes are wanted for.
+# With skip connections, the code would consist of the maps of all stages.
 _NOT_OF_CONV = {"skip_connections"}
 
 

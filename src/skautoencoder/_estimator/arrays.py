@@ -1,4 +1,4 @@
-"""Names for kinds of arrays, and sums over arrays that are too large to copy."""
+"""Type aliases for arrays, and statistics of arrays that are too large to copy."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ Rows64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-# MinMaxScaler returns 1.0000000000000002.
+# MinMaxScaler may return 1.0000000000000002.
 _UNIT_RANGE_MARGIN = 1e-6
 _CHUNK = 4096
-# Share of a mean below which a distance from it is nothing but rounding.
+# Distances from a mean below this share of it are rounding errors.
 ROUNDING = 1e-12
 
 
 def is_in_unit_range(values: Array | Range, margin: float = _UNIT_RANGE_MARGIN) -> bool:
-    """Return whether values, or the lowest and the highest, lie in [0, 1]."""
+    """Return whether values, or a pair of minimum and maximum, lie in [0, 1]."""
     return bool(np.min(values) >= -margin and np.max(values) <= 1 + margin)
 
 
 def fills_unit_range(values: Array | Range) -> bool:
-    """Return whether values lie in [0, 1] and make use of it.
+    """Return whether values lie in [0, 1] and span at least half of it.
 
-    Small numbers of another unit lie there too, and a sigmoid could not tell them
-    from zero.
+    Small numbers in other units lie in [0, 1] too, but for a sigmoid they would all be
+    close to zero.
     """
     return is_in_unit_range(values) and bool(np.ptp(values) >= 0.5)
 
 
 def parts(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
-    """Go through rows a part at a time, so that no copy of them all is made."""
+    """Yield slices of rows, to process large arrays without a copy of the whole."""
     for start in range(0, len(rows), size):
         yield slice(start, start + size)
 
@@ -48,7 +48,7 @@ def parts(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
 def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     """Return the mean row and the root mean squared distance from it per feature.
 
-    Both are summed in double precision, a part of the rows at a time.
+    Both are computed in double precision, from a part of the rows at a time.
     """
     with one_thread():
         mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts(rows))
@@ -64,21 +64,21 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
             "X has values so large that their squares overflow. Scale the data, for "
             "example with StandardScaler."
         )
-    # Below the rounding of the mean there is nothing but noise to be blown up.
+    # Smaller spreads are rounding errors of the mean, and would amplify noise.
     rounding = ROUNDING * float(mean.abs().max())
     return mean.numpy(), spread if spread > rounding else 1.0
 
 
 def feature_spread(rows: Array) -> NDArray[np.float64]:
-    """Return each feature's standard deviation, none of them zero.
+    """Return each feature's standard deviation, with a substitute for zero.
 
-    A feature that does not vary takes the median of those that do: in that unit a
-    value that was never seen is far away, and rounding is not.
+    A constant feature gets the median of the others: in this unit, new values are far
+    away and rounding errors are not.
     """
     mean = rows.mean(axis=0, dtype=np.float64)
     with np.errstate(over="ignore"):
         square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts(rows))
-    # Infinite is only the square of a large mean's rounding.
+    # Only the square of the rounding error of a large mean can be infinite.
     spread = np.sqrt(np.where(np.isfinite(square), square, 0.0) / len(rows))
     rounding = max(ROUNDING, 8 * float(np.finfo(rows.dtype).eps))
     varies = spread > rounding * np.abs(mean)

@@ -1,4 +1,4 @@
-"""What all estimators share: parameters, the way of a fit, and validated input."""
+"""The base class of the estimators: parameters, the steps of a fit, validation."""
 
 from __future__ import annotations
 
@@ -66,20 +66,20 @@ from skautoencoder.training import (
     resolve_precision,
 )
 
-# What code_size may be where the estimator knows one that suits its purpose.
+# Constraints of `code_size` in estimators that have a default for it.
 CODE_SIZE_OR_AUTO: list[Any] = [
     Interval(Integral, 1, None, closed="left"),
     StrOptions({"auto"}),
     None,
 ]
 
-# What an estimator keeps of the samples of a fit until it has learnt from them.
+# The validated samples of a fit; some estimators have a subclass of their own.
 SamplesT = TypeVar("SamplesT", bound=Samples)
 
 
 @dataclass(frozen=True)
 class FitRecord:
-    """What a fitted network's answers need, beside the network.
+    """What methods of a fitted estimator need in addition to the network.
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ class FitRecord:
 class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
     """Base class of the estimators.
 
-    A fit is: validate the samples, make a plan, train by it, learn what is the
-    estimator's own. For each of these there is one method to write or to extend:
-    ``_validate``, ``_make_plan``, (training is the same for all), ``_complete``.
+    A fit has four steps: validate the samples, make a plan, train the network by the
+    plan, and set what is specific to the estimator. Subclasses implement or extend
+    ``_validate``, ``_make_plan`` and ``_complete``; training is the same for all.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -132,8 +132,8 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         "random_state": ["random_state"],
     }
 
-    # All that a fit leaves. Whatever else it sets is dropped at its end, so that
-    # undoing, warm starts, copies and files can go by this list.
+    # The attributes that a fit sets. Others are dropped at its end, so that this list
+    # is complete for warm starts, copies and files.
     _fitted_state: ClassVar[tuple[str, ...]] = (
         "n_features_in_",
         "feature_names_in_",
@@ -147,10 +147,10 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
     _record: FitRecord
     net_: AutoencoderNet
 
-    # What max_epochs="auto" aims at.
+    # Number of training steps that max_epochs="auto" aims at.
     _usual_steps: ClassVar[int] = 4000
     _fewest_epochs: ClassVar[int] = 8
-    # How long Adam remembers.
+    # Decay rates of Adam's averages of gradients and squared gradients.
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -185,10 +185,10 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         self._fit(X, y)
         return self
 
-    # ---- the way of a fit -----------------------------------------------------
+    # ---- the steps of a fit ---------------------------------------------------
 
     def _fit(self, X: ArrayLike, y: object, *, is_part: bool = False) -> None:
-        """Fit anew, from the weights of the fit before, or to a part of the data.
+        """Fit anew, from the weights of the previous fit, or to a part of the data.
 
         Parameters
         ----------
@@ -210,10 +210,11 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
 
     @contextmanager
     def _learner(self, previous: Self | None) -> Iterator[Self]:
-        """Hand out a copy of this estimator, which it becomes if the block ends well.
+        """Yield a copy of this estimator to fit, and take over its fitted attributes.
 
-        If it does not, nothing has to be undone, and nothing can interrupt that.
-        Within it torch is as a fit wants it, whatever the user has set.
+        If the block raises, the estimator is unchanged: nothing has to be undone.
+        Within the block torch's threads, autograd mode and default dtype are set for a
+        fit, whatever the user has set.
         """
         parameters = {
             name: value
@@ -242,18 +243,18 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         X, y : object
             What `fit` was given.
         previous : estimator or None
-            The fitted estimator that this fit goes on from.
+            The fitted estimator from which this fit continues.
         """
 
     def _make_plan(self, samples: SamplesT, previous: Self | None) -> TrainingPlan:
-        """Return what to do with the samples of a fit.
+        """Return what to train, on which data, and for how long.
 
         Parameters
         ----------
         samples : Samples
-            What :meth:`_validate` returned.
+            The result of :meth:`_validate`.
         previous : estimator or None
-            The fitted estimator that this fit goes on from.
+            The fitted estimator from which this fit continues.
         """
         targets, architecture = samples.targets, samples.architecture
         wanted = samples.rows if targets is None else targets
@@ -286,7 +287,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         )
 
     def _usual_schedule(self, n_rows: int, samples: Samples) -> Schedule:
-        """Return how long to learn from so many rows."""
+        """Return the batch size and the number of epochs for `n_rows` rows."""
         fraction = self.validation_fraction if self.early_stopping else None
         n_rows = n_training_rows(n_rows, fraction)
         batch_size = auto_or(self.batch_size, usual_batch_size(n_rows, samples))
@@ -303,7 +304,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         *,
         is_part: bool,
     ) -> None:
-        """Let a network learn what the plan says."""
+        """Train a network by the plan, and set the attributes of the training."""
         if is_part and previous is not None:
             net = previous.net_.twin()
             work = previous._record.work
@@ -312,7 +313,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             if previous is not None:
                 net.continue_from(previous.net_)
             work, self.code_size_ = measure(net.module_, plan.data.rows)
-            # Forward, and twice that to come back.
+            # The backward pass takes twice as many operations as the forward pass.
             net.step_work = 3 * work * net.batch_size
             net.compute_dtype = resolve_precision(
                 self.precision,
@@ -327,7 +328,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         if hasattr(net.criterion_, "check"):
             with evaluating(net.module_):
                 net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
-        # A seed of its own: a second call must not repeat the first one's draws.
+        # The seed depends on the epochs so far, so that further calls draw new numbers.
         seed = (net.seed + len(net.history)) % 2**31
         if "seed" not in self._nested_params("iterator_train"):
             net.iterator_train__seed = seed
@@ -339,14 +340,14 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         self._record = FitRecord(samples.data_shape, plan.units, work)
 
     def _complete(self, samples: SamplesT, plan: TrainingPlan) -> None:
-        """Learn what an estimator needs besides its network.
+        """Set the fitted attributes that are specific to the estimator.
 
         Parameters
         ----------
         samples : Samples
-            What :meth:`_validate` returned.
+            The result of :meth:`_validate`.
         plan : TrainingPlan
-            By which the network was trained.
+            The plan by which the network was trained.
         """
 
     # ---- validated samples ----------------------------------------------------
@@ -354,15 +355,15 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
     def _check_samples(
         self, X: Any, previous: Self | None, **checks: Any
     ) -> tuple[Array, Shape]:
-        """Return samples as flat rows, and the shape that they had.
+        """Return samples as flat rows, and the shape of a sample.
 
         Parameters
         ----------
         X : array-like
             The samples.
         previous : estimator or None
-            Whose samples these are like. None: features are learnt, not compared, and
-            a single sample does not do.
+            A fitted estimator with whose features to compare. None: `n_features_in_`
+            and `feature_names_in_` are set, and one sample is too few.
         **checks : dict
             Passed to :func:`check_samples`.
         """
@@ -374,7 +375,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         )
 
     def _check_applied(self, X: ArrayLike) -> Array:
-        """Return samples to be encoded or scored as flat rows.
+        """Return samples as flat rows, validated for a fitted estimator.
 
         Whether they are finite is checked batch by batch, see TrainedNetwork.
         """
@@ -384,16 +385,16 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
     def _describe(
         self, rows: Array, data_shape: Shape, previous: Self | None
     ) -> Samples:
-        """Return rows with the shape and the architecture that the network will have.
+        """Return rows, together with their shape and the network's architecture.
 
         Parameters
         ----------
         rows : ndarray of shape (n_samples, n_features)
             The samples.
         data_shape : tuple of int
-            Their shape as given.
+            Shape of a sample of `X`.
         previous : estimator or None
-            The fitted estimator that this fit goes on from.
+            The fitted estimator from which this fit continues.
         """
         sample_shape = resolve_sample_shape(self.sample_shape, data_shape)
         architecture = self._make_architecture(sample_shape)
@@ -412,10 +413,10 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             architecture=architecture,
         )
 
-    # ---- what plans are made of -------------------------------------------------
+    # ---- architecture -----------------------------------------------------------
 
     def _make_architecture(self, sample_shape: Shape) -> Architecture:
-        """Return the architecture that the parameters stand for."""
+        """Return the architecture for the parameters."""
         architecture = self.architecture
         if architecture == "auto":
             given = self.sample_shape is not None
@@ -427,13 +428,13 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         return made.set_params(**self._nested_params("architecture"))
 
     def _named_architecture(self, name: str) -> Architecture:
-        """Return the architecture that is called `name` here."""
+        """Return the default of this estimator for the architecture `name`."""
         return ARCHITECTURES[name]()
 
     # ---- the net ----------------------------------------------------------------
 
     def _make_net(self, plan: TrainingPlan, *, is_part: bool) -> AutoencoderNet:
-        """Return a net with fresh weights that is to learn what the plan says."""
+        """Return a net with initial weights, to be trained by the plan."""
         device = resolve_device(self.device)
         seed = draw_seed(self.random_state)
         kind, optimizer = resolve_optimizer(
@@ -442,7 +443,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         schedule = plan.schedule
         n_samples, batch_size = len(plan.data), schedule.batch_size
         if batch_size > n_samples and not is_part:
-            # Later parts of the data may have more rows than the first.
+            # Not in partial_fit, as later parts of the data may have more rows.
             if self.batch_size != "auto":
                 warnings.warn(
                     f"batch_size={batch_size} is larger than the number of samples, "
@@ -482,7 +483,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
                 for name, value in arguments.items()
             },
         )
-        # On one thread: orthogonal weights have other digits on two.
+        # On one thread: orthogonal weights are rounded differently on several.
         with isolated_randomness(seed, device), one_thread():
             net.initialize()
         if not any(weight.requires_grad for weight in net.module_.parameters()):
@@ -492,7 +493,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             )
         return net
 
-    # ---- what answers are made with ---------------------------------------------
+    # ---- the trained network ----------------------------------------------------
 
     @property
     def _trained(self) -> TrainedNetwork:

@@ -1,4 +1,4 @@
-"""Autoencoders that are transformers of samples into codes."""
+"""The base class of the estimators whose `transform` returns codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CodeTransformer(
 ):
     """Base class of the transformers: codes, reconstructions and their errors."""
 
-    # Noise keeps a network from copying.
+    # Whether noise is added in training, which keeps a network from copying its input.
     _learns_from_noise: ClassVar[bool] = False
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -89,7 +89,7 @@ class CodeTransformer(
     def _warn(
         self, samples: Samples, plan: TrainingPlan, penalties: tuple[Penalty, ...]
     ) -> None:
-        """Warn of units and of a code size with which codes say little."""
+        """Warn of features of very different variance, and of codes as long as rows."""
         is_scaled = plan.units.scaling.offset is not None
         if is_scaled and len(samples.sample_shape) == 1:
             warn_of_units(samples.rows, getattr(self, "feature_names_in_", None))
@@ -229,26 +229,25 @@ class CodeTransformer(
 
 
 def fraction_explained(residual: float, rows: Array) -> float:
-    """Return the fraction of the variance of rows that a residual leaves explained.
+    """Return the fraction of the variance of rows that a reconstruction explains.
 
     Parameters
     ----------
     residual : float
         Sum of the squared errors over all rows and features.
     rows : ndarray of shape (n_samples, n_features)
-        What was to be explained.
+        The rows.
 
     Returns
     -------
     fraction : float
-        At most 1. Rows without variance are explained, 1, by no error at all and
-        by no other, 0.
+        At most 1. For rows without variance, 1 if there is no error and 0 otherwise.
     """
     mean = rows.mean(axis=0, dtype=np.float64)
     total = sum(float(np.square(rows[part] - mean).sum()) for part in parts(rows))
-    # The mean of equal numbers is rounded, and differs from them by that.
+    # Due to rounding, the mean of equal numbers may differ from them.
     rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
     if total <= rounding:
         return 1.0 if residual <= rounding else 0.0
-    # As low as a float can be, but still a number: searches compare it with others.
+    # Not minus infinity, which grid searches cannot average.
     return max(1.0 - residual / total, -sys.float_info.max)

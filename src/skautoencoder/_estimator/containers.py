@@ -1,4 +1,4 @@
-"""Arrays and data frames: in what rows came, and how they go out the same way."""
+"""Arrays and data frames: converting results to the container of the input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from skautoencoder._estimator.arrays import Array, Shape
 
-# Pixels of 8 and 16 bits that use more than half of what there is may use the rest.
+# Highest values of pixels of 8 and 16 bits: the scale of integers whose maximum is more
+# than half of it.
 _FULL_SCALES = (2**8 - 1, 2**16 - 1)
 
 AnyArray = NDArray[Any]
@@ -24,18 +25,18 @@ AnyArray = NDArray[Any]
 
 
 def is_polars(X: object, kind: str = "DataFrame") -> bool:
-    """Return whether `X` is polars', which is imported then if it ever was."""
+    """Return whether `X` is a polars object, without importing polars."""
     polars = sys.modules.get("polars")
     return polars is not None and isinstance(X, getattr(polars, kind))
 
 
 def is_frame(X: object) -> bool:
-    """Return whether `X` is a data frame that can be given back."""
+    """Return whether `X` is a data frame of pandas or polars."""
     return isinstance(X, pd.DataFrame) or is_polars(X)
 
 
 def as_pandas(X: Any) -> pd.DataFrame:
-    """Return a data frame as one of pandas, value by value."""
+    """Return a data frame as a pandas data frame with the same values."""
     if isinstance(X, pd.DataFrame):
         return X
     columns = {i: pd.Series(values_of(column)) for i, column in enumerate(X)}
@@ -45,12 +46,12 @@ def as_pandas(X: Any) -> pd.DataFrame:
 
 
 def values_of(column: Any) -> AnyArray:
-    """Return the values of a column as they are: integers stay integers.
+    """Return the values of a column as an array; integers stay integers.
 
     Parameters
     ----------
     column : array-like, pandas.Series or polars.Series
-        What may have a type that NumPy does not know.
+        The column, which may have a type that NumPy does not have.
     """
     if isinstance(column, pd.Series):
         kind = numpy_type(column.dtype)
@@ -71,7 +72,7 @@ def values_of(column: Any) -> AnyArray:
 
 @dataclass(frozen=True)
 class Frame:
-    """A kind of data frame: names and types of columns, and whose it is.
+    """The library and the schema of a data frame.
 
     Parameters
     ----------
@@ -86,13 +87,13 @@ class Frame:
 
     @classmethod
     def of(cls, X: Any) -> Self:
-        """Return what kind of frame `X` is."""
+        """Return the library and the schema of `X`."""
         if isinstance(X, pd.DataFrame):
             return cls(X.columns)
         return cls(pd.Index(X.columns), dict(X.schema))
 
     def build(self, columns: Sequence[pd.Series], index: Any = None) -> Any:
-        """Return a frame with these columns, and of pandas with this index."""
+        """Return a frame with these columns, and with this index if it is pandas."""
         if self.schema is not None:
             import polars
 
@@ -116,16 +117,16 @@ def in_frame_like(X: Any, rows: Array, names: Any = None) -> Any:
     Parameters
     ----------
     X : array-like or DataFrame
-        What the rows were made of, row by row.
+        The input from which the rows were made, row by row.
     rows : ndarray of shape (n_samples, ...)
-        The rows; of several dimensions they fit into no frame.
+        The rows; those of more dimensions are returned as an array.
     names : array-like of str, default=None
         Names of the columns. None: numbers.
 
     Returns
     -------
     rows : DataFrame or ndarray
-        Of pandas with the index of `X`.
+        A pandas DataFrame has the index of `X`.
     """
     if rows.ndim != 2 or not is_frame(X):
         return rows
@@ -140,7 +141,7 @@ def in_frame_like(X: Any, rows: Array, names: Any = None) -> Any:
 
 
 def numpy_type(dtype: Any) -> np.dtype[Any]:
-    """Return the type of NumPy that holds what a column has exactly, or object."""
+    """Return the NumPy type that holds a column's values exactly, or object."""
     if isinstance(dtype, pd.SparseDtype):
         dtype = dtype.subtype
     dtype = getattr(dtype, "numpy_dtype", dtype)
@@ -148,10 +149,9 @@ def numpy_type(dtype: Any) -> np.dtype[Any]:
 
 
 def cast(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    """Return numbers in the type that a column or an array had.
+    """Return numbers in the type of a column or an array.
 
-    What is of an exact type already stays what it is. Other numbers are rounded to
-    integers, and end where the type does.
+    Floats are rounded if the type is one of integers, and clipped to the type's range.
     """
     if values.dtype.kind != "f":
         return values.astype(dtype)
@@ -171,8 +171,8 @@ def to_integers(
 ) -> AnyArray:
     """Return numbers rounded to integers from `low` to `high`.
 
-    The ends have no float of their own where they are large: numbers beyond them
-    are told apart before they are turned into integers.
+    Large bounds may not be representable as floats, so numbers beyond them are
+    replaced, not clipped, before the conversion to integers.
     """
     rounded = np.rint(values)
     integers = np.where(rounded <= low, dtype.type(low), dtype.type(high))
@@ -183,14 +183,14 @@ def to_integers(
 
 @dataclass(frozen=True)
 class PythonNumbers:
-    """What the numbers in a column of objects are.
+    """The type of the numbers in a column of Python objects.
 
     Parameters
     ----------
     kind : type
         int, float or Decimal.
     decimals : int
-        Digits that Decimals have after the point.
+        Number of decimals of Decimals.
     """
 
     kind: type
@@ -198,7 +198,7 @@ class PythonNumbers:
 
     @classmethod
     def of(cls, values: AnyArray) -> Self:
-        """Return what all of these are: float if they differ."""
+        """Return the common type of the values, float if they differ."""
         if all(isinstance(value, int | np.integer) for value in values):
             return cls(int)
         if not all(isinstance(value, Decimal) for value in values):
@@ -207,7 +207,7 @@ class PythonNumbers:
         return cls(Decimal, max(0, *(-int(exponent) for exponent in exponents)))
 
     def cast(self, values: AnyArray) -> AnyArray:
-        """Return numbers as objects of this kind."""
+        """Return numbers as objects of this type."""
         objects = np.empty(len(values), dtype=object)
         if self.kind is Decimal:
             objects[:] = [Decimal(f"{value:.{self.decimals}f}") for value in values]
@@ -218,12 +218,12 @@ class PythonNumbers:
         return objects
 
 
-# ---- rows that are no table --------------------------------------------------------
+# ---- rows that are not a table -----------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Container:
-    """In what rows that are no table came, and how a network is shown them.
+    """The container and types of rows that are not a table, and their scale.
 
     Parameters
     ----------
@@ -232,11 +232,11 @@ class Container:
     dtypes : tuple of dtype
         Type of the values: one for an array, and one for each column of a frame.
     frame : Frame or None
-        What kind of data frame it is. None: an array.
+        Library and schema of a data frame. None: an array.
     limits : (int, int) or None
         The lowest and the highest integer of an array of integers.
     scale : int, default=1
-        What a network is shown as 1.
+        The value that becomes 1 in the network's input.
     """
 
     data_shape: Shape
@@ -247,7 +247,7 @@ class Container:
 
     @classmethod
     def of(cls, X: Any, rows: AnyArray, data_shape: Shape) -> Self:
-        """Return what `X` is, whose validated rows are `rows`."""
+        """Return the container of `X`, whose validated rows are `rows`."""
         if is_frame(X):
             return cls(data_shape, tuple(as_pandas(X).dtypes), Frame.of(X), None)
         limits = None
@@ -257,7 +257,7 @@ class Container:
 
     @property
     def full_scale(self) -> int | None:
-        """What the brightest pixel has, if rows are integers from 0 on."""
+        """The value of the brightest possible pixel, if rows are integers >= 0."""
         if self.limits is None or self.limits[0] < 0:
             return None
         most = self.limits[1]
@@ -267,7 +267,7 @@ class Container:
         return max(most, 1)
 
     def read(self, rows: AnyArray) -> Array:
-        """Return flat rows as a network is shown them, but for their spread."""
+        """Return flat rows for the network, before standardisation."""
         if self.scale != 1:
             return np.divide(rows, self.scale, dtype=np.float32)
         if rows.dtype in (np.float32, np.float64):
@@ -275,7 +275,7 @@ class Container:
         return rows.astype(np.float32 if rows.dtype.kind == "b" else np.float64)
 
     def wrap(self, rows: Array, index: Any = None) -> Any:
-        """Return flat rows in what the user gave them in."""
+        """Return flat rows in the user's container."""
         if self.frame is not None:
             columns = [
                 _to_number_series(values, dtype)
@@ -293,7 +293,7 @@ class Container:
 
 
 def _to_number_series(values: Array, dtype: Any) -> pd.Series:
-    """Return numbers in the type that a column had, or as they are if it had none."""
+    """Return numbers as a Series in the type of a column of numbers, if it has one."""
     kind = numpy_type(dtype)
     if kind.kind not in "biuf":
         return pd.Series(values)
@@ -301,7 +301,7 @@ def _to_number_series(values: Array, dtype: Any) -> pd.Series:
 
 
 def to_series(values: AnyArray, dtype: Any) -> pd.Series:
-    """Return the values of a column in the type that it had."""
+    """Return the values of a column as a Series in its type."""
     if isinstance(dtype, pd.SparseDtype):
         return pd.Series(pd.arrays.SparseArray(values, dtype=dtype))
     return pd.Series(values, dtype=dtype)

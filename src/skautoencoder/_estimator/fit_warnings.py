@@ -1,4 +1,4 @@
-"""What `fit` warns of: it ran, but hardly learnt what the user wants."""
+"""Warnings of `fit`: units, code size, and networks that are worse than the mean."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 from skautoencoder._estimator.arrays import Array
 from skautoencoder.training import AutoencoderNet, Rows, evaluating
 
-# Largest variance of a feature over the median one: iris has 16, pixels about 3, and
-# the raw tables of wine and of breast cancer 1e5 and 1e8.
+# Ratio of the largest variance of a feature to the median one: it is 16 for iris, about
+# 3 for pixels, and 1e5 and 1e8 for the raw tables of wine and of breast cancer.
 _VARIANCE_RATIO = 1e4
-# Loss over that of the mean: noise that cannot be learnt ends near 1.
+# Ratio of the loss to that of the mean: for pure noise it is about 1.
 _LOSS_RATIO = 1.2
-# Parts of two rows and more ended at up to 16.
+# The same in partial_fit: parts of at least two rows had ratios of up to 16.
 _LOSS_RATIO_OF_PART = 100.0
-# Rows that are looked at.
+# Most rows that are used.
 _MOST_ROWS = 2000
 _FEW_ROWS = 256
 
@@ -55,7 +55,7 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
 
 
 def warn_of_copying(code_size: int, n_features: int) -> None:
-    """Warn if a code has room for a copy of the sample."""
+    """Warn if a code is as long as a sample, which can then be copied."""
     if code_size >= n_features:
         warnings.warn(
             f"code_size={code_size} is not below the number of features, {n_features}: "
@@ -66,18 +66,19 @@ def warn_of_copying(code_size: int, n_features: int) -> None:
 
 
 def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> None:
-    """Warn if a network answers worse than the mean would.
+    """Warn if a network reconstructs worse than the mean would.
 
     Parameters
     ----------
     net : AutoencoderNet
         The trained net.
     data : Rows
-        What it learnt from.
+        The training data.
     is_part : bool
-        Whether these are a part of the data. A few rows may have nearly no variance,
-        or be unlike all before, so that more is allowed, and as much again as the
-        first part cost. What diverges is soon beyond that.
+        Whether they are a part of the data, in `partial_fit`. A few rows may have
+        nearly no variance, or be unlike all previous ones, so the bound is higher, and
+        relative to the loss of the first part if that is larger. A fit that diverges
+        soon exceeds it.
     """
     network, objective = net.module_, net.criterion_
     device = next(network.parameters()).device
@@ -89,7 +90,7 @@ def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> Non
         if is_part:
             first = losses[0] if len(losses) > 1 else 0.0
             most = _LOSS_RATIO_OF_PART * max(of_mean, first)
-        # Penalties are in it, so that where it is high the network itself is asked.
+        # The training loss includes penalties; if it is high, compute the loss without.
         if not of_mean or losses[-1] <= most:
             return
         found = float(objective.loss_of_answers(network, rows, targets))
@@ -104,5 +105,5 @@ def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> Non
 
 
 def _few(n_rows: int, n_wanted: int) -> slice:
-    """Return the places of about so many rows, from everywhere in the data."""
+    """Return a slice of about `n_wanted` rows, evenly spaced over the data."""
     return slice(None, None, max(n_rows // n_wanted, 1))

@@ -1,4 +1,4 @@
-"""Which samples are images, and whether a guess at that fits the data."""
+"""Guessing whether samples are images, and checking the guess against the data."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import numpy as np
 
 from skautoencoder._estimator.arrays import Array, Shape
 
-# An image may be this many times as long as wide, or the reverse.
+# The longer side of an image is at most this many times the shorter one.
 _LONGEST = 3
 _SHORTEST_SIDE = 4
-# Neighbours along one axis of an image are not so many times as different as those
-# along the other: of digits, letters and photographs at most 2.6 times.
+# Ratio of the squared differences of neighbours along the two axes, above which samples
+# are not images: for digits, letters and photographs it is at most 2.6.
 _UNLIKE = 4.0
-# Looked at are so many rows, and numbers, at most.
+# Most rows, and most numbers, that are used.
 _FEW_ROWS = 200
 _FEW_NUMBERS = 4_000_000
 
 
 def looks_like_image(sample_shape: Shape, *, given: bool) -> bool:
-    """Return whether samples of this shape are taken for images.
+    """Return whether samples of this shape are treated as images.
 
     Parameters
     ----------
     sample_shape : tuple of int
         Shape of a sample.
     given : bool
-        Whether the user says that this is the shape, and not only the data. A pair
-        of lengths that nobody spoke of is an image if they are alike: (100, 3) and
-        (50, 8) are series of a few channels more often than narrow images.
+        Whether the shape is that of the parameter `sample_shape`. Otherwise two
+        lengths are an image only if they are similar: (100, 3) and (50, 8) are more
+        often series of a few channels than narrow images.
     """
     if len(sample_shape) != 2:
         return len(sample_shape) == 3
@@ -52,18 +52,18 @@ def warn_of_channels_last(sample_shape: Shape) -> None:
 
 
 def warn_of_guess(rows: Array, shape: Shape, *, is_conv: bool, is_auto: bool) -> None:
-    """Warn if what samples are taken for, without `sample_shape`, seems wrong.
+    """Warn if the guess at the kind of samples, without `sample_shape`, seems wrong.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
         The samples.
     shape : tuple of int
-        Shape of a sample as given.
+        Shape of a sample of `X`.
     is_conv : bool
         Whether the network is convolutional.
     is_auto : bool
-        Whether it is what it is because of the shape.
+        Whether the architecture was chosen by the shape.
     """
     message = ""
     if len(shape) == 2 and not looks_like_image(shape, given=False):
@@ -84,7 +84,7 @@ def warn_of_guess(rows: Array, shape: Shape, *, is_conv: bool, is_auto: bool) ->
 
 
 def _doubt_about_series(rows: Array, shape: Shape) -> str:
-    """Return why samples of two axes seem to be no images, or nothing."""
+    """Return a message if samples with two axes do not look like images, else ""."""
     width = shape[1]
     below = _difference(rows, width)
     beside = _difference(rows, 1, width)
@@ -101,7 +101,7 @@ def _doubt_about_series(rows: Array, shape: Shape) -> str:
 
 
 def _doubt_about_rows(rows: Array) -> str:
-    """Return why flat rows seem not to be what they are taken for, or nothing."""
+    """Return a message if flat rows do not look as they are treated, else ""."""
     n_samples, n_features = rows.shape
     as_strip = f"sample_shape=(1, {n_features})"
     is_square = n_samples == n_features and rows.size <= _FEW_NUMBERS
@@ -124,7 +124,7 @@ def _doubt_about_rows(rows: Array) -> str:
             f"architecture='conv1d' or {as_strip}; for images, "
             f"sample_shape=({side}, {side})."
         )
-    # What is nearest to being the width of an image, of one channel or of three.
+    # Candidates for the shape of an image, with one channel or three.
     images = [
         (n_channels, n_features // n_channels // width, width)
         for n_channels in (1, 3)
@@ -134,7 +134,7 @@ def _doubt_about_rows(rows: Array) -> str:
     images = [image for image in images if looks_like_image(image[1:], given=False)]
     if not images:
         return ""
-    # Of equals, such as 96×32 pixels and three times 32×32, the one that is squarer.
+    # For ties, such as 96×32 pixels and three channels of 32×32, the squarer one.
     shape: Shape = min(
         images, key=lambda image: (_difference(rows, image[2]), max(image[1:]))
     )
@@ -150,7 +150,7 @@ def _doubt_about_rows(rows: Array) -> str:
 
 
 def _is_image(rows: Array, width: int) -> bool:
-    """Return whether neighbours are alike in both directions, and others are not."""
+    """Return whether neighbours are similar in both directions, and others are not."""
     height = rows.shape[1] // width
     below, beside = _difference(rows, width), _difference(rows, 1, width)
     far = _difference(rows, width * (height // 2))
@@ -159,21 +159,21 @@ def _is_image(rows: Array, width: int) -> bool:
 
 
 def _difference(rows: Array, step: int, width: int | None = None) -> float:
-    """Return the mean squared difference of numbers so many places apart.
+    """Return the mean squared difference of numbers that are `step` positions apart.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
         The numbers, some of which may be missing.
     step : int
-        How far apart.
+        The distance.
     width : int, default=None
-        Where lines end, across which nothing is compared.
+        Length of a line: numbers in different lines are not compared.
     """
     lines = rows[: min(_FEW_ROWS, _FEW_NUMBERS // rows.shape[1] + 1)]
     if width is not None:
         lines = lines.reshape(-1, width)
-    # Squares of large numbers would be infinite.
+    # Scaled, as squares of large numbers would overflow.
     finite = np.abs(lines[np.isfinite(lines)].astype(np.float64))
     lines = lines.astype(np.float64) / finite.max(initial=1e-300)
     squares = np.square(lines[:, step:] - lines[:, :-step])

@@ -1,4 +1,4 @@
-"""What to do about samples that scikit-learn's checks refuse."""
+"""Hints for samples that scikit-learn's checks reject."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _IMPUTER = (
 
 @contextmanager
 def with_hints(X: Any, name: str) -> Iterator[None]:
-    """Add to an error of the block which cells of `X` it is about, and the cure.
+    """Add the offending cells of `X` and the cure to an error of the block.
 
-    Sums of large values may be NaN within it: scikit-learn looks for infinity by them.
+    NumPy does not warn of invalid sums within the block: scikit-learn sums the values
+    to find infinity.
 
     Parameters
     ----------
     X : array-like
-        What the block checks.
+        The samples that the block checks.
     name : str
         Name of the estimator.
     """
@@ -40,7 +41,7 @@ def with_hints(X: Any, name: str) -> Iterator[None]:
 
 
 def _hint(message: str, X: Any, name: str) -> str:
-    """Return what an error does not say, or nothing."""
+    """Return a sentence to add to an error message, or an empty string."""
     if "contains NaN" in message:
         return "" if name == "AutoencoderImputer" else _IMPUTER
     if isinstance(X, list) and len({_length(row) for row in X}) > 1:
@@ -57,7 +58,7 @@ def _length(row: Any) -> int:
 
 
 def _columns(X: Any) -> Iterator[tuple[str, Any]]:
-    """Go through the columns of a table that may have other cells than numbers."""
+    """Yield the columns of a table that may hold other cells than numbers."""
     if hasattr(X, "columns"):
         for name in X.columns:
             column = np.asarray(X[name])

@@ -1,4 +1,4 @@
-"""Nested parameters and errors that help, on top of scikit-learn's parameters."""
+"""Nested parameters, and error messages with hints for unknown parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import nn
 from skautoencoder.architectures import Architecture, Conv, Dense, Recurrent
 from skautoencoder.architectures._architecture import cached_param_names
 
-# Whose parameters can be given as ``optimizer__weight_decay=1e-4``.
+# Prefixes of nested parameters, such as ``optimizer__weight_decay=1e-4``.
 NESTED_PREFIXES = (
     "optimizer",
     "iterator_train",
@@ -26,12 +26,12 @@ NESTED_PREFIXES = (
     "architecture",
     "penalty",
 )
-# Of these, what may be objects that have them as parameters of their own.
+# Parameters that may be objects, which then have the nested parameters as their own.
 _OBJECTS = ("architecture", "penalty")
 
 
 class NestedParameters(BaseEstimator):
-    """Parameters of the things inside an estimator, under skorch's names.
+    """Parameters of an estimator's components, under skorch's names.
 
     A nested parameter is stored as an attribute under the name it was given, so
     that ``get_params``, ``set_params``, ``clone``, pickling and a grid search
@@ -43,14 +43,14 @@ class NestedParameters(BaseEstimator):
     def _set_nested_params(self, nested: dict[str, Any]) -> None:
         """Store what a constructor collected in ``**nested``.
 
-        Names are judged here, values in `fit`.
+        Names are checked here, values in `fit`.
         """
         for name, value in nested.items():
             if self._is_nested(name):
                 setattr(self, name, value)
             elif name == "nested":
-                # scikit-learn's checks pass every name of the signature, also that
-                # of the catch-all, and want no error before `fit`.
+                # scikit-learn's checks pass every name of the signature, also
+                # ``nested``, and expect no error before `fit`.
                 self._unknown_params = {name: value}
             else:
                 raise InvalidParameterError(self._unknown_message(name))
@@ -66,7 +66,7 @@ class NestedParameters(BaseEstimator):
         )
 
     def _cure(self, name: str) -> str:
-        """Return a sentence with what does here what `name` does elsewhere."""
+        """Return a sentence with the equivalent of another library's parameter."""
         if name in _CURES:
             return f" {_CURES[name]}"
         prefix = _PARTS.get(name)
@@ -86,7 +86,7 @@ class NestedParameters(BaseEstimator):
         )
 
     def _refuse_fit_params(self, given: dict[str, Any]) -> None:
-        """Raise if `fit` was given what is a parameter of the constructor."""
+        """Raise for parameters of `fit`, naming those of the constructor instead."""
         own = self._get_param_names()
         for name in given:
             near = known_as(name)
@@ -99,7 +99,7 @@ class NestedParameters(BaseEstimator):
             )
 
     def _unknown(self) -> dict[str, Any]:
-        """Return what was given to the constructor and is no parameter."""
+        """Return the constructor's arguments that are not parameters."""
         return getattr(self, "_unknown_params", {})
 
     def _prefixes(self) -> list[str]:
@@ -156,8 +156,8 @@ class NestedParameters(BaseEstimator):
         for name in params:
             if name.partition("__")[0] not in own and not self._is_nested(name):
                 raise InvalidParameterError(self._unknown_message(name))
-        # An object has parameters of its own to set, which scikit-learn's set_params
-        # does; the object may be new in this call.
+        # Objects first, as they may be new in this call; scikit-learn's set_params then
+        # sets their parameters.
         super().set_params(**{k: v for k, v in params.items() if k in _OBJECTS})
         of_objects = tuple(
             f"{name}__"
@@ -171,7 +171,7 @@ class NestedParameters(BaseEstimator):
         }
         nested |= {k: v for k, v in params.items() if k in self._unknown()}
         for name in params.keys() - nested.keys():
-            # What was given beside an object yields to what the object is told.
+            # An object's own parameter replaces a nested one that was stored here.
             if self._is_nested(name):
                 self.__dict__.pop(name, None)
         self._set_nested_params(nested)
@@ -179,11 +179,11 @@ class NestedParameters(BaseEstimator):
         return self
 
     def _validate_params(self) -> None:
-        """Check the parameters and, for a misspelt one, name the near one."""
+        """Check the parameters; errors suggest similar names and values."""
         for name in self._unknown():
             raise InvalidParameterError(self._unknown_message(name))
         for name, value in self.get_params(deep=False).items():
-            # To Python, and so to scikit-learn, True is the integer 1.
+            # scikit-learn accepts True as the integer 1.
             if isinstance(value, bool) and self._wants_integer(name):
                 raise InvalidParameterError(
                     f"The {name!r} parameter of {type(self).__name__} must be a "
@@ -207,7 +207,7 @@ class NestedParameters(BaseEstimator):
         return any(getattr(c, "type", None) is Integral for c in constraints)
 
     def _choices(self, name: str) -> list[str]:
-        """Return the strings that a parameter can be."""
+        """Return the strings that a parameter accepts."""
         choices: list[str] = []
         for constraint in self._parameter_constraints.get(name, []):
             made = make_constraint(constraint)
@@ -217,12 +217,12 @@ class NestedParameters(BaseEstimator):
 
 
 def known_as(name: str) -> str:
-    """Return what is called `name` elsewhere; itself if it has no other name here."""
+    """Return our name of another library's parameter, or `name` if it has none."""
     return _ALIASES.get(name, name)
 
 
 def _cure_of_architecture(value: object) -> str:
-    """Return a sentence with the architecture that a value was meant as."""
+    """Return a sentence with the architecture that an invalid value may stand for."""
     if isinstance(value, type) and issubclass(value, Architecture):
         return f" Pass an object, not the class: architecture={value.__name__}(...)."
     if isinstance(value, list | tuple | np.ndarray):
@@ -234,7 +234,7 @@ def _cure_of_architecture(value: object) -> str:
     return ""
 
 
-# What other libraries call it.
+# Names in other libraries, and ours.
 _ALIASES = {
     "absolute_error": "l1",
     "bilinear": "nearest",
@@ -282,7 +282,7 @@ _NOISE = "DenoisingAutoencoder(noise=...) learns to take noise away."
 _THRESHOLD = (
     "AutoencoderOutlierDetector finds outliers; contamination=... says how many."
 )
-# What is done in another way here than where the name comes from.
+# Hints for parameters of other libraries that have no direct equivalent.
 _CURES = {
     "alpha": (
         "A penalty on the weights is optimizer__weight_decay=...; one on the codes "
@@ -303,7 +303,7 @@ _CURES = {
     "validation_data": _VALIDATION,
     "validation_split": _VALIDATION,
 }
-# Parameters of the optimizer and of the batches.
+# Parameters of optimizers and batches, and their prefixes.
 _PARTS = {
     "betas": "optimizer",
     "drop_last": "iterator_train",
@@ -316,9 +316,9 @@ _PARTS = {
 
 
 def did_you_mean(value: object, known: list[str]) -> str:
-    """Return a sentence with the known name that is nearest, if one is near.
+    """Return a sentence with the most similar known name, if there is one.
 
-    Classes and objects, such as losses of torch, go by the name of their class.
+    Classes and objects, such as losses of torch, are compared by their class's name.
     """
     name = value if isinstance(value, str) else _class_name(value)
     lowered = name.lower()

@@ -1,4 +1,4 @@
-"""The parameters that penalise codes, and the objects that they stand for."""
+"""The penalty parameters of transformers, and the objects made from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skautoencoder.objectives import (
     check_penalties,
 )
 
-# Beside the parameters that all estimators have.
+# In addition to the constraints of all estimators.
 PENALTY_CONSTRAINTS: dict[str, list[Any]] = {
     "sparsity": [StrOptions({"l1", "kl", "top_k"}), None],
     "sparsity_weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
@@ -40,15 +40,15 @@ def make_penalties(
     penalty: Any,
     nested: dict[str, Any],
 ) -> tuple[Penalty, ...]:
-    """Return the penalties that an estimator's parameters stand for.
+    """Return the penalties for an estimator's parameters.
 
     Parameters
     ----------
     sparsity, sparsity_weight, sparsity_target, n_nonzero_coefs, contraction_weight, \
             penalty
-        The parameters, whose values are valid; except for the elements of a list.
+        The parameters. Their values are validated, but not the elements of a list.
     nested : dict
-        Parameters that are given as ``penalty__*``.
+        Parameters of the form ``penalty__*``.
     """
     penalties = []
     if sparsity is not None:

@@ -1,4 +1,4 @@
-"""What a fit is going to do, decided before it does any of it."""
+"""The plan of a fit: network, objective, data and schedule, before training starts."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from skautoencoder.training import Rows
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What a fit was given, validated. Estimators that need more of it derive theirs.
+    """The validated samples of a fit; estimators that need more derive a subclass.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
         The samples, flat, in the user's units.
     data_shape : tuple of int
-        Shape of a sample as given.
+        Shape of a sample of `X`.
     sample_shape : tuple of int
         Shape of a sample for the network.
     architecture : Architecture
-        What the network will look like.
+        Architecture of the network.
     targets : ndarray of shape (n_samples, n_features), default=None
-        What it is to answer. None: the samples themselves.
+        The wanted outputs. None: the samples themselves.
     """
 
     rows: Array
@@ -42,12 +42,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A callable with its arguments: skorch makes networks and objectives itself.
+    """A callable and its arguments, as skorch instantiates networks and objectives.
 
     Parameters
     ----------
     make : callable
-        A class, or a function of a module, so that a net can be pickled.
+        A class or a module-level function, so that a net can be pickled.
     arguments : dict
         Its keyword arguments.
     """
@@ -56,18 +56,18 @@ class Recipe:
     arguments: dict[str, Any]
 
     def updated(self, **arguments: Any) -> Self:
-        """Return the recipe with more arguments, or other ones."""
+        """Return the recipe with these arguments added or replaced."""
         return replace(self, arguments={**self.arguments, **arguments})
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a network learns.
+    """Batch size, number of epochs, and validation split.
 
     Parameters
     ----------
     batch_size : int
-        Rows a step.
+        Rows per step.
     max_epochs : int
         Passes over the data.
     validation_fraction : float or None
@@ -81,20 +81,20 @@ class Schedule:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Which network learns what, from which rows.
+    """What to train, on which rows, and for how long.
 
     Parameters
     ----------
     network : Recipe
         Makes the network.
     objective : Recipe
-        Makes what it minimises.
+        Makes the objective.
     data : Rows
-        The rows to learn from, in the network's units.
+        The training rows, in the network's units.
     units : Units
         The user's units and the network's.
     schedule : Schedule
-        For how long.
+        Batch size and number of epochs.
     """
 
     network: Recipe
@@ -115,7 +115,7 @@ def network_recipe(
     code_size: int | None,
     units: Units,
 ) -> Recipe:
-    """Return how a network is made that sees rows in these units."""
+    """Return the recipe of a network for rows in these units."""
     return Recipe(
         build_network,
         {
@@ -130,7 +130,7 @@ def network_recipe(
 
 
 def ample_code_size(architecture: Architecture) -> int | None:
-    """Return a code size for where answers need no small code.
+    """Return the code size of estimators that need no small code.
 
     None, which is the spatial map itself, for convolutions without dense layers.
     """
@@ -139,32 +139,32 @@ def ample_code_size(architecture: Architecture) -> int | None:
 
 
 def convolves_small_images(samples: Samples) -> bool:
-    """Return whether the network convolves images of a few pixels."""
+    """Return whether the network is convolutional and images have few pixels."""
     return isinstance(samples.architecture, Conv) and is_small(samples.sample_shape)
 
 
 def usual_batch_size(n_rows: int, samples: Samples) -> int:
-    """Return what ``batch_size="auto"`` stands for."""
-    # Convolutions of small images take nearly as long for half as many of them.
+    """Return the batch size for ``batch_size="auto"``."""
+    # Convolving half as many small images takes nearly as long, so use larger batches.
     n_batches = 30 if convolves_small_images(samples) else 60
     return int(np.clip(2 ** round(np.log2(n_rows / n_batches)), 32, 128))
 
 
 def usual_epochs(n_rows: int, batch_size: int, n_steps: int, fewest: int) -> int:
-    """Return what ``max_epochs="auto"`` stands for.
+    """Return the number of epochs for ``max_epochs="auto"``.
 
-    Enough steps to learn, few enough epochs not to learn by heart.
+    Enough steps to converge, and few enough epochs not to overfit.
 
     Parameters
     ----------
     n_rows : int
-        Rows to learn from.
+        Number of training rows.
     batch_size : int
-        Rows a step.
+        Rows per step.
     n_steps : int
-        Steps to aim at.
+        Number of steps to aim at.
     fewest : int
-        The fewest epochs.
+        Minimum number of epochs.
     """
     n_batches = max(n_rows // batch_size, 1)
     most = np.clip(1000 / n_batches, 50, 200)
@@ -172,7 +172,7 @@ def usual_epochs(n_rows: int, batch_size: int, n_steps: int, fewest: int) -> int
 
 
 def auto_or(value: Any, usual: int | None) -> Any:
-    """Return what a parameter stands for that may be "auto"."""
+    """Return the value of a parameter, or `usual` if it is "auto"."""
     if isinstance(value, str):
         return usual
     return None if value is None else int(value)

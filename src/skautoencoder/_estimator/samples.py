@@ -1,4 +1,4 @@
-"""Samples and codes of the user, validated and as flat rows."""
+"""Validation of the user's samples and codes, and conversion to flat rows."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from skautoencoder._estimator.input_hints import with_hints
 
 
 def from_torch(X: Any) -> Any:
-    """Return a tensor of torch's as an array, and all else as it is."""
+    """Return a torch tensor as an array, and anything else unchanged."""
     if not isinstance(X, Tensor):
         return X
-    # A type that NumPy does not have.
+    # NumPy has no bfloat16.
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy(force=True)
 
 
@@ -41,25 +41,25 @@ def check_samples(
     Parameters
     ----------
     estimator : estimator instance
-        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+        ``n_features_in_`` and ``feature_names_in_`` are set on it, or compared.
     X : array-like of shape (n_samples, n_features) or (n_samples, ...)
         The samples.
     fitted_shapes : tuple of shapes or None
-        The shapes that a sample may have in a fitted estimator. None: the estimator
-        is told of the features, not asked.
+        The shapes that a sample may have in a fitted estimator. None: features are
+        set, not compared.
     ensure_min_samples : int, default=1
-        Fewest samples allowed.
+        Minimum number of samples.
     ensure_all_finite : bool or "allow-nan", default=True
-        Whether to look for NaN and infinity, which takes a pass over the data.
+        Whether to check for NaN and infinity, which takes a pass over the data.
     numeric : bool, default=False
-        Whether rows may have any type of number, as long as it is one of NumPy's.
+        Whether rows may have any numeric NumPy type.
 
     Returns
     -------
     rows : ndarray of shape (n_samples, n_features)
-        The samples, flat, as float32 if they were, and else as float64.
+        The samples, flat, as float32 if they were float32, and as float64 otherwise.
     data_shape : tuple of int
-        Shape of one sample as given.
+        Shape of one sample of `X`.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def check_samples(
     }
     name = type(estimator).__name__
     if hasattr(X, "columns"):
-        # Names are compared before values are looked at, as elsewhere.
+        # Feature names are compared before values are checked, as in scikit-learn.
         with with_hints(X, name):
             rows = validate_data(estimator, X, reset=reset, **checks)
         return rows, rows.shape[1:]
@@ -95,21 +95,21 @@ def check_samples(
 
 
 def holds_samples(y: Any, X: Any) -> bool:
-    """Return whether `y` is an array of other samples, one for each of `X`.
+    """Return whether `y` is an array of samples that differ from those of `X`.
 
-    Labels have one dimension, and what is compared with itself may be given twice.
-    A single feature cannot be told from a column of labels.
+    Labels have one dimension, and `y` may be `X` itself. Samples with a single feature
+    cannot be distinguished from a column of labels.
     """
     if y is None or y is X:
         return False
     try:
         given = np.asarray(from_torch(y))
         if given.ndim < 2 or given.dtype.kind not in "buif":
-            return False  # without a look at X, which may be a large frame
+            return False  # before X is converted, which may be a large frame
         samples = np.asarray(from_torch(X))
         if samples.dtype.kind == "O":
             samples = samples.astype(np.float64)
-    except Exception:  # of whatever kind: X is refused, by name, where it is read
+    except Exception:  # of any kind: validation of X raises a better error later
         return False
     return bool(
         samples.ndim > 1
@@ -119,7 +119,7 @@ def holds_samples(y: Any, X: Any) -> bool:
 
 
 def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
-    """Warn if `y`, which is not used, was meant as what the answers should be."""
+    """Warn if `y`, which is not used, looks like targets of the reconstruction."""
     if holds_samples(y, X):
         warnings.warn(
             f"{name} {verb} nothing from y, which holds samples of the shape of X. To "
@@ -130,17 +130,17 @@ def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
 
 
 def float_types(X: Any) -> list[Any]:
-    """Return the types of float that samples may become in validation.
+    """Return the float types that scikit-learn's validation may convert samples to.
 
-    Which does not know float32 by all of the names that it has, and would widen it.
+    It does not recognise the float32 of all libraries, and would convert it to float64.
 
     Raises
     ------
     TypeError
-        If there are dates or durations. They would be taken for their number of
-        nanoseconds, of which there are more than a network could tell apart.
+        If there are dates or durations. They would become numbers of nanoseconds, too
+        large for a network to distinguish.
     """
-    # Of an array, or of a frame's columns.
+    # The type of an array, or those of a frame's columns.
     types = getattr(X, "dtypes", None)
     types = [getattr(X, "dtype", None)] if types is None else types
     for name, dtype in zip(getattr(X, "columns", [None]), types, strict=False):
@@ -195,11 +195,11 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     rows : ndarray
         A part of the data.
     tensor : Tensor
-        The same in the network's units.
+        The batch in the network's units.
     name : str
         Name of the estimator, for the message.
     """
-    # A sum is not finite if a term is not; the reverse is sorted out by name.
+    # A sum is not finite if one of its terms is not; it may also overflow.
     if tensor.sum().isfinite():
         return
     with with_hints(rows, name):
@@ -209,7 +209,7 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
 
 
 def too_large(rows: Array, name: str) -> ValueError:
-    """Return the error for values that single precision cannot compute with."""
+    """Return the error for values that are too large for float32."""
     return ValueError(
         f"X has values too large for {name}, which computes in float32: "
         f"up to {np.abs(rows).max():.3g}. Scale the data as in fit."
@@ -217,12 +217,12 @@ def too_large(rows: Array, name: str) -> ValueError:
 
 
 def check_fits(values: Array, name: str) -> None:
-    """Raise if answers do not fit into the type of what was asked.
+    """Raise if results overflow in the type of the input.
 
     Parameters
     ----------
     values : ndarray
-        The answers.
+        The results.
     name : str
         Name of the estimator, for the message.
     """
@@ -258,7 +258,7 @@ def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
     Raises
     ------
     ValueError
-        If `sample_shape` is no shape or has another number of features.
+        If `sample_shape` is not a shape or has another number of features.
     """
     if sample_shape is None:
         return data_shape

@@ -19,10 +19,10 @@ from skautoencoder.training import apply_in_batches, counting_work
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network with the units of the data that it was trained on.
+    """A trained network and the units of its training data.
 
-    Rows go through in batches, so that memory stays bounded, and computations
-    depend on the row alone, so that it does not matter what stands around it.
+    Rows are processed in batches, so that memory stays bounded, and the result for a
+    row does not depend on the other rows.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class TrainedNetwork:
         return codes
 
     def decode(self, codes: Array) -> Array:
-        """Return the samples that codes of shape (n_samples, code_size) stand for."""
+        """Return the samples decoded from codes of shape (n_samples, code_size)."""
 
         def read(part: slice) -> Tensor:
             return torch.from_numpy(np.array(codes[part], dtype=np.float32))
@@ -66,7 +66,7 @@ class TrainedNetwork:
         return self._samples(self.network.decode, codes, read=read)
 
     def reconstruct(self, rows: Array) -> Array:
-        """Return what the network makes of rows of shape (n_samples, n_features)."""
+        """Return the reconstructions of rows of shape (n_samples, n_features)."""
         return self._samples(self.network, rows)
 
     def squared_errors(self, rows: Array) -> Array:
@@ -109,34 +109,34 @@ class TrainedNetwork:
         n_numbers: int = 0,
         at_once: bool = False,
     ) -> None:
-        """Send rows through a function of the network, batch by batch.
+        """Apply a function of the network to rows, batch by batch.
 
         Parameters
         ----------
         function : callable
-            Takes a batch in the network's units.
+            Applied to each batch, in the network's units.
         given : ndarray of shape (n_samples, n_features)
             The rows.
         write : callable
-            Takes a slice of the rows and what the function returned for it.
+            Called with a slice of the rows and the result for it.
         read : callable, default=None
             Returns the batch of a slice. None: the rows in the network's units.
         extra_work : float, default=0.0
-            Floating-point operations of a row besides the network's.
+            Floating-point operations per row besides the network's.
         n_numbers : int, default=0
-            Numbers that the function makes of a row, if more than a sample has.
+            Numbers that the function returns per row, if more than a sample has.
         at_once : bool, default=False
             Whether several threads may call `function` and `write` at the same time.
         """
 
         def read_checked(part: slice) -> Tensor:
             tensor = self.scaling.to_network(given[part])
-            # Here the batch is in the processor's cache already.
+            # Checked here, as the batch is in the processor's cache.
             check_finite(given[part], tensor, self.name)
             return tensor
 
         def write_checked(part: slice, result: Tensor) -> None:
-            # What is finite may be so large that the network's answer is not.
+            # Finite rows may be so large that the result overflows.
             if not (result.sum().isfinite() or result.isfinite().all()):
                 raise too_large(given[part], self.name)
             write(part, result)
@@ -155,8 +155,7 @@ class TrainedNetwork:
 
 
 def measure(network: Network, rows: Tensor) -> tuple[float, int]:
-    """Return the operations that a row takes, and how many numbers a code has."""
-    # One sample says what the network is like.
+    """Return the number of operations per row, and the size of a code."""
     device = next(network.parameters()).device
     with counting_work(network) as work:
         codes = network.encode(torch.zeros(1, rows.shape[1], device=device))

@@ -1,4 +1,4 @@
-"""The units of the user's data and those in which a network learns."""
+"""Conversion between the units of the user's data and those of the network."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from skautoencoder.training import one_thread, to_tensor
 
 @dataclass(frozen=True)
 class Scaling:
-    """Rows in the user's units and in the network's.
+    """An affine map from the user's units to the network's.
 
-    Mostly one number scales all features, as in PCA: which features matter more is
-    the user's to say, with a scaler in front. Subtracting in the precision of the
-    data keeps what would be lost if large numbers were rounded to float32 first.
+    Mostly one number scales all features, as in PCA: the user decides on the weights of
+    features, with a scaler in front. The offset is subtracted in the precision of the
+    data, as rounding large numbers to float32 first would lose digits.
 
     Parameters
     ----------
     offset : ndarray of shape (n_features,), default=None
-        What is subtracted. None: nothing.
+        Subtracted from rows. None: nothing.
     scale : float or ndarray of shape (n_features,), default=1.0
-        What is divided by.
+        The divisor.
     """
 
     offset: NDArray[np.float64] | None = None
@@ -53,7 +53,7 @@ class Scaling:
         return ((tensor - offset) / scale).float()
 
     def to_network_in_parts(self, rows: Array) -> Tensor:
-        """Return many rows in the network's units without a double-sized copy."""
+        """Return rows in the network's units without a copy in double precision."""
         if self.offset is None:
             return self.to_network(rows)
         tensor = torch.empty(rows.shape, dtype=torch.float32)
@@ -66,7 +66,7 @@ class Scaling:
         """Return rows in the user's units."""
         if self.offset is None:
             return tensor.numpy().astype(dtype, copy=False)
-        # In double precision, as the units may be none that single precision has.
+        # In double precision, as offset or scale may overflow in float32.
         rows: Array = tensor.numpy().astype(np.float64)
         rows *= self.scale
         rows += self.offset
@@ -76,18 +76,18 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Units:
-    """How a network sees the data: scaled, or as they are, with a bounded answer.
+    """The scaling of a network's input, and the activation of its output.
 
     Parameters
     ----------
     scaling : Scaling, default=Scaling()
         The user's units and the network's.
     output_activation : {"identity", "sigmoid"}, default="identity"
-        What follows the decoder.
+        Activation of the decoder's output.
     center : Tensor of shape (n_features,), default=None
-        The mean sample, at which a sigmoid starts.
+        The mean sample, which is the initial output of a sigmoid.
     spread : float, default=1.0
-        Root mean squared distance from it.
+        Root mean squared distance from `center`.
     """
 
     scaling: Scaling = field(default_factory=Scaling)
@@ -101,19 +101,19 @@ class Units:
     ) -> Self:
         """Choose units for rows like these.
 
-        Data in [0, 1] are answered by a sigmoid; others are centred and divided by
+        For data in [0, 1] the output is a sigmoid; others are centred and divided by
         one number for all features, as in PCA.
 
         Parameters
         ----------
         rows : ndarray of shape (n_samples, n_features)
-            What the network is to answer.
+            The wanted outputs.
         value_range : tuple of float
             Their lowest and highest value.
         architecture : Architecture
-            What the network looks like.
+            Architecture of the network.
         loss : str
-            What its answers are compared by.
+            The reconstruction loss.
         """
         activation = architecture.output_activation
         if activation == "auto":
@@ -128,10 +128,10 @@ class Units:
         return cls(Scaling(mean, spread), activation)
 
     def check(self, value_range: Range, architecture: Architecture, loss: str) -> None:
-        """Raise if the loss or the output cannot do what the data ask for."""
+        """Raise if the data are outside of the range of the loss or the output."""
         if self.output_activation == "sigmoid":
             asked = architecture.output_activation == "sigmoid" or loss == "bce"
-            # Later rows may lie a little outside of what the first ones filled.
+            # Later parts of the data may exceed the range of the first one a little.
             margin = {} if asked else {"margin": 0.5}
             what = "loss='bce'" if loss == "bce" else "A sigmoid output"
         elif loss == "bce":

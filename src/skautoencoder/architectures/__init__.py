@@ -1,4 +1,4 @@
-"""What a network looks like: encoders and decoders, in plain torch."""
+"""Architectures: encoders and decoders, in plain torch."""
 
 from skautoencoder.architectures._architecture import Architecture
 from skautoencoder.architectures.conv import Conv
@@ -9,7 +9,7 @@ from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.recurrent import Recurrent
 from skautoencoder.architectures.variational import VariationalNetwork
 
-# What architecture="..." knows.
+# The names that architecture="..." accepts.
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "conv": Conv,
     "conv1d": Conv1d,

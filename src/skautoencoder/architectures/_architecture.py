@@ -1,4 +1,4 @@
-"""What all architectures have in common."""
+"""The base class of the architectures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from skautoencoder.architectures.variational import Bound, VariationalNetwork
 
 
 def cached_param_names(cls: Any) -> list[str]:
-    """Read the names of a class's parameters once, not at each question.
+    """Return the names of a class's parameters, cached.
 
-    scikit-learn reads them off the constructor's signature, which takes as long as
-    half a step of training on a small table, and is asked for them six times a fit.
+    scikit-learn reads them from the constructor's signature at each call, six times per
+    fit; each takes as long as half a step of training on a small table.
     """
     if "_param_names" not in vars(cls):
         cls._param_names = BaseEstimator._get_param_names.__func__(cls)
@@ -35,20 +35,20 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     that it can be cloned and searched over (``architecture__channels``), and
     :meth:`build` makes a fresh network from it.
 
-    A subclass writes :meth:`_build_encoder_decoder`.
+    A subclass implements :meth:`_build_encoder_decoder`.
     """
 
-    # Where users find it, and what errors about `architecture` call it.
+    # The module that users import it from, and that errors about `architecture` name.
     __module__ = "skautoencoder.architectures"
 
     _get_param_names = classmethod(cached_param_names)
     _parameter_constraints: dict[str, list[Any]] = {}
 
-    # Whether the rows are brought to the network in standard units. A network
-    # of the user's own sees the data as they are.
+    # Whether rows are standardised before the network sees them. False for modules of
+    # the user's own.
     standardizes = True
 
-    #: What follows the decoder; "auto" lets the data decide.
+    #: Activation of the decoder's output; "auto" depends on the data.
     output_activation: str = "auto"
 
     def build(
@@ -66,7 +66,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     ) -> Network:
         """Make a network with fresh weights.
 
-        Weights are drawn from torch's global generator; the caller seeds it.
+        Weights are drawn from torch's global generator, which the caller seeds.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         code_activation : str, default="identity"
             What ``code_activation="auto"`` stands for with this objective.
         code_activity : float in (0, 1), default=None
-            Mean that the objective wants of a sigmoid code's units. None: any.
+            Mean at which the units of a sigmoid code start. None: not set.
         top_k : bool, default=False
             Whether all but the largest numbers of each code are set to zero.
         n_nonzero_coefs : int, default=None
@@ -127,16 +127,16 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         center: Tensor | None = None,
         spread: float = 1.0,
     ) -> VariationalNetwork:
-        """Make a network whose encoder answers with a distribution of codes.
+        """Make a network whose encoder returns a distribution of codes.
 
         Parameters
         ----------
         sample_shape : tuple of int
             Shape of one sample.
         code_size : int
-            How many numbers the code has. The encoder answers with twice as many.
+            How many numbers the code has. The encoder returns twice as many.
         likelihood : torch.nn.Module
-            What the decoder's answers mean.
+            Distribution of rows whose parameters are the decoder's outputs.
         bound : callable
             See :class:`VariationalNetwork`.
         n_classes : int, default=0
@@ -173,8 +173,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     def _build_variational(
         self, sample_shape: tuple[int, ...], code_size: int, n_classes: int
     ) -> tuple[nn.Module, nn.Module]:
-        """Return an encoder to twice the code and a decoder of codes and classes."""
-        # Halves of two networks: what one half looks like is the architecture's.
+        """Return an encoder to 2 * code_size numbers, and a decoder.
+
+        They are halves of two networks, as both halves of one have the same code size.
+        """
         encoder, _ = self._build_encoder_decoder(
             sample_shape, 2 * code_size, "identity"
         )
@@ -184,9 +186,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         return encoder, decoder
 
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
-        """Let the units of a sigmoid code start near the mean that is wanted.
+        """Set the bias of a sigmoid code so that its units start near a given mean.
 
-        From one half, the bias alone would take a thousand small steps there.
+        From one half, training would need about a thousand steps to move the bias.
         """
         kinds = (nn.Linear, nn.Conv2d)
         layers = [m for m in encoder.modules() if isinstance(m, kinds)]
@@ -220,23 +222,23 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     def _build_encoder_decoder(
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
-        """Return modules from rows to codes and from codes to rows, both flat."""
+        """Return an encoder of flat rows and a decoder to flat rows."""
 
 
 def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
-    """Return the size of an encoder's codes, which may not have been asked for."""
+    """Return the size of an encoder's codes, found by encoding zeros."""
     with torch.no_grad():
         probe = copy.deepcopy(encoder).eval()
         return int(probe(torch.zeros(2, n_features_of(sample_shape))).shape[1])
 
 
 def n_features_of(sample_shape: tuple[int, ...]) -> int:
-    """Return how many numbers a sample of this shape has."""
+    """Return the number of values in a sample of this shape."""
     return math.prod(sample_shape)
 
 
 def require_code_size(code_size: int | None, architecture: Architecture) -> int:
-    """Return `code_size`, or say why there has to be one."""
+    """Return `code_size`, or raise if it is None."""
     if code_size is None:
         raise ValueError(
             f"code_size=None has no meaning for {architecture!r}: give the number "

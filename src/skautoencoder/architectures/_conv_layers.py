@@ -22,13 +22,13 @@ def conv(
     *,
     normalized: bool = False,
 ) -> nn.Module:
-    """Return an initialised convolution whose output is the input over stride.
+    """Return an initialised convolution that divides height and width by `stride`.
 
-    The size is rounded up. An even kernel is padded by one more pixel on the
+    They are rounded up. An even kernel is padded by one more pixel on the
     right and at the bottom than on the left and at the top.
 
-    A kernel of one pixel never has a stride: the pixels that it would visit are taken
-    first. With channels last, the gradient of a strided 1×1 convolution of 2 to 7
+    A strided 1×1 convolution is replaced by one without stride on every `stride`-th
+    pixel: with channels last, the gradient of a strided 1×1 convolution of 2 to 7
     channels writes past its buffer on processors without AVX-512 (oneDNN 3.x in torch
     2.13, https://github.com/uxlfoundation/oneDNN/issues/6035), and the process dies.
     """
@@ -48,7 +48,7 @@ def conv(
 
 
 class StridedPixels(nn.Module):
-    """Keeps each `stride`-th pixel of a row and of a column, from the first on."""
+    """Keeps every `stride`-th pixel along height and width, starting at the first."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class StridedPixels(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions, added to their input (He et al., 2016)."""
+    """Two convolutions whose output is added to their input (He et al., 2016)."""
 
     def __init__(
         self,
@@ -82,27 +82,27 @@ class ResidualBlock(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or n_in != n_out:
-            # Not rounded like `conv` by accident: a 1×1 kernel with this stride
-            # visits the same pixels as the block's first convolution.
+            # With the same stride, so that it has the output size of the block's first
+            # convolution.
             self.shortcut = conv(n_in, n_out, 1, stride)
         self.activation = make_activation(activation)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return what the block makes of images."""
+        """Return the block's output for images."""
         outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
         return outputs
 
 
 class SkipEncoder(nn.Module):
-    """Stages of which several maps make up the code.
+    """An encoder whose code consists of the feature maps of several stages.
 
     Parameters
     ----------
     stages : list of list of Module
         The stages.
     n_skips : int
-        How many of them, from the first, hand their maps to the decoder. The map
-        of the last stage is always a part of the code, the first one.
+        Number of stages, from the first on, whose maps are passed to the decoder. The
+        map of the last stage is always part of the code, and comes first in it.
     """
 
     def __init__(self, stages: list[list[nn.Module]], n_skips: int) -> None:
@@ -111,28 +111,28 @@ class SkipEncoder(nn.Module):
         self.n_skips = n_skips
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return flat codes: the last map, and then the others from small to large."""
+        """Return flat codes: the last map, then the others from small to large."""
         maps = []
         for stage in self.stages:
             images = stage(images)
             maps.append(images)
         kept = [maps[-1], *reversed(maps[: self.n_skips])]
-        # Channels last, as they lie in memory.
+        # Flattened in channels-last order, which is that of memory.
         return torch.cat([m.permute(0, 2, 3, 1).flatten(1) for m in kept], dim=1)
 
 
 class SkipDecoder(nn.Module):
-    """Stages that are given a map of the encoder beside the output of the one before.
+    """A decoder whose stages also take feature maps of the encoder.
 
     Parameters
     ----------
     stages : list of list of Module
-        The stages. One that follows the last skipped map has no other input than
-        the stage before.
+        The stages. Those after the last skip connection take only the output of the
+        previous stage.
     map_shape : tuple of int
         Shape (n_channels, height, width) of the encoder's last map.
     skipped : list of tuple
-        Channels and size of the encoder's other maps, from its first stage on.
+        Channels and size of the maps of the skip connections, in the encoder's order.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class SkipDecoder(nn.Module):
 
 
 class Enlarge(nn.Module):
-    """Doubles an image by repeating pixels, then cuts it to `size`."""
+    """Doubles an image by repeating pixels, then crops it to `size`."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -173,12 +173,12 @@ class Enlarge(nn.Module):
 
 
 class EnlargedConv(nn.Conv2d):
-    """An enlarged image, convolved; but convolved before it is enlarged.
+    """A convolution of an enlarged image, computed without enlarging it.
 
-    In an image that was doubled by repeating pixels, a kernel meets each pixel
-    several times. Adding up the weights that meet the same one gives four smaller
-    kernels, one for each place in a block of 2×2 pixels, that work on the small
-    image: the same numbers, without the memory that the large one would take.
+    In an image that was doubled by repeating pixels, several weights of a kernel meet
+    the same original pixel. Adding these up gives four smaller kernels, one for each
+    position in a block of 2×2 pixels, that are applied to the original image: the same
+    result, without the memory of the enlarged image.
 
     Parameters
     ----------
@@ -201,7 +201,8 @@ class EnlargedConv(nn.Conv2d):
         """Return the convolution of the enlarged images."""
         height, width = images.shape[-2:]
         if self.size != (2 * height, 2 * width):
-            # The border of an image that was cut has neighbours in the small one.
+            # Beyond the border of a cropped image there must be zeros, but the original
+            # has pixels there.
             return super().forward(enlarge(images, self.size))
         n_taps = self.gather.shape[-1]
         kernels = torch.einsum(
@@ -217,18 +218,18 @@ class EnlargedConv(nn.Conv2d):
 
 
 def gather_matrix(kernel_size: int) -> Tensor:
-    """Return which pixel of a line each tap of a kernel meets in the doubled line.
+    """Return which original pixel each weight of a kernel meets in a doubled row.
 
     Parameters
     ----------
     kernel_size : int
-        An odd number of taps.
+        An odd number of weights.
 
     Returns
     -------
     gather : Tensor of shape (2, kernel_size, n_taps)
-        1 where, for the first or the second pixel of a pair, a tap meets a pixel
-        of the small line, counted from the one that the pair comes from.
+        1 where, for the first or the second pixel of a pair, a weight meets an original
+        pixel, whose index is relative to the pixel that the pair is made from.
     """
     reach = kernel_size // 2
     small_reach = (reach + 1) // 2
@@ -240,19 +241,19 @@ def gather_matrix(kernel_size: int) -> Tensor:
 
 
 class Crop(nn.Module):
-    """Cuts an image to `size`, at the right and at the bottom."""
+    """Crops an image to `size`, at the right and at the bottom."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the images, cut."""
+        """Return the cropped images."""
         return cut(images, self.size)
 
 
 def enlarge(images: Tensor, size: Size) -> Tensor:
-    """Return images doubled by repeating pixels, then cut."""
+    """Return images doubled by repeating pixels, then cropped."""
     return cut(F.interpolate(images, scale_factor=2.0, mode="nearest"), size)
 
 

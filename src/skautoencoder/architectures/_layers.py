@@ -1,4 +1,4 @@
-"""Layers and their first weights, shared by the architectures."""
+"""Layers and their initialisation, shared by the architectures."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 
-# What these do to the variance of a signal is close to what relu does, so He's
-# initialisation fits them; the others get Glorot's.
+# These change the variance of their input about as relu does, so He's initialisation
+# suits them; the others get Glorot's.
 _RELU_LIKE = frozenset({"elu", "gelu", "leaky_relu", "relu", "silu", "softplus"})
 
 
-# What is positive goes through these as it is.
+# Activations that return positive inputs unchanged.
 _PASS_POSITIVE = frozenset({"elu", "leaky_relu", "relu"})
 
-# The mean that hidden values start with, where rows have a spread of 1. Half of that
-# leaves nearly all units of a narrow layer switched on for most rows, and still lets
-# wide layers bend from the first step; from 0.5 to 2 no reference network collapses.
+# Initial mean of hidden values, in a network whose rows have a spread of 1. With 0.5,
+# nearly all units of a narrow layer are active for most rows, and wide layers are
+# non-linear from the first step; from 0.5 to 2 no reference network collapses.
 _LIFT = 0.5
 
 _STEP = 2.0**-14
 
 MONOTONE = frozenset(ACTIVATIONS) - {"gelu", "silu"}
 
-# Their gradient can be had from their output, so that it may take the place of the
-# input: less memory to fill and to read.
+# Their derivative is a function of their output, so they can be computed in place, with
+# less memory traffic.
 _IN_PLACE = frozenset({"elu", "leaky_relu", "relu"})
 
 
 def make_activation(name: str) -> nn.Module:
-    """Return a new module of the activation called `name`."""
+    """Return a new module for the activation `name`."""
     kind = ACTIVATIONS[name]
     return kind(inplace=True) if name in _IN_PLACE else kind()
 
@@ -51,11 +51,11 @@ def make_activation(name: str) -> nn.Module:
 def initialize(
     layer: nn.Module, activation: str = "identity", *, normalized: bool = False
 ) -> nn.Module:
-    """Draw a layer's first weights to suit the activation that follows it.
+    """Initialise a layer's weights for the activation that follows it.
 
-    Where batch normalisation follows, the scale of the weights does not reach the
-    signal; it only divides the learning rate. torch's own small weights are kept
-    there: they learn faster.
+    Before batch normalisation, the scale of the weights does not change the output; it
+    only divides the learning rate. torch's own small weights are kept there, as they
+    learn faster.
 
     References
     ----------
@@ -77,13 +77,13 @@ def initialize(
 
 
 def lift_of(activation: str, batch_norm: bool) -> float:
-    """Return the mean that hidden values of a dense network start with.
+    """Return the initial mean of the hidden values of a dense network.
 
-    With He's weights a unit of relu is as often off as on. Where a layer has
-    hundreds, that does no harm. Where it has three, one or two of them may be off for
-    every row, from the start or after a few steps, and never learn again. So hidden
-    units start with a positive bias, on the side where they pass on what they are
-    given: the network starts close to a linear one and learns where to bend.
+    With He's initialisation a relu unit is inactive for half of the rows. In a layer of
+    hundreds of units that does no harm. In a layer of three, one or two may be inactive
+    for every row, at the start or after a few steps, and then get no gradient any more.
+    So hidden units start with a positive bias, where relu is linear: the network starts
+    close to a linear one and learns its non-linearity.
     """
     return _LIFT if activation in _PASS_POSITIVE and not batch_norm else 0.0
 
@@ -102,16 +102,16 @@ def linear(
     Parameters
     ----------
     n_in, n_out : int
-        Features.
+        Number of input and output features.
     activation : str, default="identity"
-        What follows the layer.
+        The activation after the layer.
     normalized : bool, default=False
-        Whether batch normalisation stands between the two.
+        Whether batch normalisation comes between the two.
     lift : float, default=0.0
-        The mean of the layer's outputs, see :func:`lift_of`.
+        The initial mean of the layer's outputs, see :func:`lift_of`.
     lifted : float, default=0.0
-        The mean of the layer's inputs. Left in, it would add up to numbers of any
-        size, and push units off that were meant to be on.
+        The initial mean of the layer's inputs, which the bias compensates: multiplied
+        by the weights it could have any size, and make units inactive.
 
     References
     ----------
@@ -121,20 +121,20 @@ def linear(
     layer = nn.Linear(n_in, n_out)
     initialize(layer, activation, normalized=normalized)
     if lift or (lifted and activation == "identity"):
-        # In a network that starts out linear these lose no direction on the way.
+        # In a network that starts out linear, orthogonal weights lose no direction.
         nn.init.orthogonal_(layer.weight)
     if lift or (lifted and not normalized):
         with torch.no_grad():
-            # In steps of this size float32 adds weights up without rounding, so the
-            # mean row comes out as the mean row: data without variance give Adam
-            # nothing, however small, to blow up.
+            # float32 adds multiples of this step without rounding, so the network maps
+            # the mean row exactly to itself: for data without variance the gradient is
+            # exactly zero, and Adam has no rounding errors to scale up.
             layer.weight.copy_(torch.round(layer.weight / _STEP) * _STEP)
         set_means(layer.bias, layer.weight, lift, lifted)
     return layer
 
 
 def set_means(bias: Tensor, weight: Tensor, lift: float, lifted: float) -> None:
-    """Set a bias that makes inputs of mean `lifted` outputs of mean `lift`."""
+    """Set the bias so that inputs of mean `lifted` give outputs of mean `lift`."""
     with torch.no_grad():
         bias.copy_(lift - lifted * weight.sum(dim=1))
 
@@ -146,14 +146,14 @@ def dense_stack(
     batch_norm: bool = False,
     dropout: float = 0.0,
 ) -> list[nn.Module]:
-    """Return the hidden layers between the sizes of neighbouring layers.
+    """Return hidden layers of given sizes.
 
     Parameters
     ----------
     sizes : tuple of int
         Sizes from the input to the last hidden layer.
     activation : str
-        Follows every layer.
+        The activation after every layer.
     batch_norm : bool, default=False
         Whether each layer is normalised before its activation.
     dropout : float, default=0.0
@@ -184,9 +184,9 @@ def dense_stack(
 class TopK(nn.Module):
     """Keeps the largest numbers of each code and sets the others to zero.
 
-    The code's units are normalised over the batch first, so that all compete on
-    equal terms. Without it, half of them are never among the largest, get no
-    gradient and are lost for good.
+    The code's units are first normalised over the batch, so that they have the same
+    scale. Without that, half of them are never among the largest, get no gradient and
+    stay unused.
 
     Parameters
     ----------
@@ -213,20 +213,19 @@ class TopK(nn.Module):
         self.normalization = nn.BatchNorm1d(code_size, affine=False)
 
     def extra_repr(self) -> str:
-        """Return what the printed modules do not say."""
+        """Return what `repr` shows besides the submodules."""
         return f"n_nonzero_coefs={self.n_nonzero_coefs}"
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return sparse codes of the same shape."""
-        # What is kept goes on in full precision; the rank of a rounded number is
-        # anyone's guess.
+        # In full precision: rounding to bfloat16 would make ties and change the order.
         codes = self.normalization(codes.float())
         values, places = codes.topk(self.n_nonzero_coefs, dim=1, sorted=False)
         return torch.zeros_like(codes).scatter(1, places, values)
 
 
 class Reshaped(nn.Module):
-    """Gives a module the shape it wants and takes flat rows from it."""
+    """Reshapes flat rows to the input shape of a module, and flattens its output."""
 
     def __init__(self, module: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -234,16 +233,16 @@ class Reshaped(nn.Module):
         self.shape = shape
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return what the module makes of rows, as flat rows."""
+        """Return the module's output for rows, flattened."""
         outputs: Tensor = self.module(rows.reshape(-1, *self.shape))
         return outputs.reshape(len(rows), -1)
 
 
 class TiedDecoder(nn.Module):
-    """A decoder that borrows the encoder's matrices, transposed.
+    """A decoder that uses the encoder's matrices, transposed.
 
     The matrices are read from the encoder at each call and are not parameters of
-    this module: formats that refuse tensors with two owners can store it.
+    this module, so that file formats that reject shared tensors can store it.
     """
 
     def __init__(
@@ -251,7 +250,7 @@ class TiedDecoder(nn.Module):
     ) -> None:
         super().__init__()
         matrices = [m for m in encoder if isinstance(m, nn.Linear)]
-        # In a tuple, where nn.Module does not look for modules of its own.
+        # nn.Module does not register the modules in a tuple as its own.
         self._matrices = tuple(reversed(matrices))
         self.activation = make_activation(activation)
         self.biases = nn.ParameterList(

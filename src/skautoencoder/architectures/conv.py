@@ -181,7 +181,7 @@ class Conv(Architecture):
 
     @property
     def _channels(self) -> tuple[int, ...]:
-        # A grid search may hand over numpy's integers, which torch refuses.
+        # A grid search may pass NumPy integers, which torch rejects.
         return tuple(int(n) for n in self.channels)
 
     def _build_encoder_decoder(
@@ -208,8 +208,7 @@ class Conv(Architecture):
             nn.Unflatten(1, image_shape), *chain.from_iterable(down), *to_code
         )
         decoder = nn.Sequential(*chain.from_iterable(up), nn.Flatten())
-        # Processors run convolutions fastest with the channels of one pixel
-        # side by side.
+        # Convolutions are fastest on a CPU with channels last.
         encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return encoder, decoder
@@ -248,7 +247,7 @@ class Conv(Architecture):
         return as_image_shape(sample_shape)
 
     def map_is_code(self, code_size: int | None) -> bool:
-        """Return whether the spatial map itself is the code, of this size or None."""
+        """Return whether the spatial map itself is the code."""
         return code_size is None and not len(self.hidden_layer_sizes)
 
     def _map_to_code(
@@ -256,13 +255,14 @@ class Conv(Architecture):
     ) -> list[nn.Module]:
         if self.map_is_code(code_size):
             flatten = [] if self.skip_connections else [nn.Flatten()]
-            # The map has its stage's activation already.
+            # The activation of the last stage was already applied to the map.
             if code_activation in ("identity", self.activation):
                 return [*flatten]
             activation = make_activation(code_activation)
             if self.skip_connections:
                 return [activation]
-            # Of what has gone through one activation, another one would see a part.
+            # Two activations in a row would restrict the range of codes (a sigmoid of
+            # a relu is never below one half), so a 1×1 convolution comes between them.
             n_channels = map_shape[0]
             convolution = nn.Conv2d(n_channels, n_channels, kernel_size=1)
             return [initialize(convolution, code_activation), activation, *flatten]
@@ -295,7 +295,7 @@ class Conv(Architecture):
                 lifted=self._hidden_lift,
             ),
             unflatten,
-            # By channel, not by pixel, like the stages that follow.
+            # Normalised per channel, like the following stages, not per pixel.
             *self._normalized_activation(map_shape[0]),
         ]
 
@@ -308,8 +308,8 @@ class Conv(Architecture):
             stride = 2 if halves and self.downsampling == "stride" else 1
             stage = self._stage(n_in, n_out, stride)
             if halves and self.downsampling == "max_pool":
-                # Where an activation never falls, the largest of its values is the
-                # value of the largest: a quarter of the work.
+                # A monotone activation commutes with max-pooling; pooling first leaves
+                # a quarter of the work.
                 first = self.activation in MONOTONE and not self.residual
                 stage.insert(
                     -1 if first else len(stage), nn.MaxPool2d(2, ceil_mode=True)
@@ -318,7 +318,7 @@ class Conv(Architecture):
         return stages
 
     def _n_skipped(self, level: int) -> int:
-        """Return the channels that the stage up to a size is given by the encoder."""
+        """Return how many channels a decoder stage takes by its skip connection."""
         deepest = level == self._n_halvings - 1
         return 0 if deepest or not self.skip_connections else self._channels[level]
 
@@ -360,7 +360,7 @@ class Conv(Architecture):
         return stages
 
     def _transposed(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        """Return a transposed convolution that doubles an image exactly."""
+        """Return a transposed convolution that exactly doubles height and width."""
         kernel_size = self.upsampling_kernel_size
         layer = nn.ConvTranspose2d(
             n_in,

@@ -134,7 +134,7 @@ class Custom(Architecture):
             ) from error
 
     def _copies(self) -> tuple[Any, Any]:
-        """Return encoder and decoder; copies that share what modules share."""
+        """Return copies of encoder and decoder; shared weights stay shared."""
         copies: dict[int, Any] = {}
         encoder, decoder = (
             copy.deepcopy(given, copies) if isinstance(given, nn.Module) else given
@@ -143,7 +143,7 @@ class Custom(Architecture):
         return encoder, decoder
 
     def __sklearn_clone__(self) -> Custom:
-        # One after the other, what they share would become two.
+        # clone() would copy each on its own, and so duplicate shared weights.
         encoder, decoder = self._copies()
         others = self.get_params(deep=False)
         return type(self)(**{**others, "encoder": encoder, "decoder": decoder})
@@ -158,7 +158,7 @@ def _between_flat_rows(
     sample_shape: tuple[int, ...],
     code_shape: tuple[int, ...],
 ) -> tuple[nn.Module, nn.Module]:
-    """Return modules that take flat rows and codes and answer with them."""
+    """Return encoder and decoder as modules between flat rows and flat codes."""
     output_shape = _output_shape(decoder, code_shape, sample_shape)
     return (
         _for_flat_rows(encoder, sample_shape, code_shape),
@@ -169,10 +169,10 @@ def _between_flat_rows(
 def _for_flat_rows(
     module: nn.Module, shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> nn.Module:
-    """Return a module between flat rows: itself, if it is one.
+    """Return a module from flat rows to flat rows, which may be the given one.
 
-    Weights with channels last are laid out as torch has them by default. With them,
-    the gradient of a strided 1×1 convolution of 2 to 7 channels ends the process on
+    Weights with channels last are converted to torch's default layout: with channels
+    last, the gradient of a strided 1×1 convolution of 2 to 7 channels crashes on
     processors without AVX-512, see :func:`_conv_layers.conv`.
     """
     for weight in module.parameters():
@@ -205,7 +205,7 @@ def _make_module(
 
 
 def _probe(module: nn.Module, shape: tuple[int, ...], name: str) -> Tensor:
-    """Return what the module makes of two samples, leaving its state alone."""
+    """Return the module's output for two samples; its state stays unchanged."""
     probe = copy.deepcopy(module).eval()
     with torch.no_grad():
         try:

@@ -165,7 +165,7 @@ def code_layers(
 ) -> list[nn.Module]:
     """Return the layers that end an encoder with a flat code.
 
-    The code itself is not lifted: who asks for relu there wants zeros.
+    The code itself has no positive bias: a relu code is meant to have zeros.
     """
     layers = [linear(n_in, code_size, activation, lifted=lifted)]
     if activation != "identity":

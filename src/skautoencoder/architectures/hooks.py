@@ -1,11 +1,10 @@
-"""Whether there are hooks on modules or weights, or modules with another forward."""
+"""Checks for torch hooks on modules and weights, and for a replaced ``forward``."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-# torch has no public question for these. Where it does not show what is asked for,
-# there may be some.
+# torch has no public function for this. If an attribute is missing, assume hooks.
 _GLOBAL_HOOKS = (
     "_global_forward_hooks",
     "_global_forward_pre_hooks",
@@ -27,7 +26,7 @@ def has_global_hooks() -> bool:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether a module may have hooks, or has been given another forward."""
+    """Return whether a module may have hooks, or its ``forward`` was replaced."""
     return "forward" in vars(module) or any(
         getattr(module, name, True) for name in _HOOKS
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.architectures._splitting import can_share, can_split
+from skautoencoder.architectures._thread_safety import can_share, can_split
 
-# A pixel that is always black would put the sigmoid's start at minus infinity,
-# where no gradient could move it again.
+# Means of 0 and 1 are moved by this: for a pixel that is always black the initial logit
+# would be minus infinity, where the gradient is zero.
 _MEAN_MARGIN = 0.01
 
 
@@ -62,12 +62,12 @@ class Network(nn.Module):
         self.register_buffer("output_offset", logits)
 
     def extra_repr(self) -> str:
-        """Return what the printed modules do not say."""
+        """Return what `repr` shows besides the submodules."""
         return f"output_activation={self.output_activation!r}"
 
     @property
     def input_scale(self) -> float:
-        """What rows are multiplied by before the encoder sees them."""
+        """The factor by which rows are multiplied before the encoder sees them."""
         return 1.0 if self.center is None else 1 / self.spread
 
     def encoder_input(self, rows: Tensor) -> Tensor:
@@ -83,25 +83,24 @@ class Network(nn.Module):
         return codes
 
     def decode_logits(self, codes: Tensor) -> Tensor:
-        """Return what the decoder says before the output activation."""
-        # In reduced precision the last step up to here may be bfloat16; a loss
-        # and a sigmoid want all their digits.
+        """Return the decoder's output before the output activation."""
+        # Under autocast the output may be bfloat16; losses and sigmoids need float32.
         return self.with_offset(self.decoder(codes).float())
 
     def with_offset(self, outputs: Tensor) -> Tensor:
-        """Return the decoder's outputs, moved to where the mean row is."""
+        """Return the decoder's outputs plus the logits of the mean row."""
         return outputs if self.output_offset is None else outputs + self.output_offset
 
     def can_split(self) -> bool:
-        """Return whether parts of a batch may go through while it learns."""
+        """Return whether a batch may be divided into shards in training."""
         return not self.is_changed() and can_split(self.encoder, self.decoder)
 
     def can_share(self) -> bool:
-        """Return whether several threads may ask it, once it has learnt."""
+        """Return whether several threads may call it in evaluation mode."""
         return not self.is_changed() and can_share(self.encoder, self.decoder)
 
     def is_changed(self) -> bool:
-        """Return whether methods of this object were replaced."""
+        """Return whether a method was replaced on this object."""
         return bool(vars(self).keys() & {"encode", "encoder_input", "decode_logits"})
 
     def activate(self, logits: Tensor) -> Tensor:

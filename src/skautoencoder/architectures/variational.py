@@ -9,27 +9,28 @@ from torch import Tensor, nn
 
 from skautoencoder.architectures.network import Network
 
-# Returns means and log-variances of the codes from what the encoder says.
+# Returns log-variances within bounds, given the encoder's raw outputs for them.
 Bound = Callable[[Tensor], Tensor]
 
 
 class VariationalNetwork(Network):
-    """An encoder that answers with a distribution of codes, and a decoder.
+    """An encoder that returns a distribution of codes, and a decoder.
 
     Parameters
     ----------
     encoder : torch.nn.Module
         Maps rows of shape (n_samples, n_features) to `2 * code_size` numbers: the
-        means of the posterior's units, then what becomes their log-variances.
+        means of the posterior, then its log-variances before `bound`.
     decoder : torch.nn.Module
-        Maps codes and classes, (n_samples, code_size + n_classes), to what the
-        likelihood understands, (n_samples, n_features).
+        Maps codes and classes, (n_samples, code_size + n_classes), to the parameters
+        of the likelihood, (n_samples, n_features).
     likelihood : torch.nn.Module
-        What the decoder's answers mean; has weights of its own.
+        Distribution of rows whose parameters are the decoder's outputs; may have
+        weights of its own.
     bound : callable
-        Keeps log-variances within reason.
+        Maps raw log-variances smoothly into bounds.
     n_classes : int, default=0
-        Number of classes that the decoder is told of. 0: it is told of none.
+        Number of classes that are an input of the decoder. 0: it has no such input.
     center : Tensor of shape (n_features,), default=None
         See :class:`Network`.
     spread : float, default=1.0
@@ -53,12 +54,12 @@ class VariationalNetwork(Network):
         self.n_classes = n_classes
 
     def extra_repr(self) -> str:
-        """Return what the printed modules do not say."""
+        """Return what `repr` shows besides the submodules."""
         return f"n_classes={self.n_classes}"
 
     def posterior(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes of rows."""
-        # Sums of reduced precision would have lost what a divergence is about.
+        # In float32, as the divergence would lose its digits in bfloat16.
         parameters = self.encoder(self.encoder_input(rows)).float()
         mean, raw = parameters.chunk(2, dim=1)
         return mean, self.bound(raw)
@@ -68,19 +69,19 @@ class VariationalNetwork(Network):
         return self.posterior(rows)[0]
 
     def answer(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return what the decoder says to codes.
+        """Return the decoder's outputs for codes.
 
         Parameters
         ----------
         codes : Tensor of shape (n_samples, code_size)
             Codes.
         labels : Tensor of shape (n_samples, n_classes), default=None
-            Their classes as ones and zeros. None: all classes alike.
+            Their classes, one-hot. None: all classes with equal weights.
 
         Returns
         -------
         answers : Tensor of shape (n_samples, n_features)
-            What the likelihood understands.
+            Parameters of the likelihood.
         """
         if not self.n_classes:
             return self.decode_logits(codes)
@@ -89,10 +90,10 @@ class VariationalNetwork(Network):
         return self.decode_logits(torch.cat([codes, labels.to(codes.dtype)], dim=1))
 
     def activate(self, logits: Tensor) -> Tensor:
-        """Return the mean of what the decoder's answers stand for."""
+        """Return the mean of the distribution that the decoder's outputs describe."""
         mean: Tensor = self.likelihood.mean(logits)  # type: ignore[operator]
         return mean
 
     def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the mean rows that codes and classes stand for."""
+        """Return the mean rows for codes and classes."""
         return self.activate(self.answer(codes, labels))

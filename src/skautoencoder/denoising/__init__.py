@@ -1,4 +1,4 @@
-"""An autoencoder that takes noise away."""
+"""Denoising with an autoencoder."""
 
 from skautoencoder.denoising.denoiser import DenoisingAutoencoder
 

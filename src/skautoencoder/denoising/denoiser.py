@@ -1,4 +1,4 @@
-"""Autoencoders that take noise away."""
+"""The denoising autoencoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from skautoencoder.objectives import NOISES, Penalty
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import isolated_randomness, one_thread
 
-# Of the noise that `score` measures with: the same for every call.
+# Seed of the noise in `score`, the same for every call.
 _SCORE_SEED = 0
 _CHUNK = 1024
 
@@ -233,7 +233,7 @@ class DenoisingAutoencoder(CodeTransformer):
         "code_size": CODE_SIZE_OR_AUTO,
     }
 
-    # Fresh noise makes every pass a new one: more of them go on helping.
+    # With new noise in each epoch, more epochs still help.
     _usual_steps = 9000
     _fewest_epochs = 18
 
@@ -504,11 +504,11 @@ class DenoisingAutoencoder(CodeTransformer):
 
     @property
     def _makes_noise(self) -> bool:
-        """Whether the fit was on noise made here, not on pairs."""
+        """Whether noise was added in `fit`, instead of passing pairs."""
         return self.net_.criterion_.corruption is not None
 
     def _refuse_samples(self, y: object, X: Any, X_clean: Any, method: str) -> None:
-        """Raise if `y` holds clean samples, as it did before there was `X_clean`."""
+        """Raise if `y` holds clean samples, which are passed as `X_clean`."""
         if X_clean is None and holds_samples(y, X):
             raise ValueError(
                 "y holds samples of the shape of X, but is ignored. Pass clean samples "
@@ -554,5 +554,5 @@ class DenoisingAutoencoder(CodeTransformer):
         shown = scaling.to_network(rows)
         check_finite(rows, shown, type(self).__name__)
         noisy = self.net_.criterion_.corruption(shown.to(self.net_.device)).cpu()
-        # The noise has the units of fit, which may be none that `rows` can have.
+        # In double precision, as noise in the units of `fit` may overflow in float32.
         return scaling.to_data(noisy, np.dtype(np.float64))

@@ -1,4 +1,4 @@
-"""From the noise that a user asks for to the corruption of a network's rows."""
+"""Conversion of the user's noise parameters to a `Corruption` of the network's rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skautoencoder.objectives import Corruption
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import to_tensor
 
-# What noise_level="auto" stands for: a share of the data's spread, and of the values.
+# The levels of noise_level="auto": a share of the data's spread, and of the values.
 _GAUSSIAN_SHARE = 0.5
 _CHOSEN_SHARE = 0.25
 
@@ -32,7 +32,7 @@ def make_corruption(
     scaling: Scaling,
     sample_shape: Shape,
 ) -> Corruption:
-    """Return the corruption that puts noise on rows like these.
+    """Return the corruption that adds noise to rows like these.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def make_corruption(
     Raises
     ------
     ValueError
-        If `noise_level` is no share though the noise needs one, or `clip` no range.
+        If `noise_level` is not in [0, 1] although the noise needs a share, or `clip` is
+        not a range.
     """
     clips = clip is not None
     value_range = float(rows.min()), float(rows.max())
@@ -93,10 +94,10 @@ def _resolve_level(noise: str | Noise, noise_level: float | str, rows: Array) ->
 
 
 def _check_clip(clip: Any) -> Range:
-    """Return the bounds that a user gave."""
+    """Return the user's bounds, validated."""
     bounds = list(clip)
     good = len(bounds) == 2 and all(isinstance(n, Real) for n in bounds)
-    # Not true of NaN either.
+    # The comparisons are False for NaN too.
     if not good or not -math.inf < bounds[0] < bounds[1] < math.inf:
         raise ValueError(
             "clip must be 'auto', None, or a pair of numbers, the lower first, "

@@ -1,4 +1,4 @@
-"""An autoencoder that fills holes."""
+"""Imputation of missing values with an autoencoder."""
 
 from skautoencoder.imputation.imputer import AutoencoderImputer
 

@@ -1,4 +1,4 @@
-"""What was observed of each feature of rows with missing values."""
+"""Mean, spread and range of the observed values of each feature."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FeatureStatistics:
 
     @classmethod
     def from_rows(cls, rows: Array, observed: Mask) -> Self:
-        """Take the statistics of the observed values of rows.
+        """Compute the statistics of the observed values of rows.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class FeatureStatistics:
         values = np.where(observed, rows, 0.0)
         counts = observed.sum(axis=0)
         is_empty = counts == 0
-        # In double precision: sums of many float32 lose the digits that matter.
+        # In double precision, as sums of many float32 numbers lose digits.
         with np.errstate(over="ignore", invalid="ignore"):
             mean = values.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
             squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
@@ -63,20 +63,20 @@ class FeatureStatistics:
                 "X has values so large that their squares overflow. Scale the data, "
                 "for example with StandardScaler."
             )
-        # Below the rounding of the mean there is nothing but noise to be blown up.
+        # Smaller spreads are rounding errors of the mean, and would amplify noise.
         spread[spread <= ROUNDING * np.abs(mean)] = 1.0
         low = np.where(observed, rows, np.inf).min(axis=0)
         high = np.where(observed, rows, -np.inf).max(axis=0)
         low[is_empty] = high[is_empty] = 0.0
-        # Rounded, the mean of equal numbers is another one.
+        # Due to rounding, the mean of equal numbers may differ from them.
         mean = np.clip(mean, low, high)
         return cls(mean, spread, low, high, is_empty)
 
     def to_standard(self, rows: Array, observed: Mask) -> Rows64:
         """Return rows in standard units, with 0 where nothing was observed.
 
-        What lies a million standard deviations away is not told from what lies
-        further: squares of such numbers have to fit into a float32.
+        Values are clipped at a million standard deviations, so that their squares fit
+        into float32.
         """
         with np.errstate(over="ignore"):
             standard = (rows - self.mean) / self.spread
@@ -88,13 +88,13 @@ class FeatureStatistics:
 
     def fill(self, rows: Array, observed: Mask) -> Array:
         """Return rows with the mean where nothing was observed."""
-        with np.errstate(over="ignore"):  # answers that do not fit are refused
+        with np.errstate(over="ignore"):  # results that overflow are rejected later
             return np.where(observed, rows, self.mean).astype(rows.dtype)
 
     def limit(self, guesses: Rows64, observed: Mask) -> Rows64:
-        """Return guesses within what was observed; for empty rows, the mean.
+        """Return guesses clipped to the observed range.
 
-        And where a guess is not a number.
+        Empty rows get the mean, and so do guesses that are NaN.
         """
         numbers = np.where(np.isnan(guesses), self.mean, guesses)
         limited = np.clip(numbers, self.low, self.high)

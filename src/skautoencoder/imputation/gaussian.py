@@ -14,13 +14,13 @@ from skautoencoder._estimator.arrays import Mask, Rows64, parts
 from skautoencoder.training import one_thread
 from skautoencoder.training.inference import to_tensor
 
-# Numbers in the matrices that are factorised together: small enough for memory,
-# large enough that the calls do not cost more than the work.
+# Most numbers in the matrices of a batch of factorisations: small enough for memory,
+# large enough that the overhead of calls does not dominate.
 _NUMBERS_TOGETHER = 2**22
 _ROWS_TOGETHER = 512
 _PRODUCTS_TOGETHER = 2**18
-# What keeps the covariance invertible where columns repeat each other, in squared
-# standard deviations.
+# Added to variances, in squared standard deviations, to keep the covariance invertible
+# if columns are collinear.
 _LEAST_VARIANCE = 1e-6
 
 
@@ -45,7 +45,7 @@ class Gaussian:
         Parameters
         ----------
         rows : ndarray of shape (n_samples, n_features)
-            The rows; what stands where nothing was observed is not looked at.
+            The rows; their values where `observed` is False are not used.
         observed : ndarray of bool of shape (n_samples, n_features)
             Which values are known.
 
@@ -60,16 +60,17 @@ class Gaussian:
     def _condition(
         self, rows: Rows64, observed: Mask, *, with_covariance: bool = False
     ) -> tuple[Rows64, Rows64]:
-        """Return filled rows and the summed covariances of what was filled in.
+        """Return filled rows, and the sum of the covariances of the filled values.
 
-        With the precision matrix (the inverse of the covariance) the work is done
-        in the missing part of a row, which is the small one most of the time: its
-        covariance given the rest is the inverse of the precision's missing block.
+        The conditional covariance of the missing values of a row is the inverse of
+        their block of the precision matrix (the inverse of the covariance). So only
+        matrices of the size of the missing part are factorised, which is mostly the
+        smaller one.
         """
         n_features = rows.shape[1]
         precision = torch.linalg.inv(to_tensor(self.covariance))
-        # One more row and column, for rows with fewer missing values than the
-        # others that they are put together with.
+        # One more row and column, used as padding for rows with fewer missing values
+        # than others in the batch.
         padded = torch.zeros((n_features + 1,) * 2, dtype=torch.float64)
         padded[:-1, :-1] = (precision + precision.T) / 2
         centred = np.where(observed, rows - self.mean, 0.0)
@@ -102,7 +103,7 @@ class Gaussian:
 
     @staticmethod
     def _parts(observed: Mask) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
-        """Go through the rows with missing values, those of equal widths together."""
+        """Yield batches of the rows with missing values, grouped by `_width`."""
         missing = ~observed
         n_missing = _width(missing.sum(axis=1))
         order = np.argsort(n_missing, kind="stable")
@@ -118,11 +119,11 @@ class Gaussian:
 
 
 def _width(n_missing: Any) -> Any:
-    """Return the width of the matrices of rows with so many missing values.
+    """Return the size of a row's matrix, given its number of missing values.
 
-    Of few sizes, so that many are factorised together; and of a row's own, so that its
-    digits depend on no other row. Multiples of 8 numbers begin where a processor's
-    vectors do, in each of the matrices.
+    The size is rounded up to a multiple of 8: few different sizes make large batches,
+    and each matrix of a batch is aligned to vector registers. It depends on no other
+    row, and so do not the bits of the result.
     """
     return -(-n_missing // 8) * 8
 
@@ -130,9 +131,9 @@ def _width(n_missing: Any) -> Any:
 def _products(
     rows: Rows64, matrix: Rows64, row: NDArray[np.intp], column: NDArray[np.intp]
 ) -> Rows64:
-    """Return some of the numbers of a product of rows and a symmetric matrix.
+    """Return some elements of a product of rows and a symmetric matrix.
 
-    The digits of a whole product depend on how many rows there are.
+    Not computed by a matrix product, whose rounding depends on the number of rows.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def _products(
     matrix : ndarray of shape (n_features, n_features)
         The matrix.
     row, column : ndarray of int of shape (n_numbers,)
-        Which numbers of the product.
+        Indices of the elements.
     """
     numbers = np.empty(len(row))
     for part in parts(row, max(_PRODUCTS_TOGETHER // len(matrix), 1)):
@@ -160,25 +161,24 @@ def fit_gaussian(
 ) -> Gaussian:
     """Fit a normal distribution by expectation maximisation.
 
-    Each round fills the missing values with their conditional mean, and then
-    takes the mean and the covariance of the filled rows, to which the covariance
-    of what was filled in is added.
+    Each iteration fills the missing values with their conditional mean, and then
+    computes the mean and the covariance of the filled rows; the conditional
+    covariance of the filled values is added to the latter.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
-        Rows in standard units; what stands where nothing was observed is not
-        looked at.
+        Rows in standard units; their values where `observed` is False are not used.
     observed : ndarray of bool of shape (n_samples, n_features)
         Which values are known.
     start : Gaussian, default=None
-        Where to begin. None: missing values are independent of all others.
+        The initial distribution. None: all features are independent.
     max_iter : int, default=20
-        Most rounds.
+        Maximum number of iterations.
     tol : float, default=1e-3
-        Root mean square of the changes of filled rows below which it ends.
+        Root mean square of the changes of filled rows below which iteration ends.
     prior_rows : float, default=5.0
-        How many rows' worth of uncorrelated features the covariance is drawn to.
+        Weight of a prior of uncorrelated features, in numbers of rows.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def fit_gaussian(
                 if change < tol:
                     break
             mean = filled.mean(axis=0)
-            # Not NumPy's product: its threads do not get along with a fork.
+            # Not NumPy's product, whose threads may deadlock in a forked process.
             centred = torch.from_numpy(filled - mean)
             covariance = ((centred.t() @ centred).numpy() + summed) / n_samples
             variances = np.diag(covariance).copy()

@@ -1,4 +1,4 @@
-"""Filling holes of images: what a network is shown, and what it learns from."""
+"""Imputation in images: the network's input, its training rows, and its guesses."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from skautoencoder.training import Rows
 
 @dataclass(frozen=True)
 class ImageFilling:
-    """A guess at the holes of images, which is the network's.
+    """Fills holes of images with the network's output.
 
     Parameters
     ----------
     statistics : FeatureStatistics
-        Of the observed pixels. The network is shown their mean in the holes.
+        Statistics of the observed pixels. The network's input in a hole is the mean.
     scaling : Scaling
         Units of the data and of the network.
     """
@@ -33,17 +33,17 @@ class ImageFilling:
 
     @property
     def background(self) -> Tensor:
-        """What the network is shown in a hole, of shape (n_features,)."""
+        """The network's input in holes, of shape (n_features,)."""
         return self.scaling.to_network(self.statistics.mean[np.newaxis])[0]
 
     def shown(self, rows: Array, observed: Mask) -> Tensor:
-        """Return what the network sees: the pixels, then a flag for each hole."""
+        """Return the network's input: the pixels, then a flag for each hole."""
         flags = torch.from_numpy(~observed).float()
         filled = self.statistics.fill(rows, observed)
         return torch.cat([self.scaling.to_network(filled), flags], dim=1)
 
     def rows_to_learn_from(self, rows: Array, observed: Mask) -> Rows:
-        """Return what the network is shown of images, and the pixels to answer."""
+        """Return training rows: the network's input, and the pixels as targets."""
         shown = self.shown(rows, observed)
         targets = shown[:, : rows.shape[1]].clone()
         targets[torch.from_numpy(~observed)] = math.nan
@@ -52,7 +52,7 @@ class ImageFilling:
     def fill(
         self, rows: Array, observed: Mask, answer: Callable[[Tensor], Tensor]
     ) -> Rows64:
-        """Return guesses at all pixels of images, in the units of the data.
+        """Return guesses for all pixels of images, in the units of the data.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class ImageFilling:
         observed : ndarray of bool of shape (n_samples, n_features)
             Which pixels are known.
         answer : callable
-            What the network says to pixels and flags.
+            Returns the network's output, given pixels and flags.
         """
         answers = answer(self.shown(rows, observed))
         return self.scaling.to_data(answers, np.dtype(np.float64)).astype(np.float64)

@@ -56,22 +56,22 @@ _ROWS_TOGETHER = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class HoledSamples(Samples):
-    """Samples with holes, and first guesses at what is in them.
+    """Samples with holes, and first guesses for the missing values.
 
     Parameters
     ----------
     observed : ndarray of bool of shape (n_samples, n_features)
-        Where there are no holes.
+        Which values are not missing.
     image_shape : tuple of int or None
         (n_channels, height, width) of images; None for tables.
     statistics : FeatureStatistics
-        Of the observed values.
+        Statistics of the observed values.
     indicator : MissingIndicator or None
-        Returns flags for holes, if they are wanted.
+        Returns flags for holes, with ``add_indicator=True``.
     filling : TableFilling or None
-        What fills a table without a network; None for images.
+        Fills a table, at first without a network; None for images.
     folds : list of Fold
-        Rows of a table with further values hidden, for the network to guess.
+        Rows of a table with further values hidden, which the network learns to guess.
     """
 
     observed: Mask
@@ -394,7 +394,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         )
 
     def _image_shape(self, samples: Samples) -> tuple[int, int, int] | None:
-        """Return the shape of images, whose holes have neighbouring pixels, or None."""
+        """Return the shape of a sample if samples are images, None for tables."""
         architecture, shape = samples.architecture, samples.sample_shape
         given = self.sample_shape is not None
         grid_shape = architecture.grid_shape(shape)
@@ -415,14 +415,14 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         return self._plan_of_images(samples, samples.image_shape, previous)
 
     def _plan_of_table(self, samples: HoledSamples) -> TrainingPlan:
-        """Let the network correct the guesses of a normal distribution."""
+        """Return the plan in which the network corrects a normal distribution."""
         units = Units()
         data = rows_to_learn_from(samples.folds[:-1])
         n_features = math.prod(samples.sample_shape)
         code_size = auto_or(self.code_size, ample_code_size(samples.architecture))
         schedule = self._usual_schedule(len(data), samples)
         n_rows = n_training_rows(len(data), schedule.validation_fraction)
-        # Wide tables take longer a step, and are learnt by heart the sooner.
+        # Fewer epochs for wide tables: steps take longer, and overfitting starts early.
         n_epochs = 2000 * min(1.0, 32 / n_features) * schedule.batch_size / n_rows
         max_epochs = auto_or(self.max_epochs, int(np.clip(n_epochs, 3, 10)))
         return TrainingPlan(
@@ -439,7 +439,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         image_shape: tuple[int, int, int],
         previous: Self | None,
     ) -> TrainingPlan:
-        """Let the network fill holes that are made in the images."""
+        """Return the plan in which the network fills holes that are made in images."""
         statistics, architecture = samples.statistics, samples.architecture
         rows, observed = samples.rows, samples.observed
         value_range = float(statistics.low.min()), float(statistics.high.max())
@@ -471,28 +471,28 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         )
 
     def _complete(self, samples: HoledSamples, plan: TrainingPlan) -> None:
-        """Learn how far to believe the network, and what else is returned."""
+        """Choose the weights of network and neighbours; set the fitted attributes."""
         if samples.filling is None:
             self._filling = ImageFilling(samples.statistics, plan.units.scaling)
         else:
-            judging = samples.folds[-1]  # which the network has not seen
+            judging = samples.folds[-1]  # not used in training
             self._filling = judge(samples.filling, judging, self._answer)
         self._statistics, self.indicator_ = samples.statistics, samples.indicator
         self.statistics_ = np.where(self._is_kept, self._statistics.mean, np.nan)
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
-            # Wide enough for the network to see which values belong together.
+            # Wide enough for the network to use the flags together with the values.
             return Dense(hidden_layer_sizes=(256,), activation="silu")
         if name == "conv" and self.code_size in ("auto", None):
-            # What is around a hole finds its way into it past the small maps.
+            # Skip connections let details around a hole bypass the small maps.
             return Conv(residual=True, skip_connections=True)
         return super()._named_architecture(name)
 
     # ---- filling -------------------------------------------------------------
 
     def _guess(self, rows: Array, missing: Mask) -> Rows64:
-        """Return values for all entries of rows, of use where they are missing."""
+        """Return guesses for all entries of rows, used where values are missing."""
         statistics = self._statistics
         observed = ~missing & ~statistics.is_empty
         if isinstance(self._filling, ImageFilling):
@@ -507,7 +507,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         return self._apply(shown).double().numpy()
 
     def _apply(self, shown: Tensor) -> Tensor:
-        """Return what the network says about the values of rows and flags."""
+        """Return the network's output for values and flags."""
         network = self.net_.module_
         n_features = shown.shape[1] // 2
         answers = torch.empty(len(shown), n_features, dtype=torch.float32)
@@ -528,17 +528,17 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         )
         return answers
 
-    # ---- what comes out ------------------------------------------------------
+    # ---- attributes ----------------------------------------------------------
 
     @property
     def weights_(self) -> dict[str, float] | None:
-        """How far the network and the neighbours are believed in a table."""
+        """Weights of the network and the neighbours in a table."""
         check_is_fitted(self)
         if isinstance(self._filling, ImageFilling):
             return None
         return dict(zip(("network", "neighbors"), self._filling.weights, strict=True))
 
-    # ---- what is missing -----------------------------------------------------
+    # ---- missing values ------------------------------------------------------
 
     def _check_rows(self, X: Any, previous: Self | None) -> tuple[Array, Shape]:
         return self._check_samples(
@@ -555,12 +555,12 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
 
     @property
     def _marks_nan(self) -> bool:
-        """Whether NaN is what marks a missing value; pandas.NA becomes NaN too."""
+        """Whether NaN marks missing values, as it does if they are pandas.NA."""
         mark = self.missing_values
         return not isinstance(mark, Real) or math.isnan(mark)
 
     def _fit_indicator(self, rows: Array, data_shape: Shape) -> Any:
-        """Return what gives flags for holes, None if they are not wanted."""
+        """Return the fitted indicator of holes, None without ``add_indicator``."""
         if not self.add_indicator:
             return None
         if len(data_shape) > 1:
@@ -569,14 +569,14 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
                 f"shape {data_shape}. Set it to False, or pass rows of shape "
                 "(n_samples, n_features) and sample_shape."
             )
-        # Brings a lot of scikit-learn along, which importing us need not wait for.
+        # Imported here, as it imports much of scikit-learn and would slow our import.
         from sklearn.impute import MissingIndicator
 
         indicator = MissingIndicator(
             missing_values=np.nan if self._marks_nan else self.missing_values,
             error_on_new=False,
         )
-        with np.errstate(invalid="ignore"):  # sums of large values
+        with np.errstate(invalid="ignore"):  # sums of large values may be NaN
             return indicator.fit(rows)
 
     # ---- what comes out ------------------------------------------------------
@@ -646,7 +646,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         return np.concatenate([filled, flags.astype(filled.dtype)], axis=1)
 
     def _check_output(self) -> None:
-        """Raise if images are to be returned as a frame."""
+        """Raise if `set_output` asks for a frame of images."""
         container = _get_output_config("transform", self)["dense"]
         if len(self._record.data_shape) > 1 and container != "default":
             raise ValueError(
@@ -658,7 +658,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
 
     @property
     def _is_kept(self) -> Mask:
-        """Which features are returned; of images, all."""
+        """Mask of the features that are returned; of images, all."""
         if self.keep_empty_features or len(self._record.data_shape) > 1:
             return np.ones_like(self._statistics.is_empty)
         kept: Mask = ~self._statistics.is_empty

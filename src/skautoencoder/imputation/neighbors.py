@@ -1,4 +1,4 @@
-"""What the most similar rows have where a row has a hole."""
+"""Means of the values of similar rows, weighted by their distance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from skautoencoder.training import one_thread
 
 _ROWS_TOGETHER = 512
 _NUMBERS_TOGETHER = 2**20
-# What products may be wrong by, as a share of the squared lengths; far more than they
-# are.
+# An upper bound of the rounding errors of products, relative to the squared lengths.
 _ROUNDING = 1e-12
-# Of a row for its own first guess, where the nearest neighbour's vote is at most 1.
+# Weight of a row's own first guess, relative to the nearest neighbour's.
 _OWN_VOTE = 0.1
 
 
@@ -27,13 +26,13 @@ class Neighbors:
     Parameters
     ----------
     filled : ndarray of shape (n_kept, n_features)
-        The rows without holes, by which they are found.
+        The rows with filled holes, from which distances are computed.
     observed : ndarray of bool of shape (n_kept, n_features)
-        What was known in them, which alone is averaged.
+        Which of their values were observed; only these are averaged.
     numbers : ndarray of int of shape (n_kept,)
-        Their places among the training rows.
+        Their indices among the training rows.
     n_neighbors : int, default=12
-        How many neighbours the kernel reaches.
+        Number of neighbours.
     """
 
     filled: Rows64
@@ -46,16 +45,17 @@ class Neighbors:
     ) -> Rows64:
         """Return the weighted mean of the neighbours' observed values.
 
-        The weight falls from 1 to 0 at the distance of the first row that is no
-        neighbour any more, so that a small change of a row changes little. The row
-        has a small vote of its own: where no neighbour knows a value, its stays.
+        Weights fall from 1 to 0 at the distance of the first row that is not a
+        neighbour any more, so that the mean is a continuous function of a row. The
+        row's own first guess has a small weight: it remains if no neighbour has an
+        observed value.
 
         Parameters
         ----------
         filled : ndarray of shape (n_samples, n_features)
             Rows whose holes were filled in a first guess.
         numbers : ndarray of int of shape (n_samples,), default=None
-            Their places among the training rows, if they are some of these: a row
+            Their indices among the training rows, if they are some of these: a row
             is not its own neighbour.
 
         Returns
@@ -85,7 +85,7 @@ class Neighbors:
             weights = np.square(np.maximum(1 - distances / reach, 0.0))
             votes = _OWN_VOTE * np.maximum(weights.max(axis=1), 1e-9)[:, np.newaxis]
             total = votes * rows
-            # One after the other, so that rows without a vote change no digit.
+            # Added one after the other, so that a weight of 0 changes no bit.
             for column, weight in zip(near.T, weights.T, strict=True):
                 vote = weight[:, np.newaxis] * known[column]
                 total += vote * self.filled[column]
@@ -96,14 +96,14 @@ class Neighbors:
     def _nearest(
         self, rows: Rows64, n_neighbors: int, own: Mask | None
     ) -> tuple[NDArray[np.intp], Rows64]:
-        """Return the nearest rows' places, one more than are asked for, in order.
+        """Return the indices of the nearest rows, in order, and the squared distances.
 
-        And their squared distances. A product of matrices finds who may be among them;
-        its digits depend on what else is multiplied, those of the distances do not.
+        One more row than `n_neighbors`. A matrix product, whose rounding depends on the
+        other rows, only finds candidates; their distances are then computed one by one.
         """
         squares = np.square(self.filled).sum(axis=1)
         lengths = np.square(rows).sum(axis=1)
-        # Not NumPy's: its threads do not get along with a fork.
+        # Not NumPy's product, whose threads may deadlock in a forked process.
         with one_thread():
             product = torch.from_numpy(rows) @ torch.from_numpy(self.filled).t()
         about = squares - 2 * product.numpy()

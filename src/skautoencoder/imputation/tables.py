@@ -1,4 +1,4 @@
-"""Filling holes of tables: first guesses, what to learn from, whom to believe."""
+"""Imputation in tables: first guesses, training rows, and the weights of guesses."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from skautoencoder.imputation.gaussian import Gaussian, fit_gaussian
 from skautoencoder.imputation.neighbors import Neighbors
 from skautoencoder.training import Rows
 
-# Each observed value is hidden in one of these; the last judges the others.
+# Each observed value is hidden in one fold. The last fold determines the weights, the
+# others are for training.
 _N_FOLDS = 5
-# The network learns from as many rows as have these many numbers together, but not
-# from fewer than there are rows here: more are hardly seen in its few steps.
+# Training rows of the network: as many as have this many numbers in all, or the number
+# of rows below if that is more. The few training steps hardly use more.
 _NUMBERS_TO_LEARN_FROM = 2**21
 _ROWS_TO_LEARN_FROM = 20_000
 _ROWS_TO_JUDGE_BY = 2000
 _ROWS_TO_COMPARE_WITH = 2000
-# With fewer rows a feature, a distribution fitted to a value guesses it too well.
+# With fewer rows per feature, a distribution that was fitted to a value guesses it too
+# well, and is fitted anew without the hidden values.
 _ROWS_A_FEATURE = 50
-# Few values say little on whom to believe; these many say "nobody".
+# Weight of a prior of zero weights, in numbers of hidden values: few values determine
+# the weights of network and neighbours badly.
 _PRIOR_VALUES = 20.0
 
-# Returns the network's answers to rows of values and flags.
+# Returns the network's outputs, given values and flags.
 Answer = Callable[[Tensor], Rows64]
 
 
@@ -40,15 +43,15 @@ class Fold:
     Parameters
     ----------
     numbers : ndarray of int of shape (n_rows,)
-        The rows' places among the training rows.
+        Indices of the rows among the training rows.
     rows : ndarray of shape (n_rows, n_features)
         The rows in standard units.
     filled : ndarray of shape (n_rows, n_features)
-        The same with first guesses for what is missing or hidden.
+        The rows with first guesses for missing and hidden values.
     shown : ndarray of bool of shape (n_rows, n_features)
-        What is neither missing nor hidden.
+        Which values are neither missing nor hidden.
     hidden : ndarray of bool of shape (n_rows, n_features)
-        What is observed, but hidden.
+        Which values are observed, but hidden.
     """
 
     numbers: NDArray[np.intp]
@@ -59,26 +62,26 @@ class Fold:
 
     @property
     def residuals(self) -> Rows64:
-        """What has to be added to the first guesses."""
+        """Differences between the rows and the first guesses."""
         return self.rows - self.filled
 
 
 @dataclass(frozen=True)
 class TableFilling:
-    """A guess at each hole of a table, put together from three.
+    """Fills holes of a table with a combination of three guesses.
 
-    The first guess is a normal distribution's. A network and the nearest rows
-    say what should be added to it, and are believed as far as they were right on
+    The first guess is the conditional mean of a normal distribution. Corrections of it
+    by a network and by the nearest rows are added, with weights that were fitted to
     values that had been hidden from them.
 
     Parameters
     ----------
     gaussian : Gaussian
-        Makes the first guess.
+        The normal distribution.
     neighbors : Neighbors
-        The rows that others are compared with.
+        The rows to compare with.
     weights : tuple of float
-        How far the network and the neighbours are believed.
+        Weights of the corrections by the network and by the neighbours.
     """
 
     gaussian: Gaussian
@@ -100,23 +103,23 @@ class TableFilling:
 def start_filling(
     rows: Rows64, observed: Mask, random: np.random.RandomState
 ) -> tuple[TableFilling, list[Fold]]:
-    """Fit what needs no network, and hide values for the network to guess.
+    """Fit the normal distribution, and hide values for the network to guess.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
         Rows in standard units.
     observed : ndarray of bool of shape (n_samples, n_features)
-        What is known of them.
+        Which values are not missing.
     random : RandomState
-        Draws the subsets of rows and the hidden values.
+        Generator of the subsets of rows and of the hidden values.
 
     Returns
     -------
     filling : TableFilling
         The first guess and the neighbours.
     folds : list of Fold
-        Rows with hidden values. No value is hidden in two of them.
+        Rows with hidden values. No value is hidden in two folds.
     """
     n_samples, n_features = rows.shape
 
@@ -152,13 +155,13 @@ def start_filling(
 
 
 def shown_to_network(filled: Rows64, observed: Mask) -> Tensor:
-    """Return what the network sees: the values, then a flag for each hole."""
+    """Return the network's input: the values, then a flag for each hole."""
     values = torch.from_numpy(filled).float()
     return torch.cat([values, torch.from_numpy(~observed).float()], dim=1)
 
 
 def rows_to_learn_from(folds: list[Fold]) -> Rows:
-    """Return rows with holes, and what is to be added to the guesses in them."""
+    """Return training rows, with the corrections of the hidden values as targets."""
     targets = [
         torch.from_numpy(np.where(fold.hidden, fold.residuals, np.nan)).float()
         for fold in folds
@@ -169,18 +172,18 @@ def rows_to_learn_from(folds: list[Fold]) -> Rows:
 
 
 def judge(filling: TableFilling, fold: Fold, answer: Answer) -> TableFilling:
-    """Decide how far to believe the network and the neighbours.
+    """Choose the weights of the network and the neighbours.
 
-    Non-negative least squares on values that were hidden from all of them.
+    By non-negative least squares on values that were hidden from both.
 
     Parameters
     ----------
     filling : TableFilling
-        The guess so far.
+        The first guess and the neighbours.
     fold : Fold
-        Rows whose hidden values the network has not learnt from.
+        Rows with hidden values that were not used in training.
     answer : callable
-        What the network makes of rows and flags.
+        Returns the network's outputs, given values and flags.
     """
     if not fold.hidden.any():
         return filling

@@ -1,6 +1,5 @@
-"""What a network minimises: losses, penalties, and their sum."""
+"""Objectives of training: losses, penalties on codes, likelihoods, and their sums."""
 
-from skautoencoder.objectives.columns import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
 from skautoencoder.objectives.draws import own_generator
@@ -24,6 +23,7 @@ from skautoencoder.objectives.penalties import (
     kl_sparsity,
     l1_sparsity,
 )
+from skautoencoder.objectives.table_likelihood import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.variational import (
     VariationalObjective,
     bounded_log_variance,

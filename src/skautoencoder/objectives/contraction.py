@@ -1,4 +1,4 @@
-"""The penalty that makes an encoder insensitive to small changes of its input."""
+"""The contractive penalty: the norm of the encoder's Jacobian."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives.draws import generator_for
 
-# What acts on each number of a layer alone.
+# Elementwise activations.
 _ELEMENTWISE = (
     nn.ELU,
     nn.GELU,
@@ -41,9 +41,9 @@ def contraction(network: Any, rows: Tensor, codes: Tensor) -> Tensor:
     Parameters
     ----------
     network : Network
-        Its encoder is penalised.
+        The network whose encoder is penalised.
     rows : Tensor of shape (n_samples, n_features)
-        What was encoded, with ``requires_grad``.
+        The encoder's input, with ``requires_grad``.
     codes : Tensor of shape (n_samples, code_size)
         The codes, computed from `rows`.
 
@@ -54,10 +54,10 @@ def contraction(network: Any, rows: Tensor, codes: Tensor) -> Tensor:
 
     Notes
     -----
-    Batch normalisation in training ties the rows of a batch together: the norm is
-    then that of the derivatives by all rows of the batch. Signs are drawn from
-    torch's global generator; of a network in evaluation mode they are always the
-    same, so that its losses can be compared.
+    With batch normalisation in training, a code depends on all rows of the batch, and
+    the norm is that of the derivatives by all of them. Signs are drawn from torch's
+    global generator; for a network in evaluation mode they are always the same, so that
+    its losses can be compared.
 
     References
     ----------
@@ -78,7 +78,7 @@ def _exact(
     values = layer(network.encoder_input(rows))
     outputs = values
     for activation in activations:
-        # A copy, as some activations take the place of their input.
+        # A copy, as some activations work in place.
         outputs = activation(outputs.clone())
     if outputs is values:
         slopes = torch.ones_like(values)
@@ -101,7 +101,7 @@ def _estimate(network: Any, rows: Tensor, codes: Tensor) -> Tensor:
 
 
 def _single_layer(encoder: nn.Module) -> tuple[nn.Linear | None, list[nn.Module]]:
-    """Return the layer and the activations that are all of an encoder, if so."""
+    """Return the linear layer and activations of an encoder with no other layers."""
     modules = list(encoder) if isinstance(encoder, nn.Sequential) else [encoder]
     if not modules or not isinstance(modules[0], nn.Linear):
         return None, []

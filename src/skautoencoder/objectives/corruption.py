@@ -1,4 +1,4 @@
-"""Noise that is put on rows before a network sees them."""
+"""Noise that is added to rows before they are the network's input."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from skautoencoder.objectives.draws import generator
 
 NOISES = ("gaussian", "masking", "salt_and_pepper")
 
-# Takes samples and returns them with noise.
+# Returns samples with noise, given samples.
 Noise = Callable[[Tensor], Any]
 
 
 class Corruption(nn.Module):
-    """Puts fresh noise on rows at each call.
+    """Adds new noise to rows at each call.
 
-    All numbers are given in the units of the data. The rows come and go in the
+    The parameters are in the units of the data. Rows before and after are in the
     network's units, ``(data - offset) / scale``.
 
-    Noise is drawn from torch's global generator; the caller seeds it.
+    Noise is drawn from torch's global generator, which the caller seeds.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Corruption(nn.Module):
         self.clip = clip
         self.scale = scale
         self.sample_shape = sample_shape
-        # In double precision up to here: a large offset would eat the digits.
+        # Computed in double precision, as a large offset leaves few digits in float32.
         offset = torch.zeros(()) if offset is None else offset
         shift = offset.double()
         self.register_buffer("offset", offset.float(), persistent=False)
@@ -104,7 +104,7 @@ class Corruption(nn.Module):
         return noisy.clamp(self.low, self.high) if self.clip else noisy
 
     def _ask(self, rows: Tensor) -> Tensor:
-        """Return what a callable makes of rows."""
+        """Return the result of the user's callable for rows."""
         assert callable(self.noise)
         shape = self.sample_shape or rows.shape[1:]
         samples = (rows * self.scale + self.offset).reshape(len(rows), *shape)

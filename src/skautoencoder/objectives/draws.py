@@ -1,4 +1,4 @@
-"""Where the random numbers of an objective come from."""
+"""Random number generators of objectives, one per thread."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ _here = threading.local()
 
 
 def generator() -> torch.Generator | None:
-    """Return what this thread draws from, None for torch's default generator.
+    """Return this thread's generator, None for torch's default generator.
 
-    There is one of those for all threads, so that what each of several draws from it
-    would depend on which one comes first.
+    All threads share the default generator: with several threads, the numbers that each
+    draws from it would depend on their order.
     """
     own: torch.Generator | None = getattr(_here, "generator", None)
     return own
 
 
 def generator_for(network: Any, device: torch.device) -> torch.Generator | None:
-    """Return what the penalties on a network's codes draw from.
+    """Return the generator for penalties on a network's codes.
 
-    From a network in evaluation mode they always draw the same, so that its losses can
-    be compared.
+    In evaluation mode it always has the same seed, so that losses can be compared.
 
     Parameters
     ----------
     network : Network
-        What encodes.
+        The network.
     device : torch.device
-        Where the numbers are wanted.
+        Device of the numbers.
     """
     if network.training:
         return generator()
@@ -42,12 +41,12 @@ def generator_for(network: Any, device: torch.device) -> torch.Generator | None:
 
 @contextmanager
 def own_generator(seed: int) -> Iterator[None]:
-    """Let objectives asked in this thread draw from a generator of its own.
+    """Give objectives in this thread a generator of their own within the block.
 
     Parameters
     ----------
     seed : int
-        Its seed.
+        Seed of the generator.
     """
     _here.generator = torch.Generator().manual_seed(seed)
     try:

@@ -1,4 +1,4 @@
-"""How likely a row is, given what the decoder answers to a code."""
+"""Likelihoods of rows, given the decoder's outputs for a code."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# A learned variance stays above a millionth of the unit: a constant feature, or one
-# that a code says exactly, would otherwise be told ever more exactly, without end.
+# Lower bound of learnt variances: for a constant feature, or one that the code
+# determines exactly, the variance would otherwise fall to zero without end.
 _LOWEST_LOG_VARIANCE = math.log(1e-6)
-# Per step of the optimizer a log-variance has further to go than a weight.
+# Factor of the raw parameter, as log-variances change more in a fit than weights do.
 _PACE = 10.0
 
 
 class BernoulliLikelihood(nn.Module):
-    """Features are 1 with the probability that the decoder answers, and 0 else.
+    """Features that are 0 or 1, with the decoder's outputs as logits.
 
-    A value between 0 and 1 is taken for a probability: the likelihood then is the
-    expected one of the ones and zeros drawn from it.
+    A value between 0 and 1 is taken as a probability: its log-likelihood is the
+    expected one of ones and zeros drawn with it.
     """
 
     def log_likelihood(self, outputs: Tensor, rows: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class BernoulliLikelihood(nn.Module):
         Parameters
         ----------
         outputs : Tensor of shape (..., n_features)
-            What the decoder answers, as logits.
+            The decoder's outputs, as logits.
         rows : Tensor of shape (..., n_features)
             Values in [0, 1].
 
@@ -42,7 +42,7 @@ class BernoulliLikelihood(nn.Module):
         ).sum(dim=-1)
 
     def without_code(self, rows: Tensor) -> Tensor:
-        """Return the log-probability of rows if each feature is the throw of a coin."""
+        """Return the log-probability of rows if each feature is 1 half of the time."""
         return self.log_likelihood(torch.zeros_like(rows), rows)
 
     def mean(self, outputs: Tensor) -> Tensor:
@@ -51,20 +51,20 @@ class BernoulliLikelihood(nn.Module):
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Return ones and zeros drawn with these probabilities."""
-        # The generator is the CPU's, whatever the device.
+        # The generator is on the CPU, whatever the device.
         chance = uniform_like(outputs, generator)
         return (chance < outputs.sigmoid()).to(outputs)
 
 
 class GaussianLikelihood(nn.Module):
-    """Features are normal around what the decoder answers, with learned variances.
+    """Normal features, with the decoder's outputs as means, and learnt variances.
 
     Parameters
     ----------
     n_features : int
         Number of features.
     shared : bool, default=False
-        Whether one variance serves all features.
+        Whether all features have one variance.
 
     References
     ----------
@@ -78,7 +78,7 @@ class GaussianLikelihood(nn.Module):
 
     @property
     def log_variance(self) -> Tensor:
-        """Logarithm of the variance of each feature, or of all."""
+        """Logarithm of the variance of each feature, or of their common one."""
         return bounded_below(_PACE * self.raw_log_variance, _LOWEST_LOG_VARIANCE)
 
     def log_likelihood(self, outputs: Tensor, rows: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class GaussianLikelihood(nn.Module):
         Parameters
         ----------
         outputs : Tensor of shape (..., n_features)
-            What the decoder answers: the means.
+            The decoder's outputs: the means.
         rows : Tensor of shape (..., n_features)
             Values in the network's units.
 
@@ -116,7 +116,7 @@ class GaussianLikelihood(nn.Module):
 
 
 def bounded_below(raw: Tensor, low: float) -> Tensor:
-    """Return numbers that are `raw` far above `low` and never fall below it.
+    """Return numbers that are close to `raw` far above `low`, and never below `low`.
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ def bounded_below(raw: Tensor, low: float) -> Tensor:
 
 
 def uniform_like(outputs: Tensor, generator: torch.Generator) -> Tensor:
-    """Return numbers between 0 and 1, drawn on the CPU for the same on any device."""
+    """Return uniform numbers, drawn on the CPU so that all devices get the same."""
     drawn = torch.rand(outputs.shape, generator=generator, dtype=torch.float32)
     return drawn.to(outputs)
 
 
 def normal_like(outputs: Tensor, generator: torch.Generator) -> Tensor:
-    """Return normal numbers, drawn on the CPU for the same on any device."""
+    """Return normal numbers, drawn on the CPU so that all devices get the same."""
     drawn = torch.randn(outputs.shape, generator=generator, dtype=torch.float32)
     return drawn.to(outputs)

@@ -1,4 +1,4 @@
-"""Reconstruction losses: how far a reconstruction is from the row it stands for."""
+"""Reconstruction losses."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LOSSES: dict[str, Loss] = {
     "bce": F.binary_cross_entropy,
 }
 
-# Small enough not to be seen in what is learnt, large enough to win over a saturated
-# sigmoid's gradient; from 0.01 to 0.05 no reference network collapses.
+# Weight of the cross-entropy's gradient: small enough not to change what is learnt,
+# large enough to leave saturation; from 0.01 to 0.05 no reference network collapses.
 RESCUE = 0.02
 _ROUNDING = 1e-6
 
 
 def is_in_unit_interval(numbers: Tensor) -> bool:
-    """Return whether numbers lie in [0, 1], but for rounding."""
+    """Return whether numbers lie in [0, 1], up to rounding."""
     return bool(numbers.min() >= -_ROUNDING and numbers.max() <= 1 + _ROUNDING)
 
 
 def check_outputs(loss: str, outputs: Tensor) -> None:
-    """Raise if a loss cannot compare what a network answers."""
+    """Raise if a loss is not defined for a network's outputs."""
     if loss == "bce" and not is_in_unit_interval(outputs):
         raise ValueError(
             "loss='bce' needs reconstructions in [0, 1]. Let the decoder of Custom "
@@ -51,7 +51,7 @@ def reconstruction_loss(
     logits : Tensor of shape (n_samples, n_features)
         The decoder's output before its activation.
     target : Tensor of shape (n_samples, n_features)
-        What it should be after the activation; in [0, 1] for "bce".
+        The wanted output after the activation; in [0, 1] for "bce".
     output_activation : {"identity", "sigmoid"}
         The activation.
 
@@ -62,11 +62,11 @@ def reconstruction_loss(
 
     Notes
     -----
-    Where a sigmoid is close to 0 or 1 it passes no gradient on, and a network that
-    answers with a black image would stay there. So the gradient of every loss of a
-    sigmoid, not its value, has 2 % of the cross-entropy's added, which does not
-    vanish there. Its minimum is the mean, like that of the squared error; the
-    minimum of the absolute error, the median, is moved a little.
+    A sigmoid close to 0 or 1 has almost no gradient, and a network whose outputs are
+    black images would stay there. So 2 % of the cross-entropy's gradient, which does
+    not vanish there, is added to the gradient of every loss of a sigmoid, but not to
+    its value. The minimum of the cross-entropy is the mean, like that of the squared
+    error; the minimum of the absolute error, the median, is moved a little.
 
     References
     ----------
@@ -75,17 +75,17 @@ def reconstruction_loss(
     """
     if output_activation == "sigmoid":
         if loss == "bce":
-            # From the logits: exact where the sigmoid itself rounds to 0 or 1.
+            # From the logits, which is exact where the sigmoid rounds to 0 or 1.
             return F.binary_cross_entropy_with_logits(logits, target)
         return LOSSES[loss](logits.sigmoid(), target) + _rescue(logits, target)
     if loss == "bce":
-        # A module of the user's own may answer with exactly 0 or 1.
+        # The output of a module of the user's own may be exactly 0 or 1.
         margin = 1e-6
         logits = logits.clamp(margin, 1 - margin)
     return LOSSES[loss](logits, target)
 
 
 def _rescue(logits: Tensor, target: Tensor) -> Tensor:
-    """Return a zero whose gradient leads out of a saturated sigmoid."""
+    """Return zero, with the gradient of the cross-entropy."""
     entropy = F.binary_cross_entropy_with_logits(logits, target.clamp(0, 1))
     return RESCUE * (entropy - entropy.detach())

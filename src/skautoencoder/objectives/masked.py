@@ -1,4 +1,4 @@
-"""The objective of a network that fills holes."""
+"""The objective for imputation: a loss on the masked entries."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from skautoencoder.objectives.objective import EncoderDecoder
 class MaskedObjective(nn.Module):
     """Reconstruction loss on chosen entries of rows with holes.
 
-    A row is shown as its values, with something plausible in the holes, followed
-    by as many flags, which are 1 in a hole and 0 elsewhere. The network answers
-    with as many numbers, of which the first half counts: the values.
+    The network's input is the values of a row, with something plausible in the holes,
+    followed by as many flags, which are 1 in a hole and 0 elsewhere. Its output has the
+    same length; only the first half, the values, enters the loss.
 
     Parameters
     ----------
@@ -22,12 +22,12 @@ class MaskedObjective(nn.Module):
         The reconstruction loss, see :func:`reconstruction_loss`.
     hole_shape : tuple of int or None, default=None
         Shape (n_channels, height, width) of the images in which `prepare` makes
-        further holes. None: the rows have all their holes.
+        further holes. None: no further holes are made.
     background : Tensor of shape (n_features,) or None, default=None
-        What is put into further holes. None: 0.
+        Values for further holes. None: 0.
     """
 
-    #: Whether the parts of a prepared batch can be asked for.
+    #: Whether a prepared batch may be divided into shards.
     splits: bool = True
 
     background: Tensor | None
@@ -45,7 +45,7 @@ class MaskedObjective(nn.Module):
         self.register_buffer("background", background)
 
     def check(self, network: EncoderDecoder, rows: Tensor) -> None:
-        """Raise if a network answers to rows with what the loss cannot compare."""
+        """Raise if the loss is not defined for the network's outputs."""
         if self.loss == "bce":
             check_outputs(self.loss, network.decode(network.encode(rows)))
 
@@ -57,20 +57,20 @@ class MaskedObjective(nn.Module):
         Parameters
         ----------
         network : EncoderDecoder
-            The network that is learning. For one in evaluation mode holes are always
-            the same, so that its losses can be compared.
+            The network in training. In evaluation mode holes are always the same, so
+            that its losses can be compared.
         rows : Tensor of shape (n_samples, 2 * n_features)
-            Values and flags of a whole batch, within which images lend each other
-            their holes.
+            Values and flags of a whole batch: holes are copied from one image of it to
+            another.
         target : Tensor of shape (n_samples, n_features)
-            What the network should answer with; NaN where nothing is asked.
+            The wanted outputs; NaN for entries that are not part of the loss.
 
         Returns
         -------
         rows : Tensor of shape (n_samples, 2 * n_features)
             Values and flags, with further holes.
         target : Tensor of shape (n_samples, n_features)
-            What is in these holes alone.
+            The values in the further holes; NaN elsewhere.
         """
         if self.hole_shape is None:
             return rows, target
@@ -85,7 +85,7 @@ class MaskedObjective(nn.Module):
         return rows, torch.where(holes, target, torch.nan)
 
     def weigh(self, target: Tensor) -> float:
-        """Return how many entries of a part of a batch the objective is a mean over."""
+        """Return over how many entries of a shard the objective is the mean."""
         return float((~target.isnan()).sum())
 
     def forward(self, network: EncoderDecoder, rows: Tensor, target: Tensor) -> Tensor:
@@ -94,16 +94,16 @@ class MaskedObjective(nn.Module):
         Parameters
         ----------
         network : EncoderDecoder
-            The network that is learning.
+            The network in training.
         rows : Tensor of shape (n_samples, 2 * n_features)
             Values and flags.
         target : Tensor of shape (n_samples, n_features)
-            What the network should answer with; NaN where nothing is asked.
+            The wanted outputs; NaN for entries that are not part of the loss.
 
         Returns
         -------
         objective : Tensor of shape ()
-            The mean loss over the entries that are asked for; 0 if there are none.
+            The mean loss over the entries that are not NaN; 0 if there are none.
         """
         asked = ~target.isnan()
         logits = network.decode_logits(network.encode(rows))
@@ -112,7 +112,7 @@ class MaskedObjective(nn.Module):
         if not n_asked:
             return logits.sum() * 0.0
         if network.output_activation == "identity" and self.loss != "bce":
-            # Zeros against zeros cost nothing; to pick entries out takes longer.
+            # Zeros against zeros add no loss, which is faster than indexing.
             logits = torch.where(asked, logits, 0.0)
             target = torch.where(asked, target, 0.0)
             return LOSSES[self.loss](logits, target) * (asked.numel() / n_asked)
@@ -123,16 +123,16 @@ class MaskedObjective(nn.Module):
     def loss_of_answers(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor
     ) -> Tensor:
-        """Return the objective on rows that are not prepared."""
+        """Return the objective on a batch that is not prepared."""
         rows, target = self.prepare(network, rows, target)
         return self(network, rows, target)
 
     def loss_of_mean(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor
     ) -> Tensor:
-        """Return the loss of a network that answered with the mean target to all."""
+        """Return the loss if the network's output were the mean target for all rows."""
         if self.hole_shape is None:
-            # A table's answers are corrections; whether they help is judged elsewhere.
+            # In tables the outputs are corrections, whose weight the imputer chooses.
             return target.new_tensor(torch.inf)
         asked = ~target.isnan()
         mean = target.nanmean(dim=0).expand_as(target)
@@ -146,11 +146,11 @@ def draw_holes(
 ) -> Tensor:
     """Return holes like those that the images have.
 
-    Each image borrows the holes of one of those in the batch that have any. Pixels
-    that all images lack are not counted as holes, as nobody could learn to fill them,
-    and an image without any pixels lends nothing. Where there is no hole to borrow, or
-    where it would leave nothing of an image, there is a rectangle at a random place,
-    whose sides are a quarter to three fifths of the image's.
+    Each image gets the holes of an image in the batch that has any. Pixels that are
+    missing in all images do not count as holes, as there is nothing to learn them from,
+    and images without any observed pixel are not copied from. If there is no hole to
+    copy, or if it would leave no pixel of an image, a rectangle at a random position is
+    used, whose sides are a quarter to three fifths of the image's.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def draw_holes(
     image_shape : tuple of int
         (n_channels, height, width) of an image.
     generator : torch.Generator, default=None
-        What is drawn from. None: torch's default generator.
+        The generator. None: torch's default generator.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def draw_holes(
     lenders = lends.nonzero()[:, 0]
     if not len(lenders):
         return _rectangles(n_samples, image_shape, generator).to(device)
-    # In turn, in a random order: as many images borrow from one as from another.
+    # In turn, in a random order, so that each image's holes are used equally often.
     order = torch.randperm(n_samples, generator=generator).to(device)
     holes = missing[lenders[order % len(lenders)]]
     emptied = (holes | missing).all(dim=1).nonzero()[:, 0]
@@ -194,7 +194,7 @@ def _rectangles(
         longest = max(round(length * 0.6), shortest)
         sides = (shortest, longest + 1)
         side = torch.randint(*sides, (n_samples, 1), generator=generator)
-        # Places are drawn evenly, whatever the length of the side.
+        # Uniform over all positions that fit, whatever the length of the side.
         chance = torch.rand(n_samples, 1, generator=generator)
         first = (chance * (length - side + 1)).floor()
         position = torch.arange(length)

@@ -1,4 +1,4 @@
-"""How far codes are from draws of another distribution."""
+"""Maximum mean discrepancy: a distance of codes from a distribution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Those of Tolstikhin et al.
+# The scales of Tolstikhin et al.
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -49,7 +49,7 @@ def maximum_mean_discrepancy(
     lengths = [2 * codes.shape[1] * scale for scale in scales]
 
     def kernel(one: Tensor, other: Tensor) -> Tensor:
-        # Products of matrices, which every device has; in float32 under autocast.
+        # By matrix products, which every device supports; in float32 under autocast.
         mode = "use_mm_for_euclid_dist"
         squared = torch.cdist(one, other, compute_mode=mode).square()
         terms = (length / (length + squared) for length in lengths)

@@ -1,4 +1,4 @@
-"""The number that training makes small."""
+"""The objective of autoencoders: a reconstruction loss plus penalties."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from skautoencoder.objectives.penalties import Penalty
 
 
 class EncoderDecoder(Protocol):
-    """What an objective needs of a network."""
+    """The methods of a network that an objective uses."""
 
     output_activation: str
     training: bool
@@ -47,7 +47,7 @@ class Objective(nn.Module):
     penalties : sequence of Penalty, default=()
         What is added to it, each times its weight.
     corruption : Corruption, default=None
-        Noise on the rows in training. None: the rows are shown as they are.
+        Noise on the rows in training. None: no noise.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Objective(nn.Module):
         self.corruption = corruption
 
     def check(self, network: EncoderDecoder, rows: Tensor) -> None:
-        """Raise if a network answers to rows with what cannot be used here."""
+        """Raise if the loss or a penalty is not defined for the network's outputs."""
         if not self.penalties and self.loss != "bce":
             return
         codes = network.encode(rows)
@@ -73,20 +73,20 @@ class Objective(nn.Module):
             check_outputs(self.loss, network.decode(codes))
 
     def check_batch_size(self, n_rows: int) -> None:
-        """Raise if batches of so many rows are too small for a penalty."""
+        """Raise if batches of `n_rows` rows are too small for a penalty."""
         for penalty in self.penalties:
             penalty.check_batch_size(n_rows)
 
     @property
     def added(self) -> list[Penalty]:
-        """The penalties that add something to the loss."""
+        """The penalties that add a term to the loss."""
         return [penalty for penalty in self.penalties if penalty.weight]
 
     @property
     def splits(self) -> bool:
-        """Whether it is a mean over rows, which the parts of a batch can be asked for.
+        """Whether it is a mean over rows, so that a batch may be divided into shards.
 
-        A noise of the user's own may draw from generators that all threads share.
+        Not with noise of the user's own, which may use generators shared by threads.
         """
         if not all(penalty.is_mean_over_rows for penalty in self.added):
             return False
@@ -98,11 +98,11 @@ class Objective(nn.Module):
         Parameters
         ----------
         network : EncoderDecoder
-            The network that is learning.
+            The network in training.
         rows : Tensor of shape (n_samples, n_features)
-            What the network is shown.
+            Inputs of the network.
         target : Tensor of shape (n_samples, n_features)
-            What it should answer with.
+            The wanted outputs.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class Objective(nn.Module):
             if differentiates:
                 rows = rows.detach().requires_grad_()
             codes = network.encode(rows)
-            # Sums of reduced precision would have lost what a penalty is about.
+            # In float32, as penalties would lose their digits in bfloat16.
             exact = codes.float()
             terms = [
                 penalty.weight * penalty(exact, rows, network) for penalty in added
@@ -141,5 +141,5 @@ class Objective(nn.Module):
     def loss_of_mean(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor
     ) -> Tensor:
-        """Return the loss of a network that answered with the mean target to all."""
+        """Return the loss if the network's output were the mean target for all rows."""
         return LOSSES[self.loss](target.mean(dim=0).expand_as(target), target)

@@ -1,4 +1,4 @@
-"""Penalties: what codes cost besides the error of the reconstruction."""
+"""Penalties on codes, added to the reconstruction loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skautoencoder.objectives.draws import generator_for
 from skautoencoder.objectives.losses import is_in_unit_interval
 from skautoencoder.objectives.mmd import SCALES, maximum_mean_discrepancy
 
-# Pairs of rows take memory: beyond this the rows of a batch are compared in parts.
+# Larger batches are compared in parts: memory grows with the square of the rows.
 _MOST_COMPARED = 512
 _WEIGHT = [Interval(Real, 0, None, closed="left")]
 
@@ -32,23 +32,23 @@ class Penalty(BaseEstimator):
 
     A penalty is a description: it holds nothing but its parameters, so that it can be
     cloned and searched over (``penalty__weight``). Called with a batch, it returns the
-    number that is added to the loss, times its `weight`. A subclass writes
-    ``__call__``, and says in class attributes and the other methods what it needs.
+    number that is added to the loss, times its `weight`. A subclass implements
+    ``__call__``, and declares what it needs in class attributes and other methods.
     """
 
-    # Where users find it, and what errors about `penalty` call it.
+    # The module that users import it from, and that errors about `penalty` name.
     __module__ = "skautoencoder.objectives"
 
     _parameter_constraints: dict[str, list[Any]] = {}
 
-    #: What the penalty is multiplied by. It is not asked for where this is 0.
+    #: Factor of the penalty. It is not computed if this is 0.
     weight: float = 1.0
 
     #: Whether the penalty on a batch is the mean of the penalties on its rows, so that
-    #: large batches can be divided.
+    #: large batches can be divided into shards.
     is_mean_over_rows: bool = False
 
-    #: Whether it takes derivatives by the rows.
+    #: Whether it needs derivatives by the rows.
     needs_row_gradients: bool = False
 
     #: How many rows a batch must have.
@@ -62,19 +62,19 @@ class Penalty(BaseEstimator):
         codes : Tensor of shape (n_samples, code_size)
             The codes of the batch, in float32.
         rows : Tensor of shape (n_samples, n_features)
-            What was encoded, in the network's units.
+            The encoded rows, in the network's units.
         network : Network
-            What encoded it.
+            The network.
 
         Returns
         -------
         penalty : Tensor of shape ()
-            The number to be made small.
+            The penalty, to be minimised.
         """
         raise NotImplementedError(f"{type(self).__name__} has no __call__.")
 
     def network_params(self) -> dict[str, Any]:
-        """Return what it asks of the network: arguments of ``Architecture.build``."""
+        """Return the arguments of ``Architecture.build`` that it needs."""
         return {}
 
     def check(self) -> None:
@@ -86,13 +86,13 @@ class Penalty(BaseEstimator):
         )
 
     def check_architecture(self, architecture: Any) -> None:
-        """Raise if networks of an architecture have codes that it cannot use."""
+        """Raise if an architecture's codes do not suit the penalty."""
 
     def check_codes(self, codes: Tensor) -> None:
-        """Raise if it cannot use the first codes of a network."""
+        """Raise if the codes of an untrained network do not suit the penalty."""
 
     def check_batch_size(self, n_rows: int) -> None:
-        """Raise if batches have too few rows for it."""
+        """Raise if batches have too few rows for the penalty."""
         if n_rows < self.fewest_rows:
             raise ValueError(
                 f"The penalty {self!r} needs batches of at least {self.fewest_rows} "
@@ -170,7 +170,7 @@ class KL(Penalty):
             raise ValueError(_CODES_OUT_OF_RANGE)
 
     def check_codes(self, codes: Tensor) -> None:
-        """Raise if codes are no activities."""
+        """Raise if codes are not between 0 and 1."""
         if not is_in_unit_interval(codes):
             raise ValueError(_CODES_OUT_OF_RANGE)
 
@@ -271,9 +271,9 @@ class MMD(Penalty):
         self.scales = scales
 
     def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
-        """Return the squared discrepancy of the codes of a batch from normal draws."""
+        """Return the squared discrepancy between a batch's codes and normal draws."""
         if len(codes) < self.fewest_rows:
-            # The last batch may be shorter than others.
+            # The last batch may be too short.
             return codes.new_zeros(())
         draws = torch.randn(
             codes.shape,
@@ -298,7 +298,7 @@ class MMD(Penalty):
             )
 
 
-#: What the parameters `sparsity` and `penalty` of the estimators call them.
+#: The penalties by their names in the parameters `sparsity` and `penalty`.
 PENALTIES: dict[str, type[Penalty]] = {
     "l1": L1,
     "kl": KL,
@@ -309,7 +309,7 @@ PENALTIES: dict[str, type[Penalty]] = {
 
 
 def check_penalties(penalties: Sequence[Penalty]) -> None:
-    """Raise if parameters of penalties are not allowed, or some do not go together.
+    """Raise if parameters of penalties are invalid, or penalties are incompatible.
 
     Parameters
     ----------
@@ -354,9 +354,9 @@ def l1_sparsity(codes: Tensor) -> Tensor:
 def kl_sparsity(codes: Tensor, target: float) -> Tensor:
     """Return how far the mean activity of the code's units is from `target`.
 
-    Each unit is taken as a coin that is on with the unit's mean value over the
-    batch; the penalty is the Kullback-Leibler divergence from a coin that is on
-    with probability `target`, summed over the units.
+    Each unit is taken as a Bernoulli variable whose probability is the unit's mean over
+    the batch; the penalty is its Kullback-Leibler divergence from a Bernoulli variable
+    of probability `target`, summed over the units.
 
     Parameters
     ----------

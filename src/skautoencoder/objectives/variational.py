@@ -11,24 +11,24 @@ from torch.nn import functional as F
 from skautoencoder.objectives.draws import generator
 from skautoencoder.objectives.likelihoods import bounded_below
 
-# A posterior this narrow says a unit of the code to three digits; one this wide is
-# wider than the prior by far.
+# Bounds of the posterior's log-variances: the lower one determines a unit of the code
+# to three digits, the upper one is far wider than the prior.
 _LOWEST_LOG_VARIANCE = -14.0
 _HIGHEST_LOG_VARIANCE = 4.0
 
 
 class Likelihood(Protocol):
-    """How likely rows are, given what the decoder answers."""
+    """A distribution of rows, given the decoder's outputs."""
 
     def without_code(self, rows: Tensor) -> Tensor:
-        """Return the log-likelihood of each row for a decoder that knows nothing."""
+        """Return the log-likelihood of each row for a decoder that ignores the code."""
 
     def log_likelihood(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """Return the log-likelihood of each row, in nats."""
 
 
 class VariationalEncoderDecoder(Protocol):
-    """What the variational objective needs of a network."""
+    """The methods of a network that the variational objective uses."""
 
     n_classes: int
     training: bool
@@ -38,7 +38,7 @@ class VariationalEncoderDecoder(Protocol):
         """Return means and log-variances of the codes of rows."""
 
     def answer(self, codes: Tensor, labels: Tensor | None) -> Tensor:
-        """Return what the decoder says to codes."""
+        """Return the decoder's outputs for codes."""
 
 
 class VariationalObjective(nn.Module):
@@ -54,8 +54,8 @@ class VariationalObjective(nn.Module):
     warm_up : float, default=0.0
         Share of the fit over which `beta` rises from 0.
     binarizes : bool, default=False
-        Whether rows are taken for probabilities, of which ones and zeros are drawn
-        anew for each batch.
+        Whether rows are probabilities, with which ones and zeros are drawn anew for
+        each batch.
 
     References
     ----------
@@ -68,10 +68,10 @@ class VariationalObjective(nn.Module):
     autoencoders", NeurIPS 2016 (warm-up).
     """
 
-    #: Share of the fit that is done; the net tells before each step.
+    #: Share of the fit that is done; the net sets it before each step.
     progress: float = 0.0
 
-    #: Whether it is a mean over rows, which the parts of a batch can be asked for.
+    #: Whether it is a mean over rows, so that a batch may be divided into shards.
     splits: bool = True
 
     def __init__(
@@ -90,11 +90,11 @@ class VariationalObjective(nn.Module):
         Parameters
         ----------
         network : VariationalEncoderDecoder
-            The network that is learning.
+            The network in training.
         rows : Tensor of shape (n_samples, n_features)
-            What the network is shown and what it should answer.
+            Inputs of the network, which it is to reconstruct.
         target : Tensor of shape (n_samples, n_classes)
-            The rows' classes as ones and zeros; unused if the network knows none.
+            Classes of the rows, one-hot; unused if the network has no classes.
 
         Returns
         -------
@@ -122,11 +122,11 @@ class VariationalObjective(nn.Module):
     def loss_of_mean(
         self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
     ) -> Tensor:
-        """Return minus the log-likelihood of rows for a decoder that knows nothing."""
+        """Return minus the log-likelihood of rows if the decoder ignores the code."""
         return -network.likelihood.without_code(rows).mean()
 
     def _weight(self, training: bool) -> float:
-        # A loss to stop early by has to mean the same in every epoch.
+        # A validation loss must be comparable between epochs.
         if not training or self.progress >= self.warm_up:
             return self.beta
         return self.beta * self.progress / self.warm_up
@@ -159,7 +159,7 @@ def bounded_log_variance(raw: Tensor) -> Tensor:
     Returns
     -------
     log_variance : Tensor of the same shape
-        Smoothly held between -14 and 4; near `raw` where that lies well between.
+        Between -14 and 4, smoothly; close to `raw` where that lies well between.
     """
     bounded = bounded_below(raw, _LOWEST_LOG_VARIANCE)
     return _HIGHEST_LOG_VARIANCE - F.softplus(_HIGHEST_LOG_VARIANCE - bounded)

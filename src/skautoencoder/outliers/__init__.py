@@ -1,4 +1,4 @@
-"""An autoencoder that finds outliers."""
+"""Outlier detection with an autoencoder."""
 
 from skautoencoder.outliers.detector import AutoencoderOutlierDetector
 

@@ -22,10 +22,10 @@ from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
 from skautoencoder._estimator.units import Scaling, Units
 from skautoencoder.architectures import Architecture, Dense
-from skautoencoder.outliers.placements import (
-    ImagePlacement,
-    Placement,
-    TablePlacement,
+from skautoencoder.outliers.embedding import (
+    Embedding,
+    ImageEmbedding,
+    TableEmbedding,
 )
 from skautoencoder.outliers.references import References
 from skautoencoder.outliers.thresholds import (
@@ -36,25 +36,25 @@ from skautoencoder.outliers.thresholds import (
 )
 from skautoencoder.training import draw_seed
 
-# Sets of references for data with outliers in them: in so few rows there is seldom
-# an outlier, and over so many sets the few that are do not matter.
+# Size and number of the sets of reference rows for data with outliers: so few rows
+# seldom include an outlier, and the mean over so many sets hides those that do.
 _SET_SIZE, _N_SETS = 8, 50
-# References for clean data.
+# Most reference rows for clean data.
 _MOST_REFERENCES = 10_000
-# Share of clean data that is kept out of training to find the threshold with.
+# Share of clean data that is kept out of training to determine the threshold.
 _KEPT_OUT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSamples(Samples):
-    """Rows to train on, and others to find the threshold with.
+    """Rows to train on, and others to determine the threshold.
 
     Parameters
     ----------
     every : ndarray of shape (n_samples, n_features)
         All rows.
     kept_out : ndarray of shape (n_kept_out, n_features)
-        Those of them that are kept out of training.
+        The rows among them that are kept out of training.
     """
 
     every: Array
@@ -294,7 +294,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
     )
     _references: References
 
-    # A detector wants what rows have in common, and no more.
+    # Few steps: the network is to learn what rows have in common, not the outliers.
     _usual_steps = 500
     _fewest_epochs = 2
 
@@ -370,7 +370,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         value_range = float(rows.min()), float(rows.max())
         if previous is not None:
             units = previous._record.units
-        elif sees_images:  # whose pixels share a unit
+        elif sees_images:  # all pixels have the same unit
             units = Units.of_data(rows, value_range, architecture, self.loss)
         else:
             units = _units_of_table(rows, architecture, self.loss)
@@ -378,16 +378,16 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         return self._usual_plan(samples, units, auto_or(self.code_size, code_size))
 
     def _complete(self, samples: SplitSamples, plan: TrainingPlan) -> None:
-        """Decide what to compare rows with, and on the threshold."""
+        """Choose the reference rows, and determine the threshold."""
         training, kept_out = samples.rows, samples.kept_out
-        placement: Placement
+        embedding: Embedding
         if _sees_images(samples):
             shape = samples.sample_shape
             n_channels = shape[0] if len(shape) == 3 else 1
-            placement = ImagePlacement.from_rows(self._trained, training, n_channels)
+            embedding = ImageEmbedding.from_rows(self._trained, training, n_channels)
         else:
-            placement = TablePlacement.from_rows(self._trained, training)
-        self._references = self._make_references(placement, training)
+            embedding = TableEmbedding.from_rows(self._trained, training)
+        self._references = self._make_references(embedding, training)
         kept_out_scores = np.sort(self._score_rows(kept_out))
         if self.calibration_fraction is not None:
             self.calibration_scores_ = kept_out_scores
@@ -396,7 +396,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
                 kept_out_scores, self.false_alarm_rate
             )
             return
-        # With all training rows to compare with, those are too close to be a measure.
+        # Training rows are among the references with novelty=True: their distances are
+        # too small to determine the threshold.
         has_kept_out = self.novelty and len(kept_out)
         scores = kept_out_scores if has_kept_out else self._score_rows(training)
         if isinstance(self.contamination, str):
@@ -404,7 +405,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         else:
             self.offset_ = offset_of_share(scores, self.contamination)
         if self.novelty and self.calibration_fraction is None:
-            self._references = self._make_references(placement, samples.every)
+            self._references = self._make_references(embedding, samples.every)
 
     def _check_thresholds(self) -> None:
         if self.false_alarm_rate is None:
@@ -422,7 +423,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
             )
 
     def _split(self, rows: Array) -> tuple[Array, Array]:
-        """Return rows to train on and rows to find the threshold with."""
+        """Return rows to train on and rows to determine the threshold."""
         n_samples = len(rows)
         if self.calibration_fraction is not None:
             n_kept_out = round(self.calibration_fraction * n_samples)
@@ -441,17 +442,17 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         order = random_state.permutation(n_samples)
         return rows[order[n_kept_out:]], rows[order[:n_kept_out]]
 
-    def _make_references(self, placement: Placement, rows: Array) -> References:
+    def _make_references(self, embedding: Embedding, rows: Array) -> References:
         return References.from_rows(
             self._trained,
-            placement,
+            embedding,
             rows,
             self._draw_sets(len(rows)),
             self.n_neighbors,
         )
 
     def _draw_sets(self, n_rows: int) -> NDArray[np.intp]:
-        """Draw positions of rows to compare with, of shape (n_sets, set_size)."""
+        """Draw indices of reference rows, of shape (n_sets, set_size)."""
         random_state = np.random.RandomState(self.net_.seed)
         if self.novelty:
             return random_state.permutation(n_rows)[np.newaxis, :_MOST_REFERENCES]
@@ -465,7 +466,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
             return Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
         return super()._named_architecture(name)
 
-    # ---- what rows are asked ---------------------------------------------------
+    # ---- scores ----------------------------------------------------------------
 
     def _score_rows(self, rows: Array) -> NDArray[np.float64]:
         return -self._references.distances(self._trained, rows)
@@ -647,10 +648,10 @@ def _sees_images(samples: Samples) -> bool:
 
 
 def _units_of_table(rows: Array, architecture: Architecture, loss: str) -> Units:
-    """Return units in which each feature counts about as much as any other.
+    """Return units in which all features have about the same weight.
 
-    What is far out in a feature is so whatever the feature's unit, and also if a table
-    happens to fill [0, 1].
+    So outliers do not depend on the units of features, also if a table happens to fill
+    [0, 1].
     """
     units = Units.of_data(rows, (-math.inf, math.inf), architecture, loss)
     if units.scaling.offset is None:
@@ -660,11 +661,11 @@ def _units_of_table(rows: Array, architecture: Architecture, loss: str) -> Units
 
 
 def _training_units(rows: Array) -> NDArray[np.float64]:
-    """Return what each feature is divided by for the network.
+    """Return the divisor of each feature for the network.
 
-    Halfway from the standard deviation to the range. In standard deviations, features
-    that seldom leave their usual value, as those of rare categories, would count for
-    more in training than all others.
+    It is the geometric mean of standard deviation and range, rescaled. Divided by the
+    standard deviation alone, features that seldom differ from their usual value, such
+    as indicators of rare categories, would dominate training.
     """
     spread = feature_spread(rows)
     extent = np.maximum(np.ptp(rows, axis=0), spread)

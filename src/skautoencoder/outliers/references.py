@@ -1,4 +1,4 @@
-"""How far rows lie from rows that a network was trained on."""
+"""Distances of rows from reference rows of the training data."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from torch.nn import functional as F
 
 from skautoencoder._estimator.arrays import Array, Shape
 from skautoencoder._estimator.trained_network import TrainedNetwork
-from skautoencoder.outliers.placements import Placement
+from skautoencoder.outliers.embedding import Embedding
 
-# Squared distances below this share of a row's squared length are rounding.
+# Squared distances below this share of the squared lengths are rounding errors.
 _ROUNDING = 4e-13
-# Numbers of pairs of points that are explained at once.
+# Most numbers of pairs of points that are computed at once.
 _NUMBERS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
 class References:
-    """Sets of rows from which the distance of other rows is measured.
+    """Sets of reference rows, from which the distance of other rows is measured.
 
     A row's distance is the mean over the sets of the mean distance to its
     nearest neighbours in the set.
 
     Parameters
     ----------
-    placement : Placement
-        Where a network puts rows.
+    embedding : Embedding
+        Maps rows to points.
     points : Tensor of shape (n_sets, set_size, n_coordinates)
         The points of the rows in the sets.
     n_neighbors : int
-        How many of the nearest are averaged.
+        Number of nearest points to average over.
     """
 
-    placement: Placement
+    embedding: Embedding
     points: Tensor
     n_neighbors: int
 
@@ -46,12 +46,12 @@ class References:
     def from_rows(
         cls,
         trained: TrainedNetwork,
-        placement: Placement,
+        embedding: Embedding,
         rows: Array,
         sets: NDArray[np.intp],
         n_neighbors: int,
     ) -> References:
-        """Place the rows at positions `sets`, of shape (n_sets, set_size)."""
+        """Make sets of the rows with indices `sets`, of shape (n_sets, set_size)."""
         positions, inverse = np.unique(sets, return_inverse=True)
         parts: dict[int, Tensor] = {}
 
@@ -59,14 +59,14 @@ class References:
             parts[part.start] = points
 
         trained.apply(
-            lambda batch: placement.points(trained, batch),
+            lambda batch: embedding.points(trained, batch),
             rows[positions],
             write,
             at_once=True,
         )
         points = torch.cat([parts[start] for start in sorted(parts)])
         index = torch.from_numpy(inverse.reshape(sets.shape))
-        return cls(placement, points[index], n_neighbors)
+        return cls(embedding, points[index], n_neighbors)
 
     def distances(self, trained: TrainedNetwork, rows: Array) -> NDArray[np.float64]:
         """Return the distance of each row of shape (n_samples, n_features)."""
@@ -84,10 +84,10 @@ class References:
     def contributions(
         self, trained: TrainedNetwork, rows: Array
     ) -> NDArray[np.float64]:
-        """Return each feature's part of each row's distance.
+        """Return each feature's contribution to each row's distance.
 
-        A distance is a root of a sum of squares; its share of that sum is what a
-        feature contributes, so that contributions add up to the distance.
+        A distance is the root of a sum of squares. The contribution of a feature is its
+        share of the sum times the distance, so that contributions add up to it.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class References:
         Returns
         -------
         contributions : ndarray of shape (n_samples, n_features)
-            The parts.
+            The contributions.
         """
         references = self.points.flatten(0, 1)
         n_sets, set_size, width = self.points.shape
@@ -108,10 +108,10 @@ class References:
             nearest, index = self._smallest(self._closeness(points))
             distances = _to_distance(nearest, points).flatten(1)
             index = index + (torch.arange(n_sets) * set_size)[:, None]
-            # Many rows have their nearest in common.
+            # Many rows have the same nearest points: compute the details of each once.
             chosen, index = torch.unique(index.flatten(1), return_inverse=True)
-            others = self.placement.details(trained, references[chosen])
-            own = self.placement.details(trained, points)[:, None]
+            others = self.embedding.details(trained, references[chosen])
+            own = self.embedding.details(trained, points)[:, None]
             total = torch.zeros(len(points), rows.shape[1], dtype=torch.float64)
             n_pairs = max(_NUMBERS_AT_ONCE // (len(points) * width), 1)
             parts = zip(
@@ -120,9 +120,9 @@ class References:
                 strict=True,
             )
             for part, distance in parts:
-                shares = self.placement.shares(own, others[part])
+                shares = self.embedding.shares(own, others[part])
                 square = shares.sum(dim=2, keepdim=True)
-                # Rounded as the distance is, so that the sum is the same number.
+                # Scaled so that the shares add up to the distance as it was rounded.
                 shares *= distance[:, :, None] / square.clamp_min(1e-300)
                 for share in shares.unbind(dim=1):
                     total += share
@@ -131,21 +131,21 @@ class References:
         return self._apply(trained, contribution, rows, rows.shape)
 
     def _closeness(self, points: Tensor) -> Tensor:
-        """Return squared distances less the points' own squared lengths.
+        """Return squared distances minus the squared lengths of the points.
 
-        Of shape (n_samples, n_sets, set_size). What is left out is the same for all
-        references, so it is added to the few that are chosen.
+        Of shape (n_samples, n_sets, set_size). The squared lengths are the same for all
+        references, so they are added only to the nearest ones.
         """
         n_sets, size, width = self.points.shape
         references = self.points.reshape(-1, width)
         lengths = references.square().sum(dim=1)
-        # A linear layer, so that it rounds alike in every batch.
+        # F.linear, so that the bits do not depend on the batch (BatchInvariant).
         closeness = F.linear(-2.0 * points, references, lengths)
         return closeness.reshape(len(points), n_sets, size)
 
     def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the smallest in each set and their places."""
-        # A set may be smaller than the neighbours that are asked for.
+        """Return the smallest numbers in each set, and their indices."""
+        # A set may have fewer rows than n_neighbors.
         n_neighbors = min(self.n_neighbors, closeness.shape[2])
         nearest, index = closeness.topk(n_neighbors, dim=2, largest=False)
         return nearest, index
@@ -157,7 +157,7 @@ class References:
         rows: Array,
         shape: Shape,
     ) -> NDArray[np.float64]:
-        """Return what a function makes of the points of rows, batch by batch."""
+        """Return a function of the points of rows, computed batch by batch."""
         n_sets, size, width = self.points.shape
         answers = np.empty(shape)
 
@@ -165,7 +165,7 @@ class References:
             answers[part] = result.numpy()
 
         trained.apply(
-            lambda batch: function(self.placement.points(trained, batch)),
+            lambda batch: function(self.embedding.points(trained, batch)),
             rows,
             write,
             extra_work=2.0 * n_sets * size * width,
@@ -176,11 +176,11 @@ class References:
 
 
 def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:
-    """Return distances from what `References._closeness` says."""
+    """Return distances, given the result of `References._closeness`."""
     lengths = points.square().sum(dim=1)[:, None, None]
     squared = closeness + lengths
-    # What is next to nothing beside the lengths is the rounding of their squares.
+    # Squared distances that are tiny beside the lengths are rounding errors.
     distances = torch.where(squared < _ROUNDING * lengths, 0.0, squared).sqrt_()
-    # Where products differ in their last digits by a row's place in the batch, the
-    # digits of float32 do not.
+    # The last digits of products in double precision may depend on a row's position in
+    # the batch; those in float32 do not.
     return distances.float().double()

@@ -1,4 +1,4 @@
-"""From scores to thresholds and p-values."""
+"""Thresholds and conformal p-values of outlier scores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def offset_of_share(scores: Scores, share: float) -> float:
     n_below = round(share * len(scores))
     if n_below == 0:
         return float(scores[0])
-    # Between two scores, so that no rounding decides.
+    # Halfway between two scores, so that rounding does not matter.
     return float((scores[n_below - 1] + scores[min(n_below, len(scores) - 1)]) / 2)
 
 
 def offset_of_fence(scores: Scores) -> float:
-    """Return the threshold below which a boxplot shows scores as single points.
+    """Return the lower fence of a boxplot, below which scores are drawn as points.
 
     References
     ----------
@@ -47,9 +47,9 @@ def offset_of_false_alarms(calibration_scores: Scores, rate: float) -> float:
     Raises
     ------
     ValueError
-        If there are too few scores for a p-value as small as that.
+        If there are too few scores for such a small p-value.
     """
-    # A rate such as 0.07 of 99 + 1 scores must not be taken for 6.9999….
+    # The margin is for rounding: 0.07 * 100 must not become 6.9999….
     n_lower = math.floor(rate * (len(calibration_scores) + 1) * (1 + 1e-12)) - 1
     if n_lower < 0:
         raise ValueError(
@@ -61,7 +61,9 @@ def offset_of_false_alarms(calibration_scores: Scores, rate: float) -> float:
 
 
 def conformal_p_values(scores: Scores, calibration_scores: Scores) -> Scores:
-    """Return the share of the scores that are as low as each score, itself included.
+    """Return conformal p-values: shares of the calibration scores not above a score.
+
+    The score itself is counted among them.
 
     Parameters
     ----------

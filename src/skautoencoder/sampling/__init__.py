@@ -1,4 +1,4 @@
-"""Variational autoencoders: new rows, and how likely rows are."""
+"""Variational autoencoders: sampling of new rows, and log-likelihoods of rows."""
 
 from skautoencoder.sampling.over_sampler import VAEOverSampler
 from skautoencoder.sampling.sampler import VAESampler

@@ -1,4 +1,4 @@
-"""Classes that a network is told of."""
+"""Class labels of conditional samplers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Classes:
     names : ndarray of shape (n_classes,)
         The classes, sorted.
     shares : ndarray of shape (n_classes,)
-        How frequent each is.
+        Relative frequency of each class.
     """
 
     names: NDArray[Any]
@@ -31,7 +31,7 @@ class Classes:
 
     @classmethod
     def of(cls, y: Any, n_samples: int, name: str) -> tuple[Self, NDArray[np.intp]]:
-        """Learn which classes there are.
+        """Learn the classes of training rows.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class Classes:
         classes : Classes
             The classes.
         numbers : ndarray of int of shape (n_samples,)
-            The place of each training row's class among them.
+            Index of each training row's class among them.
         """
         if y is None:
             raise ValueError(
@@ -64,7 +64,7 @@ class Classes:
         return cls(names, np.bincount(numbers) / len(y)), numbers
 
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
-        """Return the places of classes, given one for all rows or one for each."""
+        """Return indices of classes, given one class for all rows or one for each."""
         y = values_of(y)
         given: Any = np.full(n_samples, y) if np.ndim(y) == 0 else column_or_1d(y)
         check_consistent_length(np.empty(n_samples), given)
@@ -79,15 +79,15 @@ class Classes:
         return np.array(places)
 
     def draw(self, n_samples: int, random: np.random.RandomState) -> NDArray[np.intp]:
-        """Return places of classes drawn as frequently as in training."""
+        """Return indices of classes, drawn with their frequencies in training."""
         return random.choice(len(self.names), size=n_samples, p=self.shares)
 
     def one_hot(self, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return a one in the place of each row's class, and zeros elsewhere."""
+        """Return the one-hot encoding of class indices."""
         return np.eye(len(self.names), dtype=np.float32)[numbers]
 
     def require(self, before: Classes) -> None:
-        """Raise if these are not the classes of a fit before."""
+        """Raise if these are not the classes of the previous fit."""
         if not np.array_equal(self.names, before.names):
             raise ValueError(
                 "warm_start=True continues with the network of the fit before, which "
@@ -97,7 +97,7 @@ class Classes:
 
 
 def _require_classes(y: Any) -> None:
-    """Raise if a row has no class."""
+    """Raise if a class label is missing."""
     given = np.asarray(y, dtype=object)
     missing = pd.isna(given)
     if missing.any():

@@ -1,4 +1,4 @@
-"""Kinds of columns: levels, and numbers brought to a normal distribution."""
+"""Kinds of table columns: levels, and numbers transformed to be normal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from scipy.special import ndtri
 
 Float64 = NDArray[np.float64]
 
-# Numbers are rounded to as many decimals as all of fit had, up to these.
+# Drawn numbers are rounded to the decimals of the training data, up to this many.
 _MOST_DECIMALS = 6
 # A value is an atom if this share of the rows has it, and this many rows.
 _ATOM_SHARE = 0.02
 _ATOM_ROWS = 5
-# If at least this share of the other rows has a value that another row has too, or
-# if there are no more other values than atoms, the column takes the values of fit
-# only: all are atoms.
+# All values are atoms, so that only values of `fit` are drawn, if at least this share
+# of the remaining rows has a value that another row has too, or if there are not more
+# remaining values than atoms.
 _SHARED = 0.5
-# Knots of the way to a normal distribution: this many times the cube root of the
-# number of rows, but not fewer than a line and its tails need.
+# Knots of the transformation to a normal distribution: this many times the cube root of
+# the number of rows, but at least as many as a straight line with tails needs.
 _KNOTS = 4.0
 _FEWEST_KNOTS = 5
 _LARGEST = np.finfo(np.float64).max
@@ -36,10 +36,10 @@ class Levels:
     Parameters
     ----------
     values : ndarray of shape (n_levels,)
-        The levels, in order, of the type that a column is read as.
+        The levels, in order, in the type of the column after reading.
     nearest : bool, default=False
-        Whether the levels are numbers, and one that is none of them stands for the
-        nearest.
+        Whether the levels are numbers, and other numbers are taken for the nearest
+        level.
     """
 
     values: NDArray[Any]
@@ -50,7 +50,7 @@ class Levels:
 
     @property
     def width(self) -> int:
-        """How many numbers a network is shown."""
+        """Number of network inputs for the column."""
         return len(self.values)
 
     @classmethod
@@ -60,7 +60,7 @@ class Levels:
         Raises
         ------
         TypeError
-            If cells hold what cannot be compared, such as lists.
+            If cells hold objects that cannot be compared, such as lists.
         """
         found = list(dict.fromkeys(column.tolist()))
         try:
@@ -92,25 +92,25 @@ class Levels:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A column of numbers, shown to a network as normal ones.
+    """A column of numbers, transformed to a normal distribution for the network.
 
-    Between knots the way there is straight, and so it is beyond the outermost ones,
-    which lie out of reach of the values of `fit`.
-    An atom, a value that many rows have, is two knots of the same number: an interval
-    of the normal distribution stands for it.
+    The transformation is piecewise linear between knots, and linear beyond the
+    outermost ones, which lie outside the range of the values of `fit`. An atom, a value
+    that many rows have, has two knots with the same number: the interval of the normal
+    distribution between them stands for it.
 
     Parameters
     ----------
     number, shown : ndarray of shape (n_knots,)
-        The knots, in the table's and in the network's units. Both rise; `number` is
-        the same where an atom begins and ends.
+        The knots, in the table's and in the network's units, in ascending order. The
+        two knots of an atom have the same `number`.
     atom_values : ndarray of shape (n_atoms,)
-        The atoms, in order, of the type that a column is read as: they go out as
-        they came in, also if no float is equal to them.
+        The atoms, in order, in the type of the column after reading: they are returned
+        exactly, also if no float is equal to them.
     atoms : tuple of (float, float, float)
-        Beginning, end and middle of each, in the network's units.
+        Beginning, end and middle of each atom's interval, in the network's units.
     decimals : int or None
-        How many decimals the numbers have. None: any number.
+        Number of decimals of the numbers. None: any.
     only_atoms : bool
         Whether the column has no other numbers than its atoms.
     """
@@ -127,13 +127,13 @@ class Numbers:
 
     @property
     def name(self) -> str:
-        """What a column like this is called."""
+        """The kind's name in `column_kinds_`."""
         if self.only_atoms:
             return "discrete"
         return "mixed" if self.atoms else "continuous"
 
     def to_network(self, column: NDArray[Any]) -> tuple[Float64, Float64]:
-        """Return numbers in the network's units, and how they are stretched there.
+        """Return numbers in the network's units, and the slope of the transformation.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Numbers:
         Returns
         -------
         shown, log_slope : ndarray of shape (n_samples,)
-            The numbers, and the logarithm of the slope there; 0 at atoms.
+            The numbers, and the logarithm of the slope at each; 0 at atoms.
         """
         if self.only_atoms:
             middles = np.array([atom[2] for atom in self.atoms])
@@ -151,7 +151,7 @@ class Numbers:
             return middles[nearest], np.zeros(len(column))
         numbers = column.astype(np.float64)
         part, slope = self._part(numbers)
-        # What is too far away to be computed with is refused by name.
+        # Numbers that overflow are rejected later, with the name of the column.
         with np.errstate(over="ignore"):
             shown = self.shown[part] + (numbers - self.number[part]) * slope
         if self.atoms:
@@ -164,14 +164,14 @@ class Numbers:
     def to_data(
         self, shown: Float64, cast: Callable[[Float64], NDArray[Any]]
     ) -> NDArray[Any]:
-        """Return the numbers that those of the network stand for.
+        """Return numbers in the table's units, given numbers in the network's units.
 
         Parameters
         ----------
         shown : ndarray of shape (n_samples,)
             Numbers in the network's units.
         cast : callable
-            Turns numbers that are no atoms into the column's type.
+            Converts numbers that are not atoms to the column's type.
         """
         index, is_atom = self._atom_at(shown)
         if self.only_atoms:
@@ -179,7 +179,7 @@ class Numbers:
         part = self.shown[1:-1].searchsorted(shown, side="right")
         run = self.shown[part + 1] - self.shown[part]
         rise = self.number[part + 1] - self.number[part]
-        # Two knots in one place are the end of an atom and the start of the next.
+        # Two knots with equal `shown` are the end of an atom and the start of the next.
         slope = np.zeros(len(shown))
         with np.errstate(over="ignore"):
             np.divide(rise, run, out=slope, where=run > 0)
@@ -191,7 +191,7 @@ class Numbers:
         return values
 
     def _atom_at(self, shown: Float64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return the atom at or above each number of the network, and whether at."""
+        """Return the index of the atom at or above each number, and whether at it."""
         if not len(self.atoms):
             return np.zeros(len(shown), np.intp), np.zeros(len(shown), bool)
         starts, ends, _ = np.array(self.atoms).T
@@ -199,23 +199,23 @@ class Numbers:
         return index, (starts[index] <= shown) & (shown <= ends[index])
 
     def _part(self, column: Float64) -> tuple[NDArray[np.intp], Float64]:
-        """Return which knot each number comes after, and the slope from there."""
+        """Return the index of the knot below each number, and the slope after it."""
         part = self.number[1:-1].searchsorted(column, side="right")
         rise = self.shown[part + 1] - self.shown[part]
         run = self.number[part + 1] - self.number[part]
         slope = np.ones(len(column))
-        with np.errstate(over="ignore"):  # numbers that are smaller than any float
+        with np.errstate(over="ignore"):  # a run may be subnormal
             np.divide(rise, run, out=slope, where=run > 0)
         return part, np.minimum(slope, _LARGEST)
 
     def _atom(
         self, column: NDArray[Any], slope: Float64
     ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return the nearest atom of each number, and whether it stands for it."""
+        """Return each number's nearest atom, and whether the number is taken for it."""
         nearest = _nearest(self.atom_values, column)
         is_atom = np.asarray(self.atom_values[nearest] == column, dtype=bool)
-        # Between two atoms side by side there was nothing: the nearer one stands for
-        # what lies there. Neither was there beyond an atom at the end.
+        # There were no values between two adjacent atoms, nor beyond an atom at the end
+        # of the range: numbers there are taken for the nearest atom.
         below = np.asarray(column < self.atom_values[0], dtype=bool)
         above = np.asarray(column > self.atom_values[-1], dtype=bool)
         below &= math.isinf(self.atoms[0][0])
@@ -224,9 +224,9 @@ class Numbers:
 
 
 def _nearest(values: NDArray[Any], column: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the index of the nearest of rising values, the lower one between two.
+    """Return the index of the nearest of ascending values, the lower one for ties.
 
-    Compared as what they are: a float would take large integers for each other.
+    They are compared in their own type, as large integers may be equal as floats.
     """
     if values.dtype != column.dtype and {values.dtype.kind, column.dtype.kind} == set(
         "iu"
@@ -242,7 +242,7 @@ def _nearest(values: NDArray[Any], column: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def learn_numbers(column: NDArray[Any]) -> Levels | Numbers:
-    """Learn what a column of numbers is.
+    """Learn the kind of a column of numbers.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def learn_numbers(column: NDArray[Any]) -> Levels | Numbers:
     Returns
     -------
     kind : Levels or Numbers
-        One or two values are levels.
+        Levels if the column has one or two values.
     """
     values, counts = np.unique(column, return_counts=True)
     if len(values) <= 2:
@@ -280,22 +280,22 @@ def _numbers_with(
     is_atom: NDArray[np.bool_],
     decimals: int | None,
 ) -> Numbers:
-    """Place knots where the data's distribution function says.
+    """Place knots by the empirical distribution function.
 
     Parameters
     ----------
     values : ndarray of shape (n_values,)
-        The numbers that there are, in order.
+        The distinct numbers, in ascending order.
     counts, below : ndarray of shape (n_values,)
-        How many rows have each, and how many have less.
+        Number of rows with each value, and of rows with a lower one.
     is_atom : ndarray of shape (n_values,)
         Which of them are atoms.
     decimals : int or None
-        How many decimals the numbers have.
+        Number of decimals of the numbers.
     """
     n = int(counts.sum())
     begin, end = ndtri(below / n), ndtri(np.minimum((below + counts) / n, 1.0))
-    # The mean of a normal number that is known to be between the two.
+    # The mean of a normal distribution truncated to the interval.
     share = counts / n
     middle = (_density(begin) - _density(end)) / share
     atoms = tuple(
@@ -318,9 +318,9 @@ def _knots(
     begin: Float64,
     end: Float64,
 ) -> tuple[Float64, Float64]:
-    """Return knots at the ends of atoms, and evenly between them."""
+    """Return knots at the ends of atoms' intervals, and evenly spaced between them."""
     n = int(counts.sum())
-    # The data's quantiles, with each atom twice.
+    # The empirical quantiles, with each atom twice.
     usual = ndtri((below + counts / 2) / n)
     points = np.concatenate([values[~is_atom], values[is_atom], values[is_atom]])
     scores = np.concatenate([usual[~is_atom], begin[is_atom], end[is_atom]])
@@ -339,7 +339,7 @@ def _knots(
     order = np.lexsort((shown, number))
     number, shown = number[order], shown[order]
     finite = np.isfinite(shown)
-    # Divided first: squares of large numbers would be infinite.
+    # Divided first, as squares of large numbers would overflow.
     span = values[-1] - values[0]
     deviation = float(span * np.std(np.repeat((values - values[0]) / span, counts)))
     return _with_tails(number[finite], shown[finite], deviation)
@@ -348,11 +348,12 @@ def _knots(
 def _with_tails(
     number: Float64, shown: Float64, deviation: float
 ) -> tuple[Float64, Float64]:
-    """Add a knot at either end, which says how it goes on from there.
+    """Add a knot at either end, which gives the slope beyond the data.
 
-    As the last knots do, but not more steeply than a normal distribution with the
-    column's standard deviation: where the largest numbers of `fit` happen to lie
-    close together, one a little larger is not impossible for that.
+    The slope of the outermost knots is continued, but not more steeply than that of a
+    normal distribution with the column's standard deviation: otherwise a slightly
+    larger number would be nearly impossible if the largest ones of `fit` happen to be
+    close together.
     """
     if len(number) < 2:
         return number, shown

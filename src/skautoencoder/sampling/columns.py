@@ -1,4 +1,4 @@
-"""What the columns of a table are, and how a network is shown them."""
+"""The columns of a table, and their encoding for a network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skautoencoder._estimator.containers import (
     numpy_type,
     to_series,
 )
-from skautoencoder.objectives.columns import ColumnBlock
+from skautoencoder.objectives.table_likelihood import ColumnBlock
 from skautoencoder.sampling.column_kinds import Levels, Numbers, learn_numbers
 
 Float64 = NDArray[np.float64]
@@ -31,13 +31,14 @@ Mask = NDArray[np.bool_]
 Table = Any  # a DataFrame or a 2-D array
 Values = Any  # a Series, or an array of numbers
 
-# Levels of more than half of the rows are no categories, and with more than these the
-# matrix that shows them grows with the square of the rows.
+# A column with more levels than `_FEW_LEVELS`, and than this share of the rows, looks
+# like an identifier: a warning. With more than `_MANY_LEVELS` and `_USELESS_SHARE` it
+# is an error, as the one-hot matrix grows with the square of the rows.
 _FEW_LEVELS = 50
 _MANY_LEVELS = 1000
 _IDENTIFYING_SHARE = 0.5
 _USELESS_SHARE = 0.9
-# Of what is no number and no level, what may stand in a column of objects.
+# Types that a column of objects may hold, and that are neither numbers nor levels.
 _DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
@@ -50,13 +51,13 @@ class Column:
     name : object
         Its name, or its index in an array.
     dtype : dtype
-        What `to_data` gives back.
+        Type of what `to_data` returns.
     kind : Levels or Numbers
-        What is in it.
+        Its kind.
     block : ColumnBlock
-        Where it stands in the rows that a network is shown.
+        Its position in the rows that are the network's input.
     objects : PythonNumbers or None
-        What numbers are where `dtype` is one of objects.
+        Python type of the numbers in a column of objects.
     """
 
     name: Any
@@ -66,7 +67,7 @@ class Column:
     objects: PythonNumbers | None = None
 
     def read(self, values: Values) -> NDArray[Any]:
-        """Return what a table has in this column, as its kind wants it."""
+        """Return a table's values of this column in the type that its kind expects."""
         if isinstance(self.kind, Levels) and not self.kind.nearest:
             return _plain(self.name, values)
         if not (_is_number(self.name, values) or types.is_bool_dtype(values)):
@@ -77,7 +78,7 @@ class Column:
         return _numbers(self.name, values)
 
     def to_data(self, shown: Float64) -> NDArray[Any]:
-        """Return what stands in this column for what a network answers."""
+        """Return the values of this column for a network's outputs."""
         if isinstance(self.kind, Levels):
             values = self.kind.values[shown.argmax(axis=1)]
         else:
@@ -94,30 +95,30 @@ class Column:
 
 
 class TableColumns:
-    """The columns of a table, and the way to a network's units and back.
+    """The columns of a table, and the conversion to a network's units and back.
 
     Parameters
     ----------
     columns : sequence of Column
         The columns, in order.
     frame : Frame or None
-        What kind of DataFrame the table is; None for an array.
+        Library and schema of a DataFrame; None for an array.
     dtype : dtype, default=None
         Type of an array.
 
     Attributes
     ----------
     blocks : list of ColumnBlock
-        What a likelihood has to know of the columns.
+        The columns as the likelihood needs them.
     n_shown : int
-        Length of the rows that a network is shown.
+        Length of the rows that are the network's input.
 
     Notes
     -----
-    Numbers are brought to a normal distribution, column by column, with the inverse of
-    which everything that a network says has a place among the values of `fit`: many
-    modes and heavy tails are no matter. What is left to the network is how the
-    columns go together.
+    Each column of numbers is transformed to a normal distribution. The inverse maps any
+    output of the network to the range of the values of `fit`, so that columns may have
+    several modes or heavy tails. The network learns how the columns depend on each
+    other.
 
     Examples
     --------
@@ -145,30 +146,30 @@ class TableColumns:
 
     @property
     def kinds(self) -> dict[Any, str]:
-        """What each column was taken for, by its name or index."""
+        """The kind of each column, by its name or index."""
         return {column.name: column.kind.name for column in self.columns}
 
     @classmethod
     def fit(cls, X: Table, categorical_features: Any = "from_dtype") -> Self:
-        """Learn what the columns of a table are.
+        """Learn the kinds of the columns of a table.
 
         Columns of strings, booleans and pandas categories have levels, and so have
-        the columns that are named. The others are numbers, also those in columns of
-        objects. A number that takes few values, or some values again and again, is
-        told so from the data.
+        those in `categorical_features`. The others are numbers, also in columns of
+        objects. The data decide whether a number takes only few values, or has values
+        that occur repeatedly.
 
         Parameters
         ----------
         X : DataFrame or ndarray of shape (n_samples, n_features)
             The table, without missing values.
         categorical_features : "from_dtype", None, or array-like, default="from_dtype"
-            Columns of numbers that are to be taken as levels too: a mask, indices,
-            or names. "from_dtype" and None: no others.
+            Columns of numbers to be treated as levels too: a mask, indices, or names.
+            "from_dtype" and None: no others.
 
         Returns
         -------
         columns : TableColumns
-            What was learnt.
+            The columns.
 
         Raises
         ------
@@ -207,7 +208,7 @@ class TableColumns:
         return cls(columns, None, np.asarray(X).dtype)
 
     def to_network(self, X: Table) -> NDArray[np.float32]:
-        """Return rows as a network is shown them.
+        """Return rows as the network's input.
 
         Parameters
         ----------
@@ -224,16 +225,17 @@ class TableColumns:
         ------
         ValueError
             If the columns are not those of `fit`, a value is missing or infinite,
-            or a level was not there in `fit`.
+            or `fit` did not see a level.
         """
         return self.to_network_with_log_jacobian(X)[0]
 
     def to_network_with_log_jacobian(
         self, X: Table
     ) -> tuple[NDArray[np.float32], Float64]:
-        """Return rows as a network is shown them, and how much that stretches each.
+        """Return rows as the network's input, and the log-Jacobian of each.
 
-        A log-density in the network's units plus this is one in the table's.
+        A log-density in the network's units plus the log-Jacobian is one in the table's
+        units.
 
         Parameters
         ----------
@@ -245,8 +247,8 @@ class TableColumns:
         shown : ndarray of shape (n_samples, n_shown)
             What `to_network` returns.
         log_jacobian : ndarray of shape (n_samples,)
-            Logarithm of the determinant of the derivatives of what is shown by
-            what is in the table. Levels and atoms have probabilities instead of
+            Logarithm of the determinant of the derivatives of the network's input by
+            the table's values. Levels and atoms have probabilities instead of
             densities, and add nothing.
         """
         shown = np.zeros((len(X), self.n_shown), dtype=np.float32)
@@ -265,7 +267,7 @@ class TableColumns:
         return shown, log_jacobian
 
     def _check_size(self, shown: NDArray[np.float32]) -> None:
-        """Raise if numbers cannot be shown."""
+        """Raise if numbers overflow in the network's units."""
         fits: Mask = np.asarray(np.isfinite(shown).all(axis=0))
         if fits.all():
             return
@@ -276,21 +278,21 @@ class TableColumns:
         )
 
     def to_data(self, shown: NDArray[np.floating], index: Any = None) -> Table:
-        """Return the table that rows in the network's units stand for.
+        """Return a table, given rows in the network's units.
 
         Parameters
         ----------
         shown : ndarray of shape (n_samples, n_shown)
-            Rows as a network is shown them, or answers with them: the largest
-            number of a block of levels says which level it is.
+            Inputs or outputs of the network: the largest number of a block of levels
+            determines the level.
         index : pandas.Index, default=None
-            Index of a DataFrame of pandas. None: a fresh one.
+            Index of a pandas DataFrame. None: a new one.
 
         Returns
         -------
         X : DataFrame or ndarray of shape (n_samples, n_features)
-            A table with the columns, names and types that `fit` saw. Levels and
-            values that many rows had are what they were, to the last digit.
+            A table with the columns, names and types that `fit` saw. Levels and atoms
+            are returned exactly.
         """
         in_double: Float64 = np.asarray(shown, dtype=np.float64)
         values = [c.to_data(in_double[:, c.block.place]) for c in self.columns]
@@ -303,7 +305,7 @@ class TableColumns:
         return self.frame.build(series, index)
 
     def _pairs(self, X: Table) -> list[tuple[Column, Values]]:
-        """Return the columns of `fit`, each with the values that it has in `X`."""
+        """Return pairs of the columns of `fit` and their values in `X`."""
         given = _values_of(X)
         names = [name for name, _ in given]
         wanted = [column.name for column in self.columns]
@@ -322,8 +324,8 @@ class TableColumns:
 def _values_of(X: Table) -> list[tuple[Any, Values]]:
     """Return the columns of a table with their names.
 
-    As arrays where they are numbers of NumPy's: a Series for each column of a single
-    row takes longer than the network.
+    Columns of NumPy numbers are returned as arrays: to make a Series for each column of
+    a single row takes longer than the network.
     """
     if is_frame(X):
         X = as_pandas(X)
@@ -337,12 +339,12 @@ def _values_of(X: Table) -> list[tuple[Any, Values]]:
 
 
 def _is_plain(values: Values) -> bool:
-    """Return whether values have one of NumPy's types of real numbers."""
+    """Return whether values have a NumPy type of real numbers."""
     return isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
 
 
 def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
-    """Return which columns the user says have levels."""
+    """Return a mask of the columns in `categorical_features`."""
     n_features = X.shape[1]
     chosen = np.zeros(n_features, dtype=bool)
     if isinstance(categorical_features, str) and categorical_features == "from_dtype":
@@ -377,7 +379,7 @@ def _declared(categorical_features: Any, X: Table) -> NDArray[np.bool_]:
 
 
 def _is_number(name: Any, values: Values) -> bool:
-    """Return whether a column has numbers, and not levels."""
+    """Return whether a column holds numbers, not levels."""
     if _is_plain(values):
         return True
     if isinstance(values.dtype, pd.CategoricalDtype) or types.is_bool_dtype(values):
@@ -401,14 +403,14 @@ def _no_number_or_level(name: Any, what: str) -> str:
 
 
 def _holds_numbers(name: Any, values: pd.Series) -> bool:
-    """Return whether objects are numbers, as they are in arrays."""
+    """Return whether a column of objects holds numbers."""
     found = values.to_numpy()
     if any(isinstance(value, complex | np.complexfloating) for value in found):
         raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
     dates = [type(value) for value in found if isinstance(value, _DATES)]
     if dates:
         raise TypeError(_no_number_or_level(name, f"cells of {dates[0].__name__}"))
-    # What is missing is no number, but no level either.
+    # Missing values decide nothing: they are neither numbers nor levels.
     found = found[~np.asarray(values.isna())]
     return bool(len(found)) and all(
         isinstance(value, Number) and not isinstance(value, bool) for value in found
@@ -459,7 +461,7 @@ def _plain(name: Any, values: Values) -> NDArray[Any]:
 
 
 def _numbers(name: Any, values: Values) -> NDArray[Any]:
-    """Return the numbers of a column, as exactly as they are there."""
+    """Return the numbers of a column in a type that holds them exactly."""
     if pd.isna(values).any():
         raise ValueError(_missing(name))
     numbers = np.asarray(values, dtype=numpy_type(values.dtype))
@@ -467,7 +469,7 @@ def _numbers(name: Any, values: Values) -> NDArray[Any]:
         numbers = numbers.astype(np.int64)
     try:
         finite = np.isfinite(numbers.astype(np.float64)).all()
-    except OverflowError:  # an integer of Python's
+    except OverflowError:  # a large Python integer
         raise ValueError(_too_large(name)) from None
     if not finite:
         raise ValueError(

@@ -17,25 +17,25 @@ from skautoencoder.sampling.importance import importance_weighted
 from skautoencoder.sampling.priors import Prior
 
 Float32 = NDArray[np.float32]
-# Turns a decoder's answers into rows in the network's units.
+# Returns rows in the network's units, given a decoder's outputs.
 ToRows = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class GenerativeModel:
-    """Codes of rows, rows of codes, and how likely rows are.
+    """Codes of rows, rows of codes, and log-likelihoods of rows.
 
-    Rows come in the user's units (or in the network's, for a table) and go out in
-    the network's.
+    Rows are passed in the user's units (or in the network's, for a table), and
+    returned in the network's.
 
     Parameters
     ----------
     trained : TrainedNetwork
         The network and its units.
     n_shown : int
-        Numbers in a row as the network is shown it.
+        Numbers in a row of the network's input.
     n_classes : int
-        Classes that the decoder is told of, or 0.
+        Number of classes that are an input of the decoder, or 0.
     """
 
     trained: TrainedNetwork
@@ -65,19 +65,19 @@ class GenerativeModel:
         codes : ndarray of shape (n_samples, code_size)
             Codes.
         labels : ndarray of shape (n_samples, n_classes)
-            Their classes as ones and zeros.
+            Their classes, one-hot.
         """
         return self._decode(codes, labels, self._network.likelihood.mean)
 
     def draw(self, codes: Array, labels: Float32, seed: int) -> Array:
-        """Return rows drawn from what the decoder answers to codes and classes."""
+        """Return rows drawn from the decoder's distributions for codes and classes."""
         generator = torch.Generator().manual_seed(seed)
         sample = self._network.likelihood.sample
 
         def draw(outputs: Tensor) -> Any:
             return sample(outputs, generator)
 
-        # One after the other, as all draw from the same generator.
+        # One batch after the other, as all draw from the same generator.
         return self._decode(codes, labels, draw, at_once=False)
 
     def _decode(
@@ -107,7 +107,7 @@ class GenerativeModel:
         rows : ndarray of shape (n_samples, n_features)
             The rows.
         priors : list of Prior
-            What the codes of each class are drawn from, or one for all of them.
+            The prior of each class's codes, or one for all.
         noise : Tensor of shape (n_importance_samples, code_size)
             See :func:`importance_weighted`.
 

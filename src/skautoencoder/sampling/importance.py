@@ -1,4 +1,4 @@
-"""Importance-weighted estimates of how likely rows are."""
+"""Importance-weighted estimates of log-likelihoods."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from skautoencoder.architectures import VariationalNetwork
 from skautoencoder.sampling.priors import Prior
 
-# Numbers that the decoder is asked for at once.
+# Most numbers that the decoder computes at once.
 _NUMBERS_AT_ONCE = 2**20
 
 
@@ -28,19 +28,19 @@ def importance_weighted(
     network : VariationalNetwork
         The network, in evaluation mode.
     prior : Prior
-        What codes are drawn from.
+        The distribution of codes.
     rows : Tensor of shape (n_samples, n_features)
         Rows in the network's units.
     noise : Tensor of shape (n_importance_samples, code_size)
-        Standard normal numbers, of which the codes of all rows are made.
+        Standard normal numbers, which are scaled to the posterior of each row.
     labels : Tensor of shape (n_classes,), default=None
-        The class of all rows as ones and zeros.
+        The class of all rows, one-hot.
 
     Returns
     -------
     log_likelihood : Tensor of float64 of shape (n_samples,)
-        In nats. A lower bound on average, which the more noise, the closer to the
-        log-likelihood.
+        In nats. On average a lower bound, which approaches the log-likelihood with
+        more importance samples.
 
     References
     ----------

@@ -129,11 +129,11 @@ class VAEOverSampler(BaseEstimator):
         return super().set_params(**own_params)
 
     def _refuse(self, given: dict[str, Any], error: type[Exception], verb: str) -> None:
-        """Raise for what was given and is none of the parameters; say whose it is."""
+        """Raise for unknown parameters; the message says whose parameters they are."""
         for name in given:
             if name == "others":
                 # scikit-learn's checks pass every name of the signature, also that of
-                # the catch-all, and want no error.
+                # ``**others``, and expect no error.
                 continue
             own, near = self._get_param_names(), known_as(name)
             if near not in own and near in VAESampler._get_param_names():
@@ -174,7 +174,7 @@ class VAEOverSampler(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def _fit(self, X: Any, y: Any) -> tuple[NDArray[np.intp], int]:
-        """Fit the sampler; return the rows' classes, and a seed for rows to draw."""
+        """Fit the sampler; return the indices of the rows' classes, and a seed."""
         _check_container(X, "X")
         _check_container(y, "y")
         y = _labels(y)
@@ -198,7 +198,7 @@ class VAEOverSampler(BaseEstimator):
     def _missing(
         self, classes: NDArray[Any], numbers: NDArray[np.intp]
     ) -> dict[Any, int]:
-        """Return how many rows are to be drawn of each class."""
+        """Return the number of rows to draw of each class."""
         names = classes.tolist()
         counts = dict(zip(names, np.bincount(numbers).tolist(), strict=True))
         most = max(counts.values())
@@ -262,7 +262,7 @@ class VAEOverSampler(BaseEstimator):
         if not len(drawn):
             return _take(X, given), _take(y, given)
         new = self.sampler_.sample(len(drawn), seed, y=self.classes_[drawn])
-        # A row of each class has the class as it was given.
+        # Take the labels from a row of each class, so that they keep their type.
         first = np.unique(numbers, return_index=True)[1]
         return _append(X, new), _take(y, np.concatenate([given, first[drawn]]))
 
@@ -274,7 +274,7 @@ class VAEOverSampler(BaseEstimator):
 
 
 def _check_container(given: Any, name: str) -> None:
-    """Raise if what is given could not be given back with more rows."""
+    """Raise if `given` is in a container to which rows cannot be appended."""
     if hasattr(given, "columns") and not is_frame(given):
         kind = f"{type(given).__module__.partition('.')[0]}.{type(given).__name__}"
         raise TypeError(
@@ -284,7 +284,7 @@ def _check_container(given: Any, name: str) -> None:
 
 
 def _labels(y: Any) -> Any:
-    """Return classes without the frame of one column that they may stand in."""
+    """Return class labels in one dimension; they may be a frame of one column."""
     if getattr(y, "ndim", 1) != 2 and not is_polars(y):
         return y
     if y.shape[1] != 1:
@@ -297,7 +297,7 @@ def _labels(y: Any) -> Any:
 
 
 def _take(given: Any, places: NDArray[np.intp]) -> Any:
-    """Return rows of what was given, in the same container and of the same type."""
+    """Return some rows of `given`, in the same container and of the same type."""
     if isinstance(given, pd.DataFrame | pd.Series):
         return given.iloc[places].reset_index(drop=True)
     if is_polars(given) or is_polars(given, "Series"):
@@ -306,7 +306,7 @@ def _take(given: Any, places: NDArray[np.intp]) -> Any:
 
 
 def _append(given: Any, new: Any) -> Any:
-    """Return the rows that were given, with more in the same container."""
+    """Return `given` with the rows of `new` appended, in the same container."""
     if isinstance(given, pd.DataFrame):
         return pd.concat([given, new], ignore_index=True)
     if is_polars(given):

@@ -1,4 +1,4 @@
-"""What codes are drawn from, before anything is known of a row."""
+"""Prior distributions of codes: a normal distribution, or a mixture of them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
 _LOG_TWO_PI = math.log(2 * math.pi)
-# A mixture is chosen among these, on as many codes at most.
+# The numbers of components to choose from, and the most codes to fit them to.
 _NUMBERS_OF_COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 _CODES_TO_FIT = 10_000
-# The choice is by a part of the rows, and stops where so many more were worse.
+# One of this many parts of the rows is held out for the choice, which stops after so
+# many numbers in a row that were worse.
 _N_PARTS = 5
 _PATIENCE = 2
-# What the covariances of components may be, see GaussianMixture.
+# Covariance types to choose from, see GaussianMixture.
 _SHAPES = ("full", "tied", "diag")
-# A component wants this many codes for each number in a code.
+# A component needs this many codes for each number in a code.
 _CODES_A_NUMBER = 5
 
 
@@ -75,12 +76,11 @@ class MixturePrior:
     Parameters
     ----------
     weights : ndarray of shape (n_components,)
-        Shares of the components.
+        Weights of the components.
     means : ndarray of shape (n_components, code_size)
         Their means.
     factors : ndarray of shape (n_components, code_size, code_size)
-        Lower triangular matrices, whose products with their transposes are the
-        covariances.
+        Cholesky factors of the covariances.
     """
 
     weights: NDArray[np.float64]
@@ -95,7 +95,7 @@ class MixturePrior:
         for weight, mean, factor, inverse in zip(
             self.weights, self.means, self.factors, inverses, strict=True
         ):
-            # A linear layer, so that it rounds as the network does.
+            # F.linear, so that the bits do not depend on the batch (BatchInvariant).
             standard = F.linear(codes - to_tensor(mean).to(codes), inverse)
             constant = (
                 math.log(weight)
@@ -116,22 +116,22 @@ class MixturePrior:
         return codes
 
 
-# Sums of k-means and of matrix products have other digits on several threads.
+# On several threads, sums in k-means and matrix products are rounded differently.
 @one_thread_for_numpy()
 def fit_mixture(
     means: NDArray[np.floating], deviations: NDArray[np.floating], seed: int
 ) -> MixturePrior:
     """Fit a mixture of normal distributions to the posteriors of rows.
 
-    The number of components and the shape of their covariances are those that make
-    the codes of rows which were kept out most likely.
+    The number of components and the type of their covariances are those with the
+    highest likelihood of held-out codes.
 
     Parameters
     ----------
     means, deviations : ndarray of shape (n_samples, code_size)
         Means and standard deviations of the posteriors.
     seed : int
-        Seed of the choice of rows, of the codes drawn, and of the first components.
+        Seed of the choice of rows, the drawn codes, and the initial components.
 
     Returns
     -------
@@ -143,7 +143,8 @@ def fit_mixture(
         chosen = random.permutation(len(means))[:_CODES_TO_FIT]
         means, deviations = means[chosen], deviations[chosen]
     n_rows, code_size = means.shape
-    # The codes of few rows span few directions; the posteriors are as wide as all.
+    # Few rows give codes in few directions only. Several codes are then drawn from each
+    # posterior, which has a spread in all directions.
     copies = -(-_CODES_A_NUMBER * code_size // n_rows)
     means, deviations = np.tile(means, (copies, 1)), np.tile(deviations, (copies, 1))
     codes = means + deviations * random.normal(size=means.shape)
@@ -173,7 +174,7 @@ def fit_mixture(
 def _fitted(
     codes: NDArray[np.float64], n_components: int, shape: str, seed: int
 ) -> GaussianMixture:
-    # Brings a lot of scikit-learn along, which importing us need not wait for.
+    # Imported here, as it imports much of scikit-learn and would slow our import.
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(
@@ -184,13 +185,13 @@ def _fitted(
         tol=1e-2,
         random_state=seed,
     )
-    # Its first components are found by k-means, which knows NumPy alone.
+    # The initial components are found by k-means, which supports only NumPy.
     with config_context(array_api_dispatch=False):
         return mixture.fit(codes)
 
 
 def _full_covariances(mixture: GaussianMixture) -> NDArray[np.float64]:
-    """Return the components' covariances as matrices, whatever their shape."""
+    """Return the components' covariances as matrices, whatever their type."""
     covariances = mixture.covariances_
     n_components = len(mixture.means_)
     if mixture.covariance_type == "tied":

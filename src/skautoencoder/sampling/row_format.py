@@ -1,4 +1,4 @@
-"""What rows came in, how a network is shown them, and how rows go out again."""
+"""Conversion of rows between the user's containers and a network's input."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from skautoencoder.sampling.columns import TableColumns
 
 
 class RowFormat(ABC):
-    """The way from what the user holds to rows for a network, and back."""
+    """Converts the user's data to rows for a network, and back."""
 
     @abstractmethod
     def to_rows(self, given: Any) -> Array:
-        """Return rows that a network can be shown, but for the scale."""
+        """Return rows for the network, before scaling."""
 
     @abstractmethod
     def to_given(self, rows: Array, scaling: Scaling, index: Any) -> Any:
-        """Return what a network's rows stand for, as `fit` was given it.
+        """Return a network's rows in the container and the types that `fit` saw.
 
         Parameters
         ----------
@@ -33,14 +33,14 @@ class RowFormat(ABC):
         scaling : Scaling
             The units.
         index : pandas.Index or None
-            Names of the rows, if they go out in a frame.
+            Index of the rows, if they are returned in a frame.
         """
 
     @abstractmethod
     def to_rows_with_log_jacobian(
         self, given: Any, scaling: Scaling, likelihood: str
     ) -> tuple[Array, Any]:
-        """Return rows, and what turns their log-densities into those of the user's.
+        """Return rows, and what to add to get log-densities in the user's units.
 
         Parameters
         ----------
@@ -49,13 +49,13 @@ class RowFormat(ABC):
         scaling : Scaling
             The network's units.
         likelihood : str
-            Whose log-densities they are.
+            Name of the likelihood.
         """
 
 
 @dataclass(frozen=True)
 class TableFormat(RowFormat):
-    """Rows of a table, each of whose columns is what it is.
+    """Rows of a table, whose columns may be of different kinds.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class TableFormat(RowFormat):
     columns: TableColumns
 
     def to_rows(self, given: Any) -> Array:
-        """Return rows of as many numbers as the columns take together."""
+        """Return rows with the encodings of all columns side by side."""
         return self.columns.to_network(given)
 
     def to_given(self, rows: Array, scaling: Scaling, index: Any) -> Any:
@@ -76,7 +76,7 @@ class TableFormat(RowFormat):
     def to_rows_with_log_jacobian(
         self, given: Any, scaling: Scaling, likelihood: str
     ) -> tuple[Array, Any]:
-        """Return a number for each row: columns are stretched where they are dense."""
+        """Return a log-Jacobian for each row, as the transformations are non-linear."""
         return self.columns.to_network_with_log_jacobian(given)
 
 
@@ -87,7 +87,7 @@ class ArrayFormat(RowFormat):
     Parameters
     ----------
     container : Container
-        What they came in.
+        Container and types of the samples.
     """
 
     container: Container
@@ -97,14 +97,14 @@ class ArrayFormat(RowFormat):
         return self.container.read(given)
 
     def to_given(self, rows: Array, scaling: Scaling, index: Any) -> Any:
-        """Return samples in the container and the type of those of `fit`."""
+        """Return samples in the container and the type that `fit` saw."""
         samples = scaling.to_data(torch.from_numpy(rows), np.dtype(np.float64))
         return self.container.wrap(samples, index)
 
     def to_rows_with_log_jacobian(
         self, given: Any, scaling: Scaling, likelihood: str
     ) -> tuple[Array, Any]:
-        """Return one number, as all samples are in the same units."""
+        """Return one log-Jacobian for all samples, as the scaling is linear."""
         unit = self.container.scale if likelihood == "gaussian" else 1
         scale = np.broadcast_to(unit * scaling.scale, given.shape[1])
         return self.to_rows(given), -np.log(scale).sum()

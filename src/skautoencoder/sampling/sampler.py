@@ -66,18 +66,18 @@ from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixture
 from skautoencoder.sampling.row_format import ArrayFormat, RowFormat, TableFormat
 from skautoencoder.training import Rows, draw_seed, n_training_rows
 
-# Wider data are taken for what a picture or a spectrum is: values of one kind.
+# Wider data are treated like pictures or spectra, whose values are of one kind.
 _MOST_COLUMNS = 200
-# A unit whose posterior mean varies less over the data says nothing of them.
+# A unit is inactive if the variance of its posterior mean over the data is lower.
 _ACTIVE_VARIANCE = 0.01
-# What code_size="auto" stands for, at most in tables.
+# The largest code sizes of code_size="auto".
 _CODE_SIZE = 32
 _CODE_SIZE_OF_TABLES = 8
-# Training steps of a table: for each of its rows, and at least; and how many rows are
-# shown in all, each as often as it is, at most.
+# Training steps for a table: per row, and at least. `_MOST_SHOWN` limits the sum of the
+# batch sizes of all steps.
 _STEPS_A_ROW = 1.4
 _FEWEST_STEPS = 1000
-# With as many as other samples take, images of 8×8 pixels are learnt by heart.
+# With as many steps as for other samples, images of 8×8 pixels are overfitted.
 _STEPS_OF_SMALL_IMAGES = 1500.0
 _MOST_SHOWN = 384_000
 
@@ -85,7 +85,7 @@ _MOST_SHOWN = 384_000
 def build_network(
     architecture: Architecture, likelihood: torch.nn.Module, **kwargs: Any
 ) -> VariationalNetwork:
-    """Build a network; a function of this module so that a net can be pickled."""
+    """Build a network; a module-level function, so that nets can be pickled."""
     return architecture.build_variational(
         likelihood=copy.deepcopy(likelihood), bound=bounded_log_variance, **kwargs
     )
@@ -93,20 +93,20 @@ def build_network(
 
 @dataclass(frozen=True, kw_only=True)
 class SampledRows(Samples):
-    """Rows as a network is shown them, but for the scale, and what they were made of.
+    """Rows for the network, before scaling, and how they were made.
 
     Parameters
     ----------
     format : TableFormat or ArrayFormat
-        What they came in.
+        Converts rows to the user's containers and back.
     likelihood : {"columns", "bernoulli", "gaussian"}
-        What the decoder's answers mean.
+        Distribution whose parameters are the decoder's outputs.
     has_probabilities : bool
         Whether rows of the "bernoulli" likelihood hold more than zeros and ones.
     classes : Classes or None
-        The classes, if the network is to be told.
+        The classes, if the network is conditional.
     numbers : ndarray of int of shape (n_samples,) or None
-        The place of each row's class among them.
+        Index of each row's class among them.
     """
 
     format: TableFormat | ArrayFormat
@@ -335,7 +335,7 @@ class VAESampler(
         "conditional": ["boolean"],
         "categorical_features": ["array-like", StrOptions({"from_dtype"})],
     }
-    # The likelihood says what a reconstruction is compared by.
+    # The likelihood takes the place of a loss.
     del _parameter_constraints["loss"]
 
     _fitted_state = (
@@ -448,7 +448,7 @@ class VAESampler(
         )
 
     def _read(self, X: Any, previous: Self | None) -> tuple[Any, Shape]:
-        """Return samples as flat rows, and their shape; a table's frame as it is."""
+        """Return samples as flat rows and their shape; a table in a frame unchanged."""
         keeps = self._takes_tables
         if previous is not None:
             keeps = isinstance(previous._format, TableFormat)
@@ -456,7 +456,7 @@ class VAESampler(
             validate_data(self, X, reset=previous is None, skip_check_array=True)
             _check_enough(X, 2 if previous is None else 1)
             return as_pandas(X), X.shape[1:]
-        # What is an array stays as exact as it came.
+        # Arrays keep their type, so that large integers stay exact.
         rows, shape = self._check_samples(
             X,
             previous,
@@ -469,7 +469,7 @@ class VAESampler(
 
     @property
     def _takes_tables(self) -> bool:
-        """Whether columns of a table are learnt as what each of them is."""
+        """Whether 2-D data are treated as tables with columns of different kinds."""
         dense = isinstance(self.architecture, Dense)
         dense = dense or self.architecture in ("auto", "dense")
         return dense and self.likelihood == "auto" and self.sample_shape is None
@@ -477,7 +477,7 @@ class VAESampler(
     def _learn_format(
         self, X: Any, rows: Any, shape: Shape
     ) -> TableFormat | ArrayFormat:
-        """Learn what the columns of a table are, or what other samples came in."""
+        """Learn the columns of a table, or the container of other samples."""
         few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
         if self._takes_tables and (few or is_frame(X)):
             table = X if is_frame(X) else rows
@@ -488,7 +488,7 @@ class VAESampler(
         return ArrayFormat(container)
 
     def _holds_pixels(self, rows: Any, shape: Shape) -> bool:
-        """Return whether integers are pixels, and so lie between two ends."""
+        """Return whether integers are pixels, which have a fixed range."""
         given = self.sample_shape is not None
         is_image = looks_like_image(
             resolve_sample_shape(self.sample_shape, shape), given=given
@@ -497,7 +497,7 @@ class VAESampler(
         return looks_so or self.likelihood == "bernoulli"
 
     def _likelihood_of(self, rows: Array, form: RowFormat) -> str:
-        """Return what the decoder's answers are to mean."""
+        """Return the name of the likelihood."""
         if isinstance(form, TableFormat):
             return "columns"
         if self.likelihood != "auto":
@@ -526,7 +526,7 @@ class VAESampler(
                 likelihood = GaussianLikelihood(
                     math.prod(samples.sample_shape), shared=self.variance == "shared"
                 )
-        # Rows are compared with themselves, so classes can stand in for targets.
+        # The targets are the rows themselves, so `targets` can hold the classes.
         labels = None
         if classes is not None and samples.numbers is not None:
             labels = torch.from_numpy(classes.one_hot(samples.numbers))
@@ -580,7 +580,7 @@ class VAESampler(
         if convolves_small_images(samples):
             n_steps = _STEPS_OF_SMALL_IMAGES
         if is_table:
-            # With more, short tables are learnt by heart.
+            # With more steps, short tables are overfitted.
             most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)
             n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
         n_batches = math.ceil(n_rows / batch_size)
@@ -588,7 +588,7 @@ class VAESampler(
         return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)
 
     def _complete(self, samples: SampledRows, plan: TrainingPlan) -> None:
-        """Look at the codes of the training rows, and decide on a prior."""
+        """Count active units, and fit the prior to the codes of the training rows."""
         form, classes = samples.format, samples.classes
         self._format = form
         self.column_kinds_ = None
@@ -837,9 +837,9 @@ class VAESampler(
         return self._rows(self._model.draw(codes, labels, seed))
 
     def _rows(self, shown: Array, X: Any = None) -> Any:
-        """Return rows in the network's units as the user gave them to `fit`.
+        """Return rows in the network's units in the container that `fit` saw.
 
-        Row by row they were made of `X`, whose index they have if there is one.
+        If they were made of `X`, row by row, they get its index.
         """
         index = X.index if isinstance(X, pd.DataFrame) else None
         scaling = self._record.units.scaling
@@ -847,13 +847,13 @@ class VAESampler(
         return rows if is_frame(rows) else in_frame_like(X, rows)
 
     def _labels(self, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return classes as ones and zeros, of which there are none without classes."""
+        """Return classes one-hot; without classes, an array of no columns."""
         if self._classes is None:
             return np.empty((len(numbers), 0), dtype=np.float32)
         return self._classes.one_hot(numbers)
 
     def _numbers(self, y: Any, n_samples: int) -> NDArray[np.intp]:
-        """Return the places of classes among those of `fit`."""
+        """Return the indices of classes among those of `fit`."""
         if y is None:
             return np.zeros(n_samples, dtype=np.intp)
         if self._classes is None:
@@ -910,7 +910,7 @@ class VAESampler(
 
     def _log_likelihoods(self, rows: Array) -> NDArray[np.float64]:
         """Return log-likelihoods in the network's units, for each class if any."""
-        # Known from the fit alone: the same for all rows, at every call.
+        # Seeded by the fit alone, so that all rows and all calls share the same noise.
         generator = torch.Generator().manual_seed(self.net_.seed)
         shape = (self.n_importance_samples, self.code_size_)
         noise = torch.randn(shape, generator=generator, dtype=torch.float32)
@@ -947,17 +947,17 @@ class VAESampler(
 
 
 def _shown_shape(sample_shape: Shape, form: TableFormat | ArrayFormat) -> Shape:
-    """Return the shape in which the network is shown a row."""
+    """Return the shape of a row in the network's input."""
     if isinstance(form, TableFormat):
         return (form.columns.n_shown,)
     return sample_shape
 
 
 def _check_range(rows: Array, likelihood: str, form: RowFormat) -> None:
-    """Raise if the likelihood is not one of such values."""
+    """Raise if the values are outside of the likelihood's range."""
     value_range = float(rows.min()), float(rows.max())
     if not np.isfinite(value_range).all():
-        return  # refused where rows are read, which says what is wrong
+        return  # the conversion of rows raises a more specific error
     if likelihood == "bernoulli" and not is_in_unit_range(value_range):
         scale = form.container.scale if isinstance(form, ArrayFormat) else 1
         low, high = (scale * value for value in value_range)

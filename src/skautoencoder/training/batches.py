@@ -13,23 +13,23 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-# Numbers of which a copy in a new order is made at once: taking batches from it takes
-# less time than a selection for each.
+# Up to this many numbers, a shuffled copy of all rows is made per epoch: slicing it is
+# faster than selecting the rows of each batch.
 _FEW_NUMBERS = 2**20
 
 
 class Rows(Dataset[tuple[Tensor, Tensor]]):
-    """Rows to learn from, and what the network should answer to each.
+    """Rows to learn from, and the target of each.
 
     Parameters
     ----------
     rows : Tensor of shape (n_samples, n_features)
-        What the network is shown.
+        Inputs of the network.
     targets : Tensor of shape (n_samples, n_features), default=None
-        What it should answer. None: the rows themselves.
+        The outputs that it should give. None: the rows themselves.
     samples : Tensor of int of shape (n_samples,), default=None
-        Which sample a row was made from: rows of one sample are kept out of training
-        together. None: each from its own.
+        Index of the sample that each row was made from: the validation split keeps
+        rows of one sample together. None: each row is a sample of its own.
     """
 
     def __init__(
@@ -95,15 +95,15 @@ class RowBatches:
     dataset : Rows
         The rows.
     batch_size : int
-        Rows a batch. A single row left over at the end joins the batch before:
+        Rows per batch. A single row left over at the end joins the previous batch:
         batch normalisation has no meaning for one row.
     shuffle : bool, default=False
-        Whether every pass takes the rows in a new order.
+        Whether the rows are shuffled anew for each pass.
     drop_last : bool, default=False
         Whether rows that do not fill a batch are left out of the pass, as long
         as one batch remains.
     seed : int, default=0
-        Seed of the order. The generator is this iterator's own.
+        Seed of the order. The iterator has its own generator.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Callbacks that a user hands in."""
+"""Copies of the skorch callbacks that a user passes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from skorch.callbacks import BatchScoring, Callback, EpochScoring
 
 
 def copy_callbacks(callbacks: Any) -> list[Any]:
-    """Return copies of callbacks: skorch changes those it is given.
+    """Return copies of callbacks, because skorch changes those it receives.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What may go wrong with a net, and what to tell the user then."""
+"""Checks of a net before and during training, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from torch import Tensor
 
-from skautoencoder.architectures._splitting import NORMALIZATIONS
+from skautoencoder.architectures._thread_safety import NORMALIZATIONS
 from skautoencoder.training.batches import RowBatches
 
-# Those that a user may set.
+# Parameters of batches that a user may set.
 _BATCH_PARAMETERS = sorted(
     {*inspect.signature(RowBatches).parameters} - {"dataset", "batch_size"}
 )
 
-# What torch says when there is no room for so many numbers, or no number for them.
+# Parts of torch's messages when memory is exhausted or a size overflows an integer.
 _TOO_LARGE = ("allocate", "out of memory", "verflow")
 
 
 def check_net(net: NeuralNet, n_rows: int) -> None:
-    """Raise if parameters of a net work against each other.
+    """Raise if parameters of a net contradict each other.
 
     Parameters
     ----------
     net : AutoencoderNet
         The initialised net.
     n_rows : int
-        How many rows it is to learn from.
+        Number of training rows.
     """
     _check_nested(net)
     schedulers = [cb for _, cb in net.callbacks_ if isinstance(cb, LRScheduler)]
@@ -57,8 +57,8 @@ def check_net(net: NeuralNet, n_rows: int) -> None:
 
 
 def _check_nested(net: NeuralNet) -> None:
-    """Raise if a nested parameter belongs to nothing."""
-    # Not callbacks_: skorch leaves out those that are set to None.
+    """Raise if a nested parameter is for a callback or setting that does not exist."""
+    # Not callbacks_: skorch leaves out callbacks that are set to None.
     callbacks = [name for name, _ in net._uniquely_named_callbacks()]
     for name in net.get_params_for("callbacks"):
         callback = name.partition("__")[0]
@@ -81,7 +81,7 @@ def _check_nested(net: NeuralNet) -> None:
 
 
 def _check_monitors(net: NeuralNet) -> None:
-    """Raise if a callback watches a loss that is not measured."""
+    """Raise if a callback monitors a loss that is not computed."""
     for name, callback in net.callbacks_:
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor.startswith("valid_"):
@@ -108,11 +108,11 @@ def require_finite(net: NeuralNet, loss: float, name: str) -> None:
 def require_finite_weights(net: NeuralNet) -> None:
     """Raise if a weight is not a finite number.
 
-    The last step can break what its own loss does not yet show.
+    The loss of the last step was computed before its update, which may overflow.
     """
     weights = [weight.detach() for weight in net.module_.parameters()]
-    # One of them that is not finite makes a sum that is not; a look at each takes
-    # longer than a step.
+    # A sum is not finite if one of its terms is not. Checking each weight takes longer
+    # than a step.
     if math.isfinite(sum(weight.sum() for weight in weights)):
         return
     if not all(weight.isfinite().all() for weight in weights):
@@ -120,15 +120,15 @@ def require_finite_weights(net: NeuralNet) -> None:
 
 
 def is_too_large(error: Exception) -> bool:
-    """Return whether an error says that there is no room for a network."""
+    """Return whether an error means that a network does not fit into memory."""
     return any(word in str(error) for word in _TOO_LARGE)
 
 
 def too_large(net: NeuralNet) -> ValueError:
-    """Return the error for a network that memory has no room for."""
+    """Return the error for a network that does not fit into memory."""
     given = net.get_params_for("module")
     message = "The network is too large for the memory there is."
-    # Where numbers are none, there is room for any network.
+    # Tensors on the meta device have no data, so a network of any size fits.
     with suppress(RuntimeError, TypeError, NotImplementedError):
         with torch.device("meta"):
             weights = list(net.module(**given).parameters())
@@ -153,7 +153,7 @@ def refused_by_optimizer(net: NeuralNet, error: Exception) -> ValueError:
     name = net.optimizer.__name__
     for parameter in net.get_params_for("optimizer"):
         others = {k: v for k, v in arguments.items() if k != parameter}
-        # The one without which all is well.
+        # The argument without which the optimizer can be made is the wrong one.
         with suppress(TypeError, ValueError, RuntimeError):
             net.optimizer(*args, **others)
             return ValueError(

@@ -1,4 +1,4 @@
-"""Where to compute, and how precisely."""
+"""Devices and precision of computations, and how many operations a network takes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return resolved
     try:
         torch.empty(1, device=resolved)
-    # torch answers with an AssertionError where it was built without CUDA.
+    # torch raises AssertionError if it was built without CUDA.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
             f"device={device!r} is not available here: {error}. Use device='auto' "
@@ -82,7 +82,7 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
         # bfloat16 is emulated before compute capability 8.
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type == "cpu":
-        # torch has no public question for this; without an answer, none is given.
+        # torch has no public function for this; without the private ones, use float32.
         for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
             supported = getattr(torch.cpu, name, None)
             if supported is not None and supported():
@@ -92,7 +92,7 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Ask a network within the block, without gradients and without a trace."""
+    """Put a network into evaluation mode within the block, without gradients."""
     was_training = network.training
     network.eval()
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
@@ -104,28 +104,28 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 class Work:
-    """Floating-point operations that were counted.
+    """A counter of floating-point operations.
 
     Attributes
     ----------
     n_operations : float
-        How many so far.
+        Number of operations so far.
     """
 
     def __init__(self) -> None:
         self.n_operations = 0.0
 
     def count(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """Add what a layer does for one sample."""
+        """Add the operations of a layer for one sample (a forward hook)."""
         if isinstance(layer, nn.RNNBase | nn.RNNCellBase):
-            # A packed sequence has its steps of all samples in one tensor.
+            # A packed sequence holds the time steps of all samples in one tensor.
             given = getattr(inputs[0], "data", inputs[0])
             n_steps = given.numel() // layer.input_size
             matrices = [weight for weight in layer.parameters() if weight.ndim == 2]
             n_products = n_steps * sum(weight.numel() for weight in matrices)
         else:
-            # A transposed convolution uses its kernel once a position of the input,
-            # other layers use their weight once for each of the vectors that come out.
+            # A transposed convolution applies its kernel once per input position,
+            # other layers apply their weight once per output vector.
             transposed = getattr(layer, "transposed", False)
             vectors = inputs[0] if transposed else output
             if not isinstance(vectors, Tensor):
@@ -135,12 +135,12 @@ class Work:
         self.n_operations += 2.0 * n_products
 
 
-# They have a weight, but multiply no matrix by it.
+# Layers that have a weight, but no matrix product.
 _WITHOUT_PRODUCTS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)
 
 
 def _multiplies(layer: nn.Module) -> bool:
-    """Return whether a layer multiplies by matrices or kernels of its own."""
+    """Return whether a layer has weight matrices or kernels to multiply by."""
     if isinstance(layer, nn.RNNBase | nn.RNNCellBase):
         return True
     weight = getattr(layer, "weight", None)
@@ -159,7 +159,7 @@ def counting_work(network: nn.Module) -> Iterator[Work]:
     Parameters
     ----------
     network : torch.nn.Module
-        To be asked within the block.
+        The network, which the block calls.
     """
     work = Work()
     hooks = [
@@ -176,12 +176,12 @@ def counting_work(network: nn.Module) -> Iterator[Work]:
 
 
 class _Float32(TorchFunctionMode):
-    """Within the block, tensors that are made in this thread are float32 by default."""
+    """Makes new tensors of this thread float32 by default within the block."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Answer a call of one of torch's functions."""
+        """Add `dtype` to calls that make tensors; call other functions as they are."""
         kwargs = kwargs or {}
         if func in _FACTORIES and kwargs.get("dtype") is None:
             kwargs = {**kwargs, "dtype": torch.float32}
@@ -192,10 +192,10 @@ _FACTORIES = {torch.empty, torch.eye, torch.ones, torch.rand, torch.randn, torch
 
 
 def float32_by_default() -> AbstractContextManager[Any]:
-    """Return a block in which new tensors are float32, whatever the user has set.
+    """Return a context manager in which new tensors are float32 by default.
 
-    What the user has set is the process's, and stays as it is: other threads may be
-    computing in double precision.
+    torch.set_default_dtype holds for the whole process and is left alone, because other
+    threads may be computing in double precision.
     """
     if torch.get_default_dtype() == torch.float32:
         return nullcontext()
@@ -204,9 +204,9 @@ def float32_by_default() -> AbstractContextManager[Any]:
 
 @contextmanager
 def keeping_grad_mode() -> Iterator[None]:
-    """Leave autograd on or off after the block, however often it is interrupted.
+    """Restore autograd's mode after the block, however often it is interrupted.
 
-    A second Ctrl-C can end :class:`torch.no_grad` before it has put back what was.
+    A second Ctrl-C can end :class:`torch.no_grad` before it has restored the mode.
     """
     before = torch.is_grad_enabled()
     try:
@@ -223,7 +223,7 @@ def keeping_grad_mode() -> Iterator[None]:
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[Any]:
-    """Return a block in which products are as precise as their factors."""
+    """Return a context manager in which autocast is off."""
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()

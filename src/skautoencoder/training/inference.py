@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from skautoencoder.training.batch_invariance import BatchInvariant
 from skautoencoder.training.devices import without_autocast
-from skautoencoder.training.steady import Steady
 from skautoencoder.training.threads import (
     is_large,
     one_thread,
@@ -20,17 +20,18 @@ from skautoencoder.training.threads import (
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
-# Small networks are those that also train on one thread, with batches like these.
+# A network is small if it would also train on one thread with batches of this size.
 _USUAL_BATCH = 128
 _WORK_PER_BATCH = 1e9
 _NUMBERS_PER_BATCH = 2**22
-# What modules of the user's own make of a batch takes no longer than this. Theirs are
-# always whole, even for one row.
+# Floating-point operations of a batch for the user's own modules: fewer, because their
+# batches are always padded to full size, even for one row.
 _WORK_PER_FOREIGN_BATCH = 1e8
-# Operations that even a few rows may take, and how many rows are few.
+# Smaller batches are padded to a multiple of `_FEW` rows, or of fewer, at least
+# `_FEWEST`, if these would take more operations than this.
 _WORK_OF_FEW = 1e7
 _FEWEST, _FEW = 2, 32
-# Share of a whole batch from which on its few last rows make a whole one.
+# A last batch with more than this share of the full size is padded to the full size.
 _MANY = 1 / 4
 
 
@@ -39,16 +40,16 @@ def batch_size_for(
 ) -> int:
     """Return how many rows to send through a network at once.
 
-    A power of two that depends on the network alone, see :class:`Steady`.
+    A power of two that depends on the network alone, see :class:`BatchInvariant`.
 
     Parameters
     ----------
     work : float
-        Floating-point operations a row.
+        Floating-point operations per row.
     n_numbers : int
         Numbers in a row of data.
     most_work : float, default=1e9
-        Floating-point operations of a batch.
+        Most floating-point operations of a batch.
     """
     batch_size = _LARGEST_BATCH
     while batch_size > _SMALLEST_BATCH and (
@@ -77,7 +78,7 @@ def apply_in_batches(
     network : torch.nn.Module
         The network, in evaluation mode.
     function : callable
-        What to do with a batch, such as ``network.encode``.
+        Applied to each batch, such as ``network.encode``.
     read : callable
         Returns the rows of a slice as a float32 tensor of shape
         (n_rows, n_features).
@@ -90,10 +91,11 @@ def apply_in_batches(
     n_numbers : int
         Numbers in a row of data.
     work : float
-        Floating-point operations a row.
+        Floating-point operations per row.
     at_once : bool, default=False
-        Whether several threads may ask and write at the same time. A batch then is
-        computed by one of them, and its digits do not depend on their number.
+        Whether several threads may call `function` and `write` at the same time. Each
+        batch is computed by one thread, so that the results do not depend on how many
+        there are.
     """
     most_work = _WORK_PER_BATCH if at_once else _WORK_PER_FOREIGN_BATCH
     whole = batch_size_for(work, n_numbers, most_work)
@@ -104,7 +106,11 @@ def apply_in_batches(
 
     def answer(start: int) -> None:
         part = slice(start, min(start + whole, n_samples))
-        with torch.inference_mode(), Steady(whole), without_autocast(device.type):
+        with (
+            torch.inference_mode(),
+            BatchInvariant(whole),
+            without_autocast(device.type),
+        ):
             rows = read(part)
             n_rows = len(rows)
             n_padded = -(-n_rows // unit) * unit
@@ -123,14 +129,14 @@ def apply_in_batches(
             for _ in run(answer, starts):
                 pass
         return
-    # Modules of the user's own are left to torch's threads where they are large.
+    # Large modules of the user's own are computed on torch's threads.
     with torchs_threads() if on_threads and not at_once else one_thread():
         for start in starts:
             answer(start)
 
 
 def _few_rows(work: float) -> int:
-    """Return of how many rows batches that are not whole have a multiple."""
+    """Return the number of rows to a multiple of which small batches are padded."""
     few = _FEW
     while few > _FEWEST and few * work > _WORK_OF_FEW:
         few //= 2

@@ -25,6 +25,7 @@ from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
 
+from skautoencoder.training.allocator import keep_freed_memory
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.checks import (
     is_too_large,
@@ -34,11 +35,10 @@ from skautoencoder.training.checks import (
     too_large,
 )
 from skautoencoder.training.devices import without_autocast
-from skautoencoder.training.memory import keep_freed_memory
 from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.shards import Shards
-from skautoencoder.training.step import Step
+from skautoencoder.training.step_functions import StepFunctions
 from skautoencoder.training.stopping import EarlyStopping, StopTraining
 from skautoencoder.training.threads import (
     is_large,
@@ -50,14 +50,14 @@ from skautoencoder.training.threads import (
 
 try:
     from skautoencoder.training.fast import step_for
-except ModuleNotFoundError:  # deleted, and nothing but time changes
+except ModuleNotFoundError:  # training/fast was deleted: slower, same results
 
-    def step_for(network: Any, objective: Any, optimizer: Any) -> Step:
-        """Leave all to autograd and to the optimizer."""
-        return Step()
+    def step_for(network: Any, objective: Any, optimizer: Any) -> StepFunctions:
+        """Return no faster ways: autograd and the optimizer do everything."""
+        return StepFunctions()
 
 
-# Callbacks that touch nothing but the learning rate.
+# Callbacks that neither change the network during an epoch nor keep its gradients.
 _KNOWN_CALLBACKS = {
     EarlyStopping,
     EpochTimer,
@@ -68,32 +68,32 @@ _KNOWN_CALLBACKS = {
 }
 
 
-# In a batch whose memory does not matter.
+# Up to this many numbers per batch, losses are collected over several steps.
 _FEW_NUMBERS = 2**18
 
 
 class AutoencoderNet(NeuralNet):
     """A skorch net that minimises an objective over batches of rows.
 
-    What differs from skorch's own loop: the objective is asked with the module
-    and the batch, not with a prediction; losses are read from the device once an
-    epoch; callbacks are told of a batch only if they listen; a loss that is not
-    finite is an error; Ctrl-C is not swallowed.
+    What differs from skorch's own loop: the objective is called with the module
+    and the batch, not with a prediction; losses are read from the device once per
+    epoch; only callbacks that override a hook for batches are called for each; a loss
+    that is not finite is an error; KeyboardInterrupt is not suppressed.
 
     Parameters
     ----------
     module : callable
-        Makes the network (``module__*`` are its arguments).
+        Returns the network (``module__*`` are its arguments).
     criterion : callable
-        Makes the objective (``criterion__*`` are its arguments).
+        Returns the objective (``criterion__*`` are its arguments).
     lr_schedule : {"one_cycle", "cosine", "constant"}, default="constant"
-        How the learning rate goes through one call of ``fit``.
+        How the learning rate changes during one call of ``fit``.
     validation_fraction : float, default=None
         Share of the rows kept out of training for ``valid_loss``.
     compute_dtype : torch.dtype, default=torch.float32
         Type of the matrix products in training.
     step_work : float, default=0.0
-        Floating-point operations of a step, by which it is divided among threads.
+        Floating-point operations of a step: large ones are computed in shards.
     seed : int, default=0
         Seed of the validation split.
     **kwargs : dict
@@ -122,16 +122,16 @@ class AutoencoderNet(NeuralNet):
         self.step_work = step_work
         self.seed = seed
 
-    # Where users find it, and what its representation shows.
+    # The module that users import it from, and that its representation shows.
     __module__ = "skautoencoder.training"
 
     history: History
     optimizer_: Any
-    # Into how many shards batches of the last fit were cut.
+    # Number of shards of each batch in the last fit.
     n_shards_: int = 1
-    # During a fit.
+    # Set during a fit only.
     _shards: Shards | None = None
-    _quick: Step | None = None
+    _quick: StepFunctions | None = None
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -143,7 +143,7 @@ class AutoencoderNet(NeuralNet):
         return callbacks
 
     def initialize(self) -> Self:
-        """Make the network and all that trains it."""
+        """Make the network, the objective, the optimizer and the callbacks."""
         try:
             return super().initialize()
         except (MemoryError, RuntimeError, TypeError) as error:
@@ -170,26 +170,26 @@ class AutoencoderNet(NeuralNet):
         corruption = self.get_params_for("criterion").get("corruption")
         if corruption is None:
             return train, valid
-        # Noisy like the rows to learn from, but with the same noise in each epoch.
-        # A noise of the user's own is asked for batches, as in training.
+        # Noise like that of training, but the same in each epoch. A callable of the
+        # user's own is called with batches, as in training.
         noisy = [corruption(rows) for rows in valid.rows.split(self.batch_size)]
         return train, Rows(torch.cat(noisy), valid[:][1])
 
     def partial_fit(
         self, X: Rows, y: None = None, classes: None = None, **fit_params: Any
     ) -> AutoencoderNet:
-        """Train on `X` for ``max_epochs`` epochs, from the weights that there are."""
+        """Train on `X` for ``max_epochs`` epochs, from the current weights."""
         if not self.initialized_:
             self.initialize()
         fit_params.pop("_routing_method", None)
         keep_freed_memory()
-        # Counters of this call, from which the schedule knows how far it is.
+        # Counters of this call, from which the schedule computes its progress.
         self._n_steps, self._n_done = 0, 0
         for group in self.optimizer_.param_groups:
-            # A call before may have left it at the end of its schedule.
+            # An earlier call may have ended at the low end of its schedule.
             group["lr"] = group.setdefault("initial_lr", group["lr"])
         self.notify("on_train_begin", X=X, y=y)
-        # What the compute dtype says goes, also where the user computes otherwise.
+        # The compute dtype applies even if the caller uses autocast.
         with (
             without_autocast(self._device_type),
             self._threads(),
@@ -203,7 +203,7 @@ class AutoencoderNet(NeuralNet):
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """Compute within the block on one thread, or large steps in shards."""
+        """Use one thread within the block, or several with a shard each."""
         self.n_shards_ = 1
         is_cpu = self._device_type == "cpu"
         try:
@@ -217,7 +217,7 @@ class AutoencoderNet(NeuralNet):
                 with one_thread():
                     yield
         finally:
-            # Neither can be stored with the net.
+            # Threads and closures cannot be pickled with the net.
             self._shards = self._quick = None
 
     def run_single_epoch(
@@ -233,7 +233,7 @@ class AutoencoderNet(NeuralNet):
             return
         if training and not self._n_steps:
             self._n_steps = self.max_epochs * len(iterator)
-        # Callbacks such as Checkpoint look for the last batch of an epoch.
+        # Callbacks such as Checkpoint read the last batch of an epoch.
         self.history.new_batch()
         unknown = any(type(cb) not in _KNOWN_CALLBACKS for _, cb in self.callbacks_)
         if unknown or not training or self._quick is None:
@@ -253,7 +253,7 @@ class AutoencoderNet(NeuralNet):
         require_finite(self, loss, f"{prefix}_loss")
 
     def _prepare_steps(self, training: bool) -> None:
-        """Set the network's mode, and look for a quicker way to take its steps."""
+        """Set the network's mode, and look up faster functions for its steps."""
         self._set_training(training)
         self._quick = None
         if not training or not takes_one_gradient(self.optimizer_):
@@ -262,7 +262,7 @@ class AutoencoderNet(NeuralNet):
         if self._shards is not None or self.compute_dtype != torch.float32:
             step = replace(step, gradient=None)
         if step.gradient is not None:
-            # It would write over gradients that a callback may have kept.
+            # It would overwrite the tensors in `grad`, which a callback may have kept.
             for group in self.optimizer_.param_groups:
                 for weight in group["params"]:
                     weight.grad = None
@@ -283,7 +283,7 @@ class AutoencoderNet(NeuralNet):
         batches : iterable of tuple of Tensor
             Rows and targets.
         training : bool
-            Whether the network learns.
+            Whether to train, or only to measure the loss.
         step_fn : callable
             :meth:`train_step` or :meth:`validation_step`.
         notifies : bool
@@ -309,17 +309,17 @@ class AutoencoderNet(NeuralNet):
         """Take one step of the optimizer; return its loss, still on the device."""
         progress = self._n_done / self._n_steps
         self._n_done += 1
-        # Modules take their time to say that they do not have something.
+        # Looked up on the class: a missing attribute of a module takes long to look up.
         if hasattr(type(self.criterion_), "progress"):
             self.criterion_.progress = progress
-        # A constant rate is left alone: callbacks may be changing it.
+        # A constant rate is not set, as callbacks may change it.
         if self.lr_schedule != "constant":
             factor = learning_rate_factor(self.lr_schedule, progress)
             for group in self.optimizer_.param_groups:
                 group["lr"] = group["initial_lr"] * factor
         step = self._quick
         if step is None:
-            # An optimizer that asks for gradients itself, perhaps several times.
+            # The optimizer calls the closure itself, perhaps several times.
             return {"loss": self.optimizer_.step(lambda: self._learn(batch)).detach()}
         if step.gradient is None:
             with torch.enable_grad():
@@ -347,7 +347,7 @@ class AutoencoderNet(NeuralNet):
                 loss = self._objective(shown)
                 loss.backward()
         if self._quick is None:
-            # L-BFGS puts them into one row.
+            # L-BFGS flattens gradients with ``view``, which needs contiguous memory.
             for weight in self.module_.parameters():
                 if weight.grad is not None:
                     weight.grad = weight.grad.contiguous()
@@ -366,7 +366,7 @@ class AutoencoderNet(NeuralNet):
     def validation_step(
         self, batch: tuple[Tensor, Tensor], **fit_params: Any
     ) -> dict[str, Tensor]:
-        """Return the loss of a batch, without learning from it."""
+        """Return the loss of a batch, without gradients."""
         shown, weigh = self._prepared(batch), getattr(self.criterion_, "weigh", len)
         shards = self._shards_if_independent()
         if shards is not None:
@@ -375,7 +375,7 @@ class AutoencoderNet(NeuralNet):
             return {"loss": self._objective(shown)}
 
     def _shards_if_independent(self) -> Shards | None:
-        """Return what cuts large batches, if shards do not depend on each other."""
+        """Return the shards, or None if those of a batch depend on each other."""
         if self._shards is None or not getattr(self.criterion_, "splits", False):
             return None
         if not self.module_.can_split():
@@ -384,7 +384,7 @@ class AutoencoderNet(NeuralNet):
         return self._shards
 
     def _whole_batch(self) -> AbstractContextManager[Any]:
-        """Return the block in which a batch is computed that is not cut."""
+        """Return the context in which to compute a batch that is not sharded."""
         return nullcontext() if self._shards is None else torchs_threads()
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -393,7 +393,7 @@ class AutoencoderNet(NeuralNet):
         return loss
 
     def _prepared(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return a batch as the objective wants it, before it may be divided."""
+        """Return a batch after the objective's `prepare`, before it is sharded."""
         batch = self._on_device(batch)
         if not hasattr(self.criterion_, "prepare"):
             return batch
@@ -417,14 +417,14 @@ class AutoencoderNet(NeuralNet):
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.compute_dtype == torch.float32:
             return nullcontext()
-        # Rounded weights are used once. To keep them is to share them among threads.
+        # No cache: rounded weights are used once, and threads would share the cache.
         return torch.autocast(
             self._device_type, dtype=self.compute_dtype, cache_enabled=False
         )
 
     def continue_from(self, net: AutoencoderNet) -> None:
         """Take over the weights and the history of another net."""
-        # Weights of another network might fit by chance: compare the layers.
+        # The shapes of another network's weights may agree by chance: compare layers.
         if repr(self.module_) != repr(net.module_):
             pairs = zip_longest(
                 repr(net.module_).splitlines(), repr(self.module_).splitlines()
@@ -439,13 +439,13 @@ class AutoencoderNet(NeuralNet):
         self.history = copy.deepcopy(net.history)
 
     def twin(self) -> AutoencoderNet:
-        """Return a net that goes on from here and leaves this one as it is.
+        """Return a copy that can be trained further while this net stays unchanged.
 
         Callbacks and their state are shared.
         """
         net: AutoencoderNet = object.__new__(type(self))
         net.__dict__.update(self.__dict__)
-        # Hooks of callbacks are to be those of the same callbacks.
+        # Hooks in the copied module must refer to the same callbacks.
         memo = {id(callback): callback for _, callback in self.callbacks_}
         net.module_ = copy.deepcopy(self.module_, memo)
         net.criterion_ = copy.copy(self.criterion_)
@@ -457,17 +457,17 @@ class AutoencoderNet(NeuralNet):
         return net
 
     def forget_steps(self) -> None:
-        """Drop what the optimizer knows of the steps before.
+        """Drop the optimizer's state.
 
-        It is twice as much as the weights, and stored with them.
+        Adam's has twice the size of the weights and would be pickled with the net.
         """
         self.optimizer_.zero_grad()
         self.optimizer_.state.clear()
-        # What optimizers hold besides is not copied.
+        # Copying an optimizer keeps its groups and state, and drops other attributes.
         self.optimizer_ = copy.copy(self.optimizer_)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AutoencoderNet:
-        # skorch's way of storing a net would do, if all that nets hold could be stored.
+        # skorch's __getstate__ would do if everything in a net could be pickled.
         net: AutoencoderNet = object.__new__(type(self))
         memo[id(self)] = net
         net.__dict__.update(copy.deepcopy(self.__dict__, memo))
@@ -477,8 +477,8 @@ class AutoencoderNet(NeuralNet):
         try:
             state: dict[str, Any] = super().__getstate__()
         except (AttributeError, TypeError, pickle.PicklingError):
-            # skorch pickles what may be on a device by itself, which lambdas are not
-            # for. Whoever is storing this net, cloudpickle perhaps, may know how to.
+            # skorch pickles device-dependent attributes itself, which fails for
+            # lambdas. The caller may be cloudpickle, which can pickle them.
             return self.__dict__.copy()
         return state
 
@@ -504,9 +504,9 @@ class AutoencoderNet(NeuralNet):
                     raise
                 stops = True
         if method_name == "on_epoch_end":
-            # Batches are of use to callbacks while the epoch runs; kept, they
-            # would be stored with every fitted estimator. One stays, without
-            # contents, for those that look for the last one later.
+            # Callbacks need the records of batches during the epoch only; kept, they
+            # would be pickled with every fitted estimator. One empty record stays for
+            # callbacks that read the last one later.
             self.history[-1]["batches"][:] = [{}]
         if stops:
             raise StopTraining
@@ -531,11 +531,11 @@ def _without_autograd() -> AbstractContextManager[Any]:
 def _mean_loss(
     steps: Iterator[tuple[Tensor, int]], batches: RowBatches
 ) -> tuple[float, int]:
-    """Return the mean loss of steps over all rows, and how many steps there were.
+    """Return the mean loss of steps over all rows, and the number of steps.
 
-    A loss that stays where its step left it splits the memory that the step freed,
-    and large steps cannot use it again. So losses move to a place of their own, after
-    each step or, where batches are small, several steps: that takes less time.
+    A loss tensor that stays alive fragments the memory that its step freed, so that the
+    next large step cannot reuse it. So losses are copied into one tensor: after each
+    step or, where batches are small, after several, which is faster.
     """
     numbers_a_batch = batches.dataset.rows.numel() / len(batches)
     n_together = min(max(int(_FEW_NUMBERS / numbers_a_batch), 1), 64)
@@ -550,5 +550,5 @@ def _mean_loss(
             losses[len(sizes) - len(waiting) : len(sizes)] = torch.stack(waiting)
             waiting.clear()
     weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
-    # The one place in an epoch where the processor waits for the device.
+    # The only synchronisation with the device in an epoch.
     return float(losses.float().cpu() @ weights), len(sizes)

@@ -12,32 +12,33 @@ from torch.optim import Optimizer
 
 
 class Eager(Optimizer):
-    """What goes before an optimizer of torch's to leave its compiler alone.
+    """Mixin for optimizers of torch whose methods do not import torch's compiler.
 
-    torch wraps what optimizers do, to tell its compiler to let it be, and imports the
-    compiler for that at the first call: two seconds, which is longer than many a fit,
-    and a changed environment of the process. The same is called here without.
+    torch decorates the methods of optimizers to exclude them from compilation, and the
+    decorator imports the compiler at the first call: this takes two seconds, longer
+    than many a fit, and changes environment variables. Here the undecorated methods
+    are called.
     """
 
-    # What torch's class is made of otherwise.
+    # The undecorated methods.
     state_dict = inspect.unwrap(Optimizer.state_dict)
     zero_grad = inspect.unwrap(Optimizer.zero_grad)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group of weights, as torch's does."""
+        """Add a parameter group, see torch.optim.Optimizer."""
         inspect.unwrap(Optimizer.add_param_group)(self, param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state, as torch's does."""
+        """Load a state, see torch.optim.Optimizer."""
         inspect.unwrap(Optimizer.load_state_dict)(self, state_dict)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take a step, as torch's does.
+        """Take a step, see torch.optim.Optimizer.
 
         Parameters
         ----------
         closure : callable, default=None
-            Leaves gradients with the weights and returns the loss.
+            Sets the gradients of the weights and returns the loss.
 
         Returns
         -------
@@ -50,8 +51,8 @@ class Eager(Optimizer):
 
 
 def _eager(kind: type[Optimizer]) -> type[Optimizer]:
-    """Return an optimizer of torch's that leaves the compiler alone."""
-    # Objects are pickled by the name of their class, so it must be found here.
+    """Return a subclass of an optimizer of torch that does not import the compiler."""
+    # Pickle looks classes up by name, so the class must be an attribute of this module.
     what = {"__module__": __name__, "__doc__": f"torch's {kind.__name__}."}
     made = globals()[kind.__name__] = type(kind.__name__, (Eager, kind), what)
     return made
@@ -76,15 +77,15 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     )
 }
 
-# What stands for a class of torch's.
+# The subclass for each class of torch.
 _OWN = {getattr(torch.optim, kind.__name__): kind for kind in OPTIMIZERS.values()}
 
 _ADAM_LIKE = {OPTIMIZERS[name] for name in ("adam", "adamw", "nadam")}
 
-# One pass over all weights instead of several a weight.
+# Optimizers with a fused kernel: one pass over all weights.
 _FUSED = {OPTIMIZERS[name] for name in ("adam", "adamw", "sgd")}
 
-# Those that change weights by the one gradient that they find with them.
+# Optimizers whose step takes the gradients from ``grad`` and needs no closure.
 _ONE_GRADIENT = {*OPTIMIZERS.values()} - {OPTIMIZERS["lbfgs"]}
 
 
@@ -108,11 +109,11 @@ def resolve_optimizer(
     given : dict
         Arguments that the user gave (``optimizer__*``).
     device : torch.device
-        Where the weights are.
+        The device of the weights.
     betas : tuple of float, default=(0.9, 0.99)
-        "betas" of Adam and its like, unless given. The default is a memory of a
-        hundred steps: fits have a few thousand, and torch's own default of a
-        thousand is still warming up in much of them.
+        "betas" of Adam, AdamW and NAdam, unless given. The default averages squared
+        gradients over about 100 steps: fits have a few thousand, and torch's own
+        default, about 1000 steps, is still warming up in much of them.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def resolve_optimizer(
         )
     known = _parameters_of(kind)  # type: ignore[arg-type]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
-    # skorch's own: settings for groups of weights
+    # param_groups is skorch's own argument.
     unknown = sorted(set(given) - set(known) - {"param_groups"})
     if unknown and not takes_any:
         allowed = sorted(set(known) - {"params"})
@@ -148,5 +149,5 @@ def resolve_optimizer(
 
 @cache
 def _parameters_of(kind: Callable[..., Optimizer]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of an optimizer; to read them takes as long as a step."""
+    """Return an optimizer's parameters, cached, as reading them takes a step's time."""
     return inspect.signature(kind).parameters

@@ -1,4 +1,4 @@
-"""Seeds, without a trace in the process-wide generators."""
+"""Seeds and random number generators; the global generators stay unchanged."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sklearn.utils import check_random_state
 
 _MAX_SEED = 2**31 - 1
 
-# torch has one default generator for the whole process, so fits in several Python
-# threads take turns.
+# torch has one default generator per process, so fits in several Python threads take
+# turns.
 _one_at_a_time = threading.RLock()
 
 
 def _forget_others() -> None:
-    """Make the lock anew, which a thread may hold that a forked process has not got."""
+    """Replace the lock in a forked process: a thread of the parent may hold it."""
     global _one_at_a_time
     _one_at_a_time = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    # The default generator has a lock of its own, which a thread that draws may hold.
-    # To ask for the state waits for it.
+    # A thread that is drawing numbers holds the lock of the default generator. Reading
+    # the state waits for that lock, so that it is free when the process is forked.
     os.register_at_fork(
         before=torch.default_generator.get_state, after_in_child=_forget_others
     )
@@ -49,14 +49,14 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
 
 @contextmanager
 def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch within the block and put its generators back afterwards.
+    """Seed torch within the block and restore its generators afterwards.
 
     Parameters
     ----------
     seed : int
         Seed of torch's default generators within the block.
     device : torch.device
-        The device whose generator is used besides the CPU's.
+        The device whose generator is used in addition to the CPU's.
     """
     fork: dict[str, Any] = {"devices": []}
     if device.type != "cpu":
@@ -65,7 +65,7 @@ def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
             index = torch.cuda.current_device() if device.type == "cuda" else 0
         fork = {"devices": [index], "device_type": device.type}
     with _one_at_a_time, torch.random.fork_rng(**fork):
-        # torch.manual_seed would seed every accelerator, and only one is kept.
+        # torch.manual_seed would seed all accelerators, of which only one is restored.
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             torch.cuda.manual_seed(seed)

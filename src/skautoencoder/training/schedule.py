@@ -1,4 +1,4 @@
-"""How the learning rate goes through a fit."""
+"""Learning rate schedules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAST = 1e-3
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
-    """Return what the learning rate is multiplied by.
+    """Return the factor by which the learning rate is multiplied.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Large batches in shards, each of which goes through the network by itself."""
+"""Large batches, divided into shards that go through the network independently."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skautoencoder.architectures._splitting import NORMALIZATIONS
+from skautoencoder.architectures._thread_safety import NORMALIZATIONS
 from skautoencoder.objectives import own_generator
 from skautoencoder.objectives.draws import generator
 
 Batch = tuple[Tensor, Tensor]
 Answer = TypeVar("Answer")
 
-# Like the built-in map, but perhaps on several threads.
+# The built-in map, or that of a thread pool.
 Map = Callable[[Callable[[Any], Any], Sequence[Any]], Any]
 
 
 class Shards:
-    """Asks for an objective and its gradient in shards of a batch.
+    """Computes an objective and its gradient on shards of a batch.
 
-    A batch of some size is always cut into the same shards, whose gradients are added
-    in the same order, so that no digit depends on how many threads there are. Batch
-    normalisation takes the moments of a shard ("ghost batch normalisation").
+    A batch of a given size is always divided into the same shards, whose gradients are
+    added in the same order, so that the results do not depend on the number of threads.
+    Batch normalisation takes the moments of a shard ("ghost batch normalisation").
 
     Parameters
     ----------
     n_shards : int
-        How many shards a batch has, if it has rows enough.
+        Number of shards of a batch, if it has enough rows.
     run : callable
         Calls a function for each of several shards, as :func:`map` does.
 
@@ -46,7 +46,7 @@ class Shards:
         self._run = run
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        # Threads are not for a file; a net that is stored during a fit has none.
+        # Threads cannot be pickled: a net that is pickled during a fit has None.
         return type(None), ()
 
     def learn(
@@ -61,13 +61,13 @@ class Shards:
         Parameters
         ----------
         objective : callable
-            Returns the mean of something over a batch.
+            Returns a mean over a batch.
         network : torch.nn.Module
-            The network that it asks.
+            The network whose weights get gradients.
         batch : tuple of Tensor
             Rows and targets.
         weigh : callable, default=len
-            Returns of how many the objective is the mean, given targets.
+            Returns over how many terms the objective is the mean, given targets.
         """
         weights = [weight for weight in network.parameters() if weight.requires_grad]
         counters = [
@@ -85,7 +85,7 @@ class Shards:
             return loss.detach(), gradients, own.moments
 
         losses, gradients, moments = zip(*self._ask(learn, batch, weigh), strict=True)
-        # A weight without a part in the objective has no gradient in any shard.
+        # A weight that the objective does not depend on has None in every shard.
         sums = self._run(_added, list(zip(*gradients, strict=True)))
         for weight, gradient in zip(weights, sums, strict=True):
             weight.grad = gradient
@@ -102,7 +102,7 @@ class Shards:
         batch: Batch,
         weigh: Callable[[Tensor], float] = len,
     ) -> Tensor:
-        """Return the objective, without learning from it."""
+        """Return the objective, without gradients."""
 
         def evaluate(shard: Batch, share: float) -> Tensor:
             with torch.no_grad():
@@ -116,9 +116,9 @@ class Shards:
         batch: Batch,
         weigh: Callable[[Tensor], float],
     ) -> list[Answer]:
-        """Return the answers for all shards, given each and its share of the batch."""
+        """Return the results of a function of each shard and its share of the batch."""
         rows, targets = batch
-        # A single row has no variance.
+        # At least two rows per shard: batch normalisation needs a variance.
         n_shards = max(min(self.n_shards, len(rows) // 2), 1)
         shards = rows.tensor_split(n_shards)
         answers = shards if targets is rows else targets.tensor_split(n_shards)
@@ -135,7 +135,7 @@ class Shards:
 
 
 def _added(gradients: Sequence[Tensor | None]) -> Tensor | None:
-    """Return the sum of the gradients of all shards, from the first to the last."""
+    """Return the sum of the gradients of all shards, added in their order."""
     total, *others = gradients
     for gradient in others:
         if total is not None and gradient is not None:
@@ -144,13 +144,15 @@ def _added(gradients: Sequence[Tensor | None]) -> Tensor | None:
 
 
 class _OwnStatistics(TorchFunctionMode):
-    """Within the block, what a shard draws and tracks is its own.
+    """Gives a shard its own running statistics and random numbers within the block.
+
+    Batch normalisation updates copies of its running means and variances, and dropout
+    draws from the generator of the shard.
 
     Attributes
     ----------
     moments : dict
-        Running means and variances as they were and after this shard, by the identity
-        of the tensor.
+        Each running mean or variance and its updated copy, by the ``id`` of the tensor.
     """
 
     def __init__(self) -> None:
@@ -160,7 +162,7 @@ class _OwnStatistics(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Answer a call of one of torch's functions."""
+        """Replace batch normalisation and dropout; call other functions as they are."""
         kwargs = kwargs or {}
         if func is F.batch_norm:
             return self._batch_norm(*args, **kwargs)

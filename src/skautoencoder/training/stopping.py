@@ -12,15 +12,15 @@ from torch import Tensor
 class StopTraining(Exception):
     """A signal, not an error: ends a fit after the current epoch.
 
-    skorch's own early stopping raises KeyboardInterrupt, and its ``partial_fit``
-    then takes the user's Ctrl-C for it.
+    skorch's own early stopping raises KeyboardInterrupt, which its ``partial_fit``
+    cannot tell from the user's Ctrl-C.
     """
 
 
 class EarlyStopping(Callback):
     """Ends training when the validation loss no longer falls.
 
-    The weights of the best epoch are put back at the end.
+    The weights of the best epoch are restored at the end.
 
     Parameters
     ----------
@@ -35,15 +35,16 @@ class EarlyStopping(Callback):
         self.threshold = threshold
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Forget earlier fits."""
+        """Reset the state of earlier fits."""
         self.best_loss_ = float("inf")
         self.n_waited_ = 0
         self.best_weights_: dict[str, Tensor] | None = None
-        # Small gains count for keeping weights, if not for patience.
+        # The lowest loss decides which weights are kept, even if it is not lower by
+        # `threshold`.
         self.lowest_loss_ = float("inf")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Keep the weights if they are the best, or stop."""
+        """Keep the weights if they are the best so far, or stop."""
         loss = net.history[-1].get("valid_loss")
         if loss is None:  # partial_fit keeps no rows back
             return
@@ -63,9 +64,9 @@ class EarlyStopping(Callback):
             raise StopTraining
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self.best_weights_ is not None:
             with torch.no_grad():
                 net.module_.load_state_dict(self.best_weights_)
-        # Fitted estimators are stored; these would double their size.
+        # They would double the size of a pickled estimator.
         self.best_weights_ = None

@@ -1,11 +1,11 @@
-"""On how many threads to compute, so that no digit depends on their number.
+"""Numbers of threads, chosen so that results do not depend on them.
 
-torch divides an operation among all threads that it has. A sum that is divided
-otherwise is added in another order and ends in other digits, so that a fit among the
-workers of a grid search, which joblib allows fewer threads, would not be the fit of a
-process of its own. Here torch has one thread. Large batches are cut into shards that
-are the same everywhere, and how many threads there are decides how many of them are
-computed at the same time, and nothing else.
+torch divides an operation among all its threads. With another number of threads, sums
+are added in another order and rounded differently, so that a fit in a worker of a grid
+search, which joblib gives fewer threads, would differ from a fit in a process of its
+own. So torch is limited to one thread here. Large batches are divided into shards, the
+same ones on every machine; the number of threads decides only how many shards are
+computed at the same time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-# Floating-point operations of one call up to which one thread is used. Far below,
-# a second one costs more than it brings.
+# Floating-point operations of a call up to which one thread is used. Far below that, a
+# second thread costs more time than it saves.
 _ONE_THREAD_WORK = 5e8
 
-# Operations that make up for what it costs to treat a shard of a batch by itself, and
-# to add its gradient by one weight to those of the others; and the most shards there
-# are. A number of the machine's, such as that of its processors, would be another one
-# for a process that may not use them all.
+# Operations that take as long as the overhead of a shard, and as adding its gradient by
+# one weight to those of the others; and the maximum number of shards. They are
+# constants: the number of processors would differ between processes, as some may not
+# use them all.
 _SHARD_WORK = 1e9
 _WORK_A_WEIGHT = 2500
 _MOST_SHARDS = 8
@@ -47,29 +47,29 @@ def is_large(work: float) -> bool:
 
 
 def n_shards_for(work: float, n_weights: int) -> int:
-    """Return into how many shards a batch is cut that is computed on threads.
+    """Return the number of shards of a batch.
 
-    The number depends on the network alone, so that a step is cut alike wherever it is
-    computed. It is a power of two, as the number of processors mostly is.
+    It depends on the network alone, so that a step is divided in the same way wherever
+    it is computed. It is a power of two, as the number of processors mostly is.
 
     Parameters
     ----------
     work : float
         Floating-point operations of a step.
     n_weights : int
-        Weights that have gradients.
+        Number of weights with gradients.
     """
     n_shards = work / max(_SHARD_WORK, _WORK_A_WEIGHT * n_weights)
     return int(2 ** math.floor(math.log2(min(max(n_shards, 2), _MOST_SHARDS))))
 
 
 class _Here(threading.local):
-    """What is known of this thread.
+    """State of the current thread.
 
     Attributes
     ----------
     n_allowed : int
-        How many threads torch had here before :func:`one_thread`; 0 outside of it.
+        Number of torch's threads before :func:`one_thread`; 0 outside of it.
     """
 
     n_allowed = 0
@@ -80,10 +80,10 @@ _here = _Here()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread within the block, for this thread alone.
+    """Limit torch to one thread within the block; other threads are not affected.
 
-    No pool of torch's threads is started then. A process that is forked would inherit
-    the pool without its threads, and wait for them for good.
+    So torch does not start its thread pool. A forked process would inherit the pool
+    without its threads, and wait for them forever.
     """
     with _lock:
         n_threads = torch.get_num_threads()
@@ -105,14 +105,15 @@ def n_allowed_threads() -> int:
 
 
 def _set_own_threads(n_threads: int) -> None:
-    """Set how many threads torch uses for what this thread asks, and no other.
+    """Set the number of threads that torch uses in calls from the current thread.
 
-    torch itself has a number for each thread and one for the process, with which new
-    threads begin, and sets both at once. So its libraries are told, which count for
-    each thread; where they cannot be, another thread puts the process's number back.
+    torch.set_num_threads sets the number of the current thread and, with it, the
+    default of new threads of the process. So the setters of OpenMP and MKL are called
+    directly, which have a number per thread; where these are not available, another
+    thread restores the default of the process.
     """
     with _lock:
-        # torch sets a new thread's number when it is first asked for it.
+        # torch initialises the number of a new thread at the first call of this.
         torch.get_num_threads()
     for tell in _library_setters():
         tell(n_threads)
@@ -122,9 +123,9 @@ def _set_own_threads(n_threads: int) -> None:
 
 @cache
 def _library_setters() -> list[Callable[[int], object]]:
-    """Return what sets the numbers of OpenMP and MKL for the thread that calls it.
+    """Return the functions of OpenMP and MKL that set the calling thread's number.
 
-    None of them if torch does not show those that it brings along.
+    Empty if torch's library does not export them.
     """
     names = ["omp_set_num_threads"]
     if torch.backends.mkl.is_available():
@@ -144,7 +145,7 @@ def _set_and_put_back(n_threads: int) -> None:
         event.acquire()
 
     def keep_process() -> None:
-        n_before = torch.get_num_threads()  # the process's, as this thread is new
+        n_before = torch.get_num_threads()  # a new thread has the process's default
         known.release()
         told.acquire()
         torch.set_num_threads(n_before)
@@ -163,16 +164,16 @@ def _set_and_put_back(n_threads: int) -> None:
 
 @contextmanager
 def one_thread_for_numpy() -> Iterator[None]:
-    """Let NumPy and scikit-learn compute on one thread within the block.
+    """Limit NumPy and scikit-learn to one thread within the block.
 
-    Their libraries count threads for the whole process: one at a time may change that.
+    The limit holds for the whole process, so a lock lets one thread at a time set it.
     """
     with _numpy_lock, threadpool_limits(limits=1):
         yield
 
 
 def _forget_others() -> None:
-    """Make a lock anew that a thread may hold which a forked process does not have."""
+    """Replace NumPy's lock in a forked process: a thread of the parent may hold it."""
     global _numpy_lock
     _lock.release()
     _numpy_lock = threading.RLock()
@@ -188,10 +189,10 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def torchs_threads() -> Iterator[None]:
-    """Let torch use its own threads again, within a block of :func:`one_thread`.
+    """Restore torch's own number of threads, within a block of :func:`one_thread`.
 
-    For what cannot be cut into shards: it then takes all processors, and its last
-    digits follow the number of threads.
+    For batches that cannot be sharded: these use all processors, and the last digits of
+    their results depend on the number of threads.
     """
     if not _here.n_allowed:
         yield
@@ -205,13 +206,13 @@ def torchs_threads() -> Iterator[None]:
 
 @contextmanager
 def threads_for(n_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Make threads within the block, each of which computes alone.
+    """Start a thread pool within the block, in which each thread has one of torch's.
 
     Parameters
     ----------
     n_tasks : int
-        How many tasks there are at a time. As many of them are computed at the same
-        time as torch may use threads.
+        Number of tasks. At most as many are computed at the same time as torch may use
+        threads.
 
     Yields
     ------

@@ -15,7 +15,7 @@ from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Dense
 from skautoencoder.objectives import LOSSES, reconstruction_loss
 from skautoencoder.training.fast.gradient import has_gradient, loss_and_gradient
-from skautoencoder.training.step import Step
+from skautoencoder.training.step_functions import StepFunctions
 
 
 def fitted(**params: Any) -> AutoencoderTransformer:
@@ -33,7 +33,9 @@ def assert_same_both_ways(patch: pytest.MonkeyPatch, **params: Any) -> None:
     """Fit as usual and by autograd, and compare the networks."""
     quick = fitted(**params)
     with patch.context() as plain:
-        plain.setattr("skautoencoder.training.net.step_for", lambda *given: Step())
+        plain.setattr(
+            "skautoencoder.training.net.step_for", lambda *given: StepFunctions()
+        )
         by_autograd = fitted(**params)
     ours, theirs = (est.net_.module_ for est in (quick, by_autograd))
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict())

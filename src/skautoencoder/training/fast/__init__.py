@@ -1,9 +1,9 @@
-"""The same steps of training, quicker: gradients of dense chains, a prepared Adam.
+"""Faster steps of training: gradients of dense chains, a prepared Adam step.
 
-A room of its own, that may be deleted: :mod:`skautoencoder.training.net` then goes on
-with autograd and torch's own optimizers, slower, and with the same results but for
-rounding. What leans on names of torch's that are not for the public stands here, and
-is looked up when it is used.
+This package can be deleted: :mod:`skautoencoder.training.net` then uses autograd and
+torch's own optimizers, which is slower and gives the same results up to rounding. Code
+that depends on private names of torch is in this package only, and looks them up when
+it uses them.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from typing import Any
 
 from skautoencoder.training.fast.adam import update_for
 from skautoencoder.training.fast.gradient import gradient_for
-from skautoencoder.training.step import Step
+from skautoencoder.training.step_functions import StepFunctions
 
 
-def step_for(network: Any, objective: Any, optimizer: Any) -> Step:
-    """Return quicker ways to take a step of training.
+def step_for(network: Any, objective: Any, optimizer: Any) -> StepFunctions:
+    """Return faster ways to take a step of training.
 
     Parameters
     ----------
     network : torch.nn.Module
         The network, in training mode.
     objective : torch.nn.Module
-        What is minimised.
+        The objective to minimise.
     optimizer : torch.optim.Optimizer
-        What changes the weights.
+        The optimizer of the network's weights.
 
     Returns
     -------
-    step : Step
-        Ways to the gradients and to new weights; None for those that are not known.
+    step : StepFunctions
+        Functions that set the gradients and that update the weights; None where there
+        is no faster one.
     """
-    return Step(gradient_for(objective, network), update_for(optimizer))
+    return StepFunctions(gradient_for(objective, network), update_for(optimizer))

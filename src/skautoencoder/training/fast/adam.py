@@ -14,24 +14,24 @@ from skautoencoder.training.optimizers import OPTIMIZERS
 
 
 def update_for(optimizer: Optimizer) -> Callable[[], object] | None:
-    """Return what changes weights as an optimizer's ``step`` does, with less ado.
+    """Return a function that updates weights as ``optimizer.step`` does, but faster.
 
-    The same numbers. torch's Adam looks weights and states up, sorts them by device
-    and type, and counts the steps of each weight by itself, at every step; for a few
-    small matrices this takes several times as long as its fused kernel, which is
-    called here just the same. The state stays where torch's Adam looks for it.
+    The results are the same. At every step, torch's Adam looks up weights and states,
+    sorts them by device and type, and increments a step counter for each weight; for a
+    few small matrices this takes several times as long as its fused kernel, which is
+    called here too. The state stays in ``optimizer.state``.
 
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-        The optimizer. Its groups of weights and their state are not to be replaced as
-        long as the result is in use.
+        The optimizer. Its parameter groups and their state must not be replaced while
+        the result is in use.
 
     Returns
     -------
     update : callable or None
-        None if the optimizer is not Adam, has hooks, or wants what the fused kernel
-        does not do.
+        None if the optimizer is not Adam, has hooks, or has options that the fused
+        kernel does not support.
 
     References
     ----------
@@ -47,7 +47,7 @@ def update_for(optimizer: Optimizer) -> Callable[[], object] | None:
     groups = [(group, *_gather(optimizer, group)) for group in optimizer.param_groups]
 
     def update() -> None:
-        # Each of these lines is run before each small step.
+        # This runs at every step, and its overhead is noticeable on small networks.
         gradients = [
             [weight.grad for weight in group["params"]] for group, *_ in groups
         ]
@@ -77,7 +77,7 @@ def update_for(optimizer: Optimizer) -> Callable[[], object] | None:
 
 
 def _may_have_hooks(optimizer: Optimizer) -> bool:
-    """Return whether a step has hooks, or torch does not show where they would be."""
+    """Return whether a step has hooks, or torch lacks the attributes that tell."""
     places = [
         (optimizer, "_optimizer_step_pre_hooks"),
         (optimizer, "_optimizer_step_post_hooks"),
@@ -88,7 +88,7 @@ def _may_have_hooks(optimizer: Optimizer) -> bool:
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
-    """Return whether the fused kernel does what a group of weights asks for."""
+    """Return whether the fused kernel supports the options of a parameter group."""
     return (
         bool(group["fused"])
         and not group["amsgrad"]
@@ -103,14 +103,14 @@ def _is_plain(group: dict[str, Any]) -> bool:
 def _gather(
     optimizer: Optimizer, group: dict[str, Any]
 ) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
-    """Return what the kernel takes for a group, from the state that Adam keeps."""
+    """Return the kernel's arguments for a parameter group, from Adam's state."""
     states: list[dict[str, Tensor]] = [optimizer.state[p] for p in group["params"]]
     for weight, state in zip(group["params"], states, strict=True):
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)
             state["exp_avg"] = torch.zeros_like(weight)
             state["exp_avg_sq"] = torch.zeros_like(weight)
-    # Views of one tensor: counted all at once, and by torch's step one by one.
+    # Views of one tensor: incremented together here, and one by one by torch's step.
     counters = torch.stack([state["step"] for state in states])
     for state, counter in zip(states, counters, strict=True):
         state["step"] = counter

@@ -1,9 +1,9 @@
-"""Gradients of simple layers in a row, worked out without autograd.
+"""Gradients of simple sequential networks, computed without autograd.
 
-Autograd writes down every operation of a pass and then walks back over its notes. In
+Autograd records every operation of the forward pass and then traverses the record. In
 a network of a few thousand weights that takes three times as long as the arithmetic.
 The derivatives of linear layers, activations, dropout and batch normalisation are
-known, and in a row without branches the chain rule is a loop.
+known, and in a sequence without branches the chain rule is a loop.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from skautoencoder.architectures.hooks import (
 
 
 class _Missing(Exception):
-    """torch does not have something under the name that it is known by here."""
+    """torch does not have a private function that is used here."""
 
 
 def _private(owner: Any, name: str) -> Any:
-    """Return something of torch's that is not for the public."""
+    """Return a private function of torch."""
     found = getattr(owner, name, None)
     if found is None:
         raise _Missing(name)
@@ -46,12 +46,12 @@ class Link(Protocol):
     """One layer of a chain."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the layer's outputs, which may take the place of the inputs."""
+        """Return the layer's outputs, which may overwrite the inputs."""
 
     def backward(self, gradient: Tensor) -> Tensor:
-        """Return the gradient by the inputs, given the one by the outputs.
+        """Return the gradient by the inputs, given the gradient by the outputs.
 
-        What `forward` returned is of no more use then, and may be written over.
+        May overwrite what `forward` returned, which is not used afterwards.
         """
 
 
@@ -59,7 +59,7 @@ class FirstLink(Link, Protocol):
     """A layer that may be the first one of a chain."""
 
     def learn(self, gradient: Tensor) -> None:
-        """Leave the gradient by the weights, given the one by the outputs."""
+        """Set the weights' ``grad``, given the gradient by the outputs."""
 
 
 class _Linear:
@@ -75,10 +75,10 @@ class _Linear:
         return torch.mm(gradient, self.weight)
 
     def learn(self, gradient: Tensor) -> None:
-        """Leave the gradient by the weights with them.
+        """Set the weights' ``grad``, given the gradient by the outputs.
 
-        In the place of the one before, if it is still there: to hand over a new tensor
-        takes as long as to compute it.
+        The tensor of the previous step is reused if there is one: assigning a new one
+        to ``grad`` takes as long as computing it.
         """
         weight, bias = self.weight.grad, self.bias.grad
         if weight is None or bias is None:
@@ -90,7 +90,7 @@ class _Linear:
 
 
 class _FromOutput:
-    """An activation whose slope can be had from its output."""
+    """An activation whose derivative is a function of its output."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class _FromOutput:
 
 
 class _FromInput(_FromOutput):
-    """An activation whose slope needs its input."""
+    """An activation whose derivative is a function of its input."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         self.inputs = inputs
@@ -238,7 +238,7 @@ def _tanh(layer: nn.Tanh) -> Link:
     return _FromOutput(torch.tanh_, _derivative("tanh_backward"))
 
 
-# A subclass may do something else: only these very types.
+# Exact types only: a subclass may compute something else.
 _LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
     nn.BatchNorm1d: _BatchNorm,
     nn.Dropout: _Dropout,
@@ -254,23 +254,24 @@ _LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
 }
 
 
-# Their outputs are new, and they do not look at them again.
+# Layers whose outputs are new tensors that their backward pass does not use, so that
+# the next layer may overwrite them.
 _FRESH = (nn.BatchNorm1d, nn.Dropout, nn.Linear)
 
 
 class Chain:
-    """Layers in a row that leave their gradients with their weights.
+    """A sequence of layers that sets the gradients of its weights.
 
     Parameters
     ----------
     links : list of Link
-        The layers; the first one has weights.
+        The layers. The first one must have weights.
 
     Attributes
     ----------
     before, after : callable or None
-        What happens to rows before the first layer, and a constant added to what
-        comes out of the last one.
+        A function applied to rows before the first layer, and a constant added to the
+        output of the last one.
     """
 
     before: Callable[[Tensor], Tensor] | None = None
@@ -280,7 +281,7 @@ class Chain:
         self.links = links
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return what rows come to."""
+        """Return the logits of rows."""
         if self.before is not None:
             rows = self.before(rows)
         for link in self.links:
@@ -288,7 +289,7 @@ class Chain:
         return rows if self.after is None else self.after(rows)
 
     def backward(self, gradient: Tensor) -> None:
-        """Set each weight's ``grad``, given the gradient by what rows came to."""
+        """Set each weight's ``grad``, given the gradient by the logits."""
         for link in reversed(self.links[1:]):
             gradient = link.backward(gradient)
         first = cast(FirstLink, self.links[0])
@@ -296,7 +297,7 @@ class Chain:
 
 
 def chain_of(network: nn.Module) -> Chain | None:
-    """Return the way from rows to logits as a chain.
+    """Return the layers from rows to logits as a chain.
 
     Parameters
     ----------
@@ -306,8 +307,8 @@ def chain_of(network: nn.Module) -> Chain | None:
     Returns
     -------
     chain : Chain or None
-        None if there is a layer whose gradient is not worked out here, or one with a
-        hook or another forward: autograd then has to do it.
+        None if a layer's gradient is not implemented here, or if it has hooks or a
+        replaced ``forward``: these need autograd.
     """
     if type(network) is not Network or network.is_changed():
         return None
@@ -330,9 +331,10 @@ def _chain_of_layers(*modules: nn.Module) -> Chain | None:
         return None
     weights = [weight for layer in layers for weight in layer.parameters()]
     if len(set(weights)) < len(weights):
-        # Shared ones get a gradient from each layer.
+        # A shared weight would need the sum of the gradients of its layers.
         return None
-    # An activation may write over its input, which another one may still need.
+    # An in-place activation overwrites its input, which is the output that the layer
+    # before may need for its derivative.
     for before, layer in pairwise(layers):
         if not isinstance(layer, _FRESH) and not isinstance(before, _FRESH):
             return None
@@ -343,7 +345,7 @@ def _chain_of_layers(*modules: nn.Module) -> Chain | None:
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module]:
-    """Go through the layers of sequences within sequences."""
+    """Yield the layers of nested ``nn.Sequential`` modules in order."""
     if type(module) is nn.Sequential and not has_hooks(module):
         for part in module:
             yield from _flat(part)
@@ -354,7 +356,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 def _is_simple(layer: nn.Module) -> bool:
     if type(layer) not in _LINKS or has_hooks(layer) or not layer.training:
         return False
-    # At these limits the derivatives are other ones.
+    # At these values of their parameters the derivatives differ.
     if isinstance(layer, nn.Dropout) and layer.p == 1:
         return False
     if isinstance(layer, nn.LeakyReLU) and layer.negative_slope < 0:

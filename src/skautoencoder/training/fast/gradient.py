@@ -13,8 +13,8 @@ from skautoencoder.objectives import Objective
 from skautoencoder.objectives.losses import RESCUE
 from skautoencoder.training.fast.chain import chain_of
 
-# Sets the gradients of the weights and returns the objective. To be called within
-# torch.no_grad, which takes too long to enter for each small batch.
+# Sets the gradients of the weights and returns the objective. The caller enters
+# torch.no_grad once for many batches, as entering it takes long beside a small batch.
 Gradient = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -27,8 +27,8 @@ def _huber(residual: Tensor) -> Tensor:
     return F.huber_loss(residual, torch.zeros_like(residual))
 
 
-# Losses as functions of the residual, and their derivatives but for a factor, which may
-# write over the residual.
+# For each loss: the loss as a function of the residual, its derivative up to a factor
+# (which may overwrite the residual), and that factor.
 _OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], float]] = {
     "mse": (_mean_square, lambda residual: residual, 2.0),
     "l1": (lambda residual: residual.abs().mean(), torch.sign, 1.0),
@@ -37,19 +37,19 @@ _OF_RESIDUAL: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], floa
 
 
 def gradient_for(objective: nn.Module, network: Any) -> Gradient | None:
-    """Return what sets the gradients of a network's weights without autograd.
+    """Return a function that sets the gradients of a network without autograd.
 
     Parameters
     ----------
     objective : torch.nn.Module
-        What is minimised.
+        The objective to minimise.
     network : torch.nn.Module
         The network, in training mode.
 
     Returns
     -------
     gradient : callable or None
-        None if there is no other way than autograd.
+        None if the gradients need autograd.
     """
     if type(objective) is not Objective or objective.added:
         return None
@@ -73,7 +73,7 @@ def gradient_for(objective: nn.Module, network: Any) -> Gradient | None:
 
 
 def has_gradient(loss: str, output_activation: str) -> bool:
-    """Return whether :func:`loss_and_gradient` knows a loss of such an output."""
+    """Return whether :func:`loss_and_gradient` knows this loss of this activation."""
     if loss == "bce":
         return output_activation == "sigmoid"
     return loss in _OF_RESIDUAL
@@ -91,7 +91,7 @@ def loss_and_gradient(
     logits : Tensor of shape (n_samples, n_features)
         The decoder's output before its activation.
     target : Tensor of shape (n_samples, n_features)
-        What it should be after the activation.
+        The wanted output after the activation.
     output_activation : {"identity", "sigmoid"}
         The activation.
 
@@ -100,7 +100,7 @@ def loss_and_gradient(
     loss : Tensor of shape ()
         The mean loss.
     gradient : Tensor of shape (n_samples, n_features)
-        Its derivatives.
+        The derivatives of the mean loss.
     """
     size = logits.numel()
     has_sigmoid = output_activation == "sigmoid"

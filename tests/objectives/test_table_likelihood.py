@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.special import log_ndtr, log_softmax
 
 from skautoencoder.objectives import ColumnBlock, ColumnsLikelihood
-from skautoencoder.objectives.columns import log_interval_probability
+from skautoencoder.objectives.table_likelihood import log_interval_probability
 
 SEEDS = range(3)
 # Three levels, a number, two levels, a number that may be an atom, one of atoms only.

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skautoencoder.training import steady
-from skautoencoder.training.steady import Steady
+from skautoencoder.training import batch_invariance
+from skautoencoder.training.batch_invariance import BatchInvariant
 
 WHOLE = 128
 
@@ -24,8 +24,8 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
 
 
-def assert_steady(function: Any, rows: Tensor) -> None:
-    with torch.inference_mode(), Steady(WHOLE):
+def assert_batch_invariant(function: Any, rows: Tensor) -> None:
+    with torch.inference_mode(), BatchInvariant(WHOLE):
         whole = function(rows)
         for n_rows in (2, 6, 8, 24, 32, 40, 100):
             for start in (0, 1, len(rows) - n_rows):
@@ -36,24 +36,28 @@ def assert_steady(function: Any, rows: Tensor) -> None:
 @pytest.mark.parametrize("n_in", [1, 5, 30, 127, 1031])
 @pytest.mark.parametrize("n_out", [1, 2, 5, 8, 13, 64, 333])
 def test_products(n_in: int, n_out: int) -> None:
-    assert_steady(nn.Linear(n_in, n_out).requires_grad_(False), drawn(WHOLE, n_in))
+    assert_batch_invariant(
+        nn.Linear(n_in, n_out).requires_grad_(False), drawn(WHOLE, n_in)
+    )
 
 
 def test_products_in_double_precision_and_without_a_bias() -> None:
     weight = drawn(5, 31, dtype=torch.float64)
     rows = drawn(WHOLE, 31, dtype=torch.float64)
-    assert_steady(lambda rows: F.linear(rows, weight), rows)
+    assert_batch_invariant(lambda rows: F.linear(rows, weight), rows)
 
 
 def test_products_of_each_step() -> None:
     layer = nn.Linear(7, 3).requires_grad_(False)
-    assert_steady(layer, drawn(WHOLE, 5, 7))
+    assert_batch_invariant(layer, drawn(WHOLE, 5, 7))
     assert layer(drawn(2, 4, 5, 7)).shape == (2, 4, 5, 3)
 
 
 def test_products_with_a_matrix_that_lies_the_other_way() -> None:
     weight = drawn(40, 7).t()
-    assert_steady(lambda rows: F.linear(rows, weight, drawn(7)), drawn(WHOLE, 40))
+    assert_batch_invariant(
+        lambda rows: F.linear(rows, weight, drawn(7)), drawn(WHOLE, 40)
+    )
 
 
 @pytest.mark.parametrize("last", [False, True])
@@ -66,7 +70,7 @@ def test_convolutions(last: bool, kernel: int, n_in: int, n_out: int) -> None:
     back = nn.ConvTranspose2d(n_in, n_out, kernel, stride=kernel)
     for layer in (there, back):
         layer.requires_grad_(False).to(memory_format=layout)
-        assert_steady(layer, images)
+        assert_batch_invariant(layer, images)
 
 
 @pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}])
@@ -85,8 +89,8 @@ def test_recurrent_layers(kind: Any, hidden_size: int, settings: Any) -> None:
         return torch.cat([output.flatten(1), end.transpose(0, 1).flatten(1)], dim=1)
 
     rows = drawn(WHOLE, 15 + 2 * n_states * hidden_size)
-    assert_steady(from_states, rows)
-    with torch.no_grad(), Steady(WHOLE):
+    assert_batch_invariant(from_states, rows)
+    with torch.no_grad(), BatchInvariant(WHOLE):
         found = from_states(rows)
     torch.testing.assert_close(found, from_states(rows))
 
@@ -97,7 +101,7 @@ def test_recurrent_layers_in_other_ways_are_torch_s(kind: Any) -> None:
     sequences = drawn(6, 5, 3)
     packed = nn.utils.rnn.pack_padded_sequence(sequences, torch.tensor([6, 4, 2, 2, 1]))
     expected = steps_first(sequences)[0], steps_first(packed)[0].data
-    with Steady(WHOLE):
+    with BatchInvariant(WHOLE):
         found = steps_first(sequences)[0], steps_first(packed)[0].data
     torch.testing.assert_close(found, expected)
 
@@ -111,20 +115,20 @@ def test_recurrent_layers_in_other_ways_are_torch_s(kind: Any) -> None:
     ],
 )
 def test_functions_of_single_numbers(function: Any, width: int) -> None:
-    assert_steady(function, 3 * drawn(WHOLE, width))
+    assert_batch_invariant(function, 3 * drawn(WHOLE, width))
 
 
 def test_functions_of_images_that_lie_with_their_channels_last() -> None:
     images = drawn(WHOLE, 3, 5, 7).to(memory_format=torch.channels_last)
-    with Steady(WHOLE):
+    with BatchInvariant(WHOLE):
         answers = F.elu(images[:3])
     torch.testing.assert_close(answers, F.elu(images[:3].contiguous()))
-    assert_steady(F.elu, images)
+    assert_batch_invariant(F.elu, images)
 
 
 def test_parameters_of_functions_are_kept() -> None:
     rows = drawn(3, 5)
-    with Steady(WHOLE):
+    with BatchInvariant(WHOLE):
         torch.testing.assert_close(F.elu(rows, 0.5), F.elu(rows.clone(), 0.5))
         torch.testing.assert_close(F.softplus(rows, beta=2), F.softplus(rows, 2.0))
 
@@ -135,7 +139,7 @@ def test_results_are_those_of_the_layers(n_rows: int) -> None:
     images, convolution = drawn(n_rows, 2, 5, 5), nn.Conv2d(2, 3, 3, stride=2)
     with torch.no_grad():
         expected = layer(rows), convolution(images)
-        with Steady(WHOLE):
+        with BatchInvariant(WHOLE):
             found = layer(rows), convolution(images)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
@@ -156,7 +160,7 @@ class TestRoutinesThatDiffer:
 
     def sizes(self, function: Any, n_out: int) -> tuple[int, ...]:
         weight = drawn(n_out, 10)
-        return Steady(WHOLE)._find_sizes(function, drawn(4, 10), weight, None)
+        return BatchInvariant(WHOLE)._find_sizes(function, drawn(4, 10), weight, None)
 
     def test_they_are_given_whole_batches(self) -> None:
         assert self.sizes(self.differs_by_size, 20) == (WHOLE,)
@@ -167,7 +171,7 @@ class TestRoutinesThatDiffer:
             return 2 * rows
 
         rows = drawn(WHOLE + 3, 4)
-        answers = steady._in_pieces(function, (WHOLE,), rows)
+        answers = batch_invariance._in_pieces(function, (WHOLE,), rows)
         assert torch.equal(answers, 2 * rows)
         assert seen == [WHOLE, WHOLE]
 
@@ -180,16 +184,16 @@ class TestRoutinesThatDiffer:
     ) -> None:
         layer = nn.Linear(10, 5).requires_grad_(False)
         rows = drawn(WHOLE, 10)
-        find = Steady._find_sizes
+        find = BatchInvariant._find_sizes
 
         def by_place(self: Any, function: Any, *args: Any) -> tuple[int, ...]:
             return find(self, TestRoutinesThatDiffer.differs_by_place, *args)
 
-        monkeypatch.setattr(Steady, "_find_sizes", by_place)
-        monkeypatch.setattr(steady, "_known", {})
-        with Steady(WHOLE):
+        monkeypatch.setattr(BatchInvariant, "_find_sizes", by_place)
+        monkeypatch.setattr(batch_invariance, "_known", {})
+        with BatchInvariant(WHOLE):
             torch.testing.assert_close(layer(rows), layer(rows.clone()))
-        shapes = [tuple(key[2]) for key in steady._known]
+        shapes = [tuple(key[2]) for key in batch_invariance._known]
         assert shapes == [(5, 10), (16, 10)]
 
 
@@ -197,8 +201,8 @@ def test_random_numbers_are_left_alone() -> None:
     torch.manual_seed(3)
     expected = torch.randn(3)
     torch.manual_seed(3)
-    steady._known.clear()
-    with Steady(WHOLE):
+    batch_invariance._known.clear()
+    with BatchInvariant(WHOLE):
         F.linear(drawn(2, 9), drawn(9, 9))
     assert torch.equal(torch.randn(3), expected)
 

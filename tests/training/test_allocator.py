@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import resource
 import torch
-from skautoencoder.training.memory import keep_freed_memory
+from skautoencoder.training.allocator import keep_freed_memory
 
 torch.set_num_threads(1)
 keep_freed_memory()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
-from skautoencoder.architectures._splitting import can_share, can_split
+from skautoencoder.architectures._thread_safety import can_share, can_split
 
 
 def conv(**params: Any) -> nn.Module:

@@ -1,4 +1,4 @@
-"""How likely the columns of a table are: levels, numbers, and numbers with atoms."""
+"""Likelihood of the columns of a table: levels, numbers, and numbers with atoms."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from torch.nn import functional as F
 
 from skautoencoder.objectives.likelihoods import normal_like, uniform_like
 
-# The smallest standard deviation of a number given the code, in the network's units,
-# in which numbers have a standard deviation of 1. Columns that say the same would
-# take it to zero and the likelihood to infinity.
+# The smallest standard deviation of a number given the code, where the column has a
+# standard deviation of 1. Columns that determine each other would otherwise take it to
+# zero and the likelihood to infinity.
 _LEAST_DEVIATION = 0.01
 _FIRST_DEVIATION = 0.5
-# Outputs beyond are taken for this: no table has such numbers, and their squares
-# are still finite.
+# Outputs are clipped to this: no table has larger numbers, and squares stay finite.
 _LARGEST_OUTPUT = 1e6
-# What stands for infinity, whose derivatives would be NaN.
+# Used in place of infinity, whose derivatives would be NaN.
 _FAR = 1e7
 _SERIES_BELOW = -10.0
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -29,7 +28,7 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 @dataclass(frozen=True)
 class ColumnBlock:
-    """Where a column of a table stands in the rows that a network is shown.
+    """Position and kind of a table's column in the rows that are the network's input.
 
     Parameters
     ----------
@@ -37,11 +36,11 @@ class ColumnBlock:
         Whether the block has a 1 for one of several levels and zeros for the
         others, or is a single number.
     start, stop : int
-        The block's first place and the one after its last.
+        Index of the block's first number, and of its last plus one.
     atoms : tuple of (float, float, float), default=()
-        Values that a number takes again and again: the lowest and the highest
-        number that stand for the value, and the one with which it is shown, in
-        rising order. The lowest of all may be minus infinity, the highest infinity.
+        Values that occur repeatedly, in ascending order. For each, the lowest and the
+        highest number that stand for it, and the number that is the network's input.
+        The lowest of all may be minus infinity, the highest infinity.
     """
 
     kind: str
@@ -51,30 +50,29 @@ class ColumnBlock:
 
     @property
     def place(self) -> slice:
-        """The block's place in a row."""
+        """The block's numbers in a row."""
         return slice(self.start, self.stop)
 
 
 class ColumnsLikelihood(nn.Module):
-    """Probability of rows of a table, given what a decoder says about each column.
+    """Likelihood of rows of a table, given a decoder's outputs for each column.
 
     Columns are independent given the code. A column of levels has a softmax of the
-    decoder's outputs. A number is normal, with the output as its mean and a standard
-    deviation that is learnt, one for each column. An atom of a number has the
-    probability of the interval that stands for it; a column of atoms alone is an
-    ordered probit model.
+    decoder's outputs. A number is normal, with the output as its mean and a learnt
+    standard deviation, one for each column. An atom of a number has the probability of
+    the interval that stands for it; a column of atoms alone is an ordered probit model.
 
     Parameters
     ----------
     blocks : sequence of ColumnBlock
-        What the columns are, in order.
+        The columns, in order.
     least_deviation : float, default=0.01
-        What standard deviations stay above.
+        Lower bound of the standard deviations.
 
     Attributes
     ----------
     n_outputs : int
-        How many numbers the decoder gives for a row; as many as it is shown.
+        Number of the decoder's outputs for a row, which is the length of a row.
 
     References
     ----------
@@ -134,12 +132,12 @@ class ColumnsLikelihood(nn.Module):
         )
 
     def _set_buffers(self, **tensors: Tensor) -> None:
-        # They say what the columns are, which is no part of what is learnt.
+        # Not persistent: they follow from the blocks and are not learnt.
         for name, tensor in tensors.items():
             self.register_buffer(name, tensor, persistent=False)
 
     def _set_level_places(self, levels: list[ColumnBlock]) -> None:
-        """Lay the blocks of levels below each other, filled up to the same width."""
+        """Set the indices of the blocks of levels, padded to the same length."""
         width = max((b.stop - b.start for b in levels), default=0)
         rank = torch.arange(width)
         starts = torch.tensor([b.start for b in levels], dtype=torch.long)[:, None]
@@ -151,7 +149,7 @@ class ColumnsLikelihood(nn.Module):
         )
 
     def _set_intervals(self, numbers: list[ColumnBlock]) -> None:
-        """Cut the line of each number into intervals, of which some are atoms."""
+        """Divide the range of each number into intervals, some of which are atoms."""
         tables = []
         for block in numbers:
             intervals: list[tuple[float, float, float, bool]] = []
@@ -191,9 +189,9 @@ class ColumnsLikelihood(nn.Module):
         Parameters
         ----------
         outputs : Tensor of shape (n_samples, n_outputs)
-            What the decoder says.
+            The decoder's outputs.
         rows : Tensor of shape (n_samples, n_outputs)
-            The rows, as the network is shown them.
+            The rows, in the form of the network's input.
 
         Returns
         -------
@@ -204,7 +202,7 @@ class ColumnsLikelihood(nn.Module):
         return self._log_likelihood(outputs, rows, self.deviation)
 
     def without_code(self, rows: Tensor) -> Tensor:
-        """Return the log-likelihood of rows if levels are alike, numbers normal."""
+        """Return the log-likelihood of rows for uniform levels and normal numbers."""
         deviation = torch.ones_like(self.deviation)
         return self._log_likelihood(torch.zeros_like(rows), rows, deviation)
 
@@ -224,7 +222,7 @@ class ColumnsLikelihood(nn.Module):
         return total
 
     def _level_logits(self, outputs: Tensor) -> Tensor:
-        """Return logits of shape (n_samples, n_columns, n_levels), filled up."""
+        """Return logits of shape (n_samples, n_columns, n_levels), padded with -inf."""
         logits = outputs[:, self.level_places]
         return logits.masked_fill(~self.level_exists, -math.inf)
 
@@ -236,7 +234,7 @@ class ColumnsLikelihood(nn.Module):
             return density
         index = self._interval_of(values)
         is_atom = self._look_up(self.is_atom, index)
-        # Where there is no atom, any interval will do.
+        # Where there is no atom, the result is not used; any finite interval will do.
         low = torch.where(is_atom, self._look_up(self.low, index), -1.0)
         high = torch.where(is_atom, self._look_up(self.high, index), 1.0)
         mass = log_interval_probability(
@@ -245,7 +243,7 @@ class ColumnsLikelihood(nn.Module):
         return torch.where(is_atom, mass, density)
 
     def _interval_of(self, values: Tensor) -> Tensor:
-        """Return which interval of its column each number lies in, column by column."""
+        """Return the index of the interval of each number, (n_columns, n_samples)."""
         columns = values.detach().T.contiguous()
         return torch.searchsorted(self.bounds.to(values.dtype), columns, right=True)
 
@@ -254,18 +252,18 @@ class ColumnsLikelihood(nn.Module):
         return table.gather(1, index).T
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """Return the rows that a decoder stands for.
+        """Return the mean rows for a decoder's outputs.
 
         Parameters
         ----------
         outputs : Tensor of shape (n_samples, n_outputs)
-            What the decoder says.
+            The decoder's outputs.
 
         Returns
         -------
         rows : Tensor of shape (n_samples, n_outputs)
             A 1 at the most probable level of each column, and the means of numbers;
-            where the mean stands for an atom, the number with which that is shown.
+            where the mean stands for an atom, the atom's number.
         """
         rows = torch.zeros_like(outputs)
         if len(self.levels):
@@ -281,21 +279,21 @@ class ColumnsLikelihood(nn.Module):
         Parameters
         ----------
         outputs : Tensor of shape (n_samples, n_outputs)
-            What the decoder says.
+            The decoder's outputs.
         generator : torch.Generator
-            Where the noise comes from; on the CPU.
+            Generator of the noise, on the CPU.
 
         Returns
         -------
         rows : Tensor of shape (n_samples, n_outputs)
-            A row for each of the decoder's, as the network would be shown it.
+            A row for each row of outputs, in the form of the network's input.
         """
         outputs = bounded(outputs)
         rows = torch.zeros_like(outputs)
         if len(self.levels):
             logits = self._level_logits(outputs)
             chance = uniform_like(logits, generator)
-            # The largest of logits with Gumbel noise is a draw from the softmax.
+            # The argmax of logits plus Gumbel noise is a draw from the softmax.
             tiny = torch.finfo(logits.dtype).tiny
             noise = -(-chance.clamp_min(tiny).log()).clamp_min(tiny).log()
             self._choose(rows, logits + noise)
@@ -312,7 +310,7 @@ class ColumnsLikelihood(nn.Module):
         rows.scatter_(1, places, 1.0)
 
     def _to_atoms(self, values: Tensor) -> Tensor:
-        """Return numbers in which an interval that is an atom is one number."""
+        """Return numbers, with each one in an atom's interval replaced by the atom."""
         if not self._has_atoms:
             return values
         index = self._interval_of(values)
@@ -326,16 +324,15 @@ def bounded(outputs: Tensor) -> Tensor:
 
 
 def log_interval_probability(low: Tensor, high: Tensor) -> Tensor:
-    """Return the logarithm of a standard normal distribution's share of intervals.
+    """Return the logarithm of a standard normal number's probability in intervals.
 
-    The difference of two distribution functions would lose its digits far from
-    the middle, where it is computed on the side on which the functions are small,
-    and from their logarithms.
+    Far from 0 the difference of two distribution functions would lose its digits. So
+    it is computed in the tail where these are small, and from their logarithms.
 
     Parameters
     ----------
     low, high : Tensor
-        The ends, low < high, finite.
+        Ends of the intervals, low < high, finite.
 
     Returns
     -------
@@ -347,10 +344,10 @@ def log_interval_probability(low: Tensor, high: Tensor) -> Tensor:
 
 
 class _LogIntervalProbability(torch.autograd.Function):
-    """:func:`log_interval_probability`, with the derivatives written down.
+    """:func:`log_interval_probability`, with its derivatives.
 
-    They are few numbers that the way there has already, and this is where training
-    spends its time on tables of atoms.
+    They need only intermediate results of the forward pass, and on tables with atoms
+    training spends most of its time here.
     """
 
     @staticmethod
@@ -360,7 +357,7 @@ class _LogIntervalProbability(torch.autograd.Function):
             [torch.where(flip, -high, low), torch.where(flip, -low, high)]
         )
         log_cdf, hazard = _log_normal_cdf(ends)
-        # The logarithm falls at least this fast below 0; rounding may say otherwise.
+        # A lower bound of the difference of the logarithms, which rounding may violate.
         least = (ends[1] - ends[0]) * (-ends[1]).clamp_min(0.5)
         least = torch.where(ends[1] > 0, 0.0, least)
         drop = (log_cdf[1] - log_cdf[0]).maximum(least).clamp_min(1e-30)
@@ -378,10 +375,10 @@ class _LogIntervalProbability(torch.autograd.Function):
 
 
 def _log_normal_cdf(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logarithm of the normal distribution function, and its slope.
+    """Return the logarithm of the normal distribution function, and its derivative.
 
-    Far below zero it is the asymptotic series; torch's own functions for it are
-    slow, and wrong in single precision.
+    Far below zero the asymptotic series is used; torch's own functions are slow, and
+    inaccurate in single precision.
     """
     near = values.clamp_min(_SERIES_BELOW)
     log_near = (0.5 * torch.erfc(near * -math.sqrt(0.5))).log()

@@ -1,4 +1,4 @@
-"""Where a network puts rows, so that distances between them can be measured."""
+"""Points for rows, from codes, reconstructions and residuals, to measure distances."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ from skautoencoder._estimator.arrays import Array, feature_spread
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.training import one_thread
 
-# Residuals of tables are measured in twice their spread: what a network leaves is
-# noise in part. Half and twice as much did a little worse.
+# In tables residuals are divided by their spread and multiplied by this, as they are
+# noise in part. Half and twice this weight were a little worse.
 _RESIDUAL_WEIGHT = 0.5
-# A residual that is next to nothing in training is not taken for a unit.
+# Lower bound of a residual's unit, relative to the feature's: residuals in training may
+# be close to zero.
 _SMALLEST_RESIDUAL = 0.02
-# Shares of the usual contrast of images, and of the usual variance of codes, that
-# are added to each: a blank image and an idle unit of the code are no unit.
+# Shares of the usual contrast of images, and of the usual variance of codes, that are
+# added to the divisors: a blank image has no contrast, an unused unit no variance.
 _SMALLEST_CONTRAST = 0.05
 _SMALLEST_VARIANCE = 1e-3
-# An image is odd if the logarithm of its variance is so many standard deviations from
-# the usual one, and a standard deviation is at least so large.
+# An image's variance is unusual if its logarithm is more than this many standard
+# deviations from the median; the second number is the lower bound of a deviation.
 _USUAL_DEVIATIONS, _SMALLEST_DEVIATION = 3.0, 0.1
-# Share of the usual variance that is added, for the logarithm.
+# Share of the usual variance that is added before taking the logarithm.
 _SMALLEST_PIXEL_VARIANCE = 1e-3
-# What the squared distance of codes counts beside that of relative residuals.
+# Weight of the squared distance of codes, relative to that of residuals.
 _CODE_WEIGHT = 2.0
-# A network far outside of what it was trained on may overflow.
+# Replaces outputs that overflow, as they may far from the training data.
 _LARGEST = 1e30
 
 
 def finite(values: Tensor) -> Tensor:
-    """Return values with what has overflowed put at a very large number."""
+    """Return values with infinity and NaN replaced by a very large number."""
     return values.nan_to_num(_LARGEST, _LARGEST, -_LARGEST)
 
 
-class Placement(ABC):
-    """Gives rows points, from what a network makes of them and what it leaves."""
+class Embedding(ABC):
+    """Maps rows to points, by their codes, reconstructions and residuals."""
 
     @abstractmethod
     def points(self, trained: TrainedNetwork, batch: Tensor) -> Tensor:
         """Return points of shape (n_samples, n_coordinates), in double precision."""
 
     def details(self, trained: TrainedNetwork, points: Tensor) -> Tensor:
-        """Return what `shares` has to know about points, of shape (n_samples, any)."""
+        """Return what `shares` needs of points, of shape (n_samples, any)."""
         return points
 
     @abstractmethod
@@ -65,25 +66,25 @@ class Placement(ABC):
 
 
 @dataclass(frozen=True)
-class TablePlacement(Placement):
-    """Two coordinates a feature: the reconstruction and the residual.
+class TableEmbedding(Embedding):
+    """Points with two coordinates per feature: the reconstruction and the residual.
 
     The two add up to the row, so rows that are far apart have points that are far
-    apart, however well a network reconstructs what it has never seen.
+    apart, even if a network reconstructs rows well that are unlike its training data.
 
     Parameters
     ----------
     reconstruction_unit : Tensor of shape (n_features,)
-        What differences of reconstructions are divided by, in the network's units.
+        Divisors of differences of reconstructions, in the network's units.
     residual_unit : Tensor of shape (n_features,)
-        What differences of residuals are divided by.
+        Divisors of differences of residuals.
     """
 
     reconstruction_unit: Tensor
     residual_unit: Tensor
 
     @classmethod
-    def from_rows(cls, trained: TrainedNetwork, rows: Array) -> TablePlacement:
+    def from_rows(cls, trained: TrainedNetwork, rows: Array) -> TableEmbedding:
         """Take the units from the rows that the network was trained on."""
         n_samples, n_features = rows.shape
         sums: dict[int, NDArray[np.float64]] = {}
@@ -102,7 +103,7 @@ class TablePlacement(Placement):
         left = np.sqrt(np.maximum(square - mean**2, 0.0))
         spread = feature_spread(rows) / trained.scaling.scale
         left = np.maximum(left, _SMALLEST_RESIDUAL * spread)
-        # The mean over the features, so that scores of wide rows are no larger.
+        # A mean over the features, so that scores do not grow with their number.
         root = np.sqrt(n_features)
         return cls(
             torch.from_numpy(spread * root),
@@ -125,35 +126,34 @@ class TablePlacement(Placement):
 
 
 @dataclass(frozen=True)
-class ImagePlacement(Placement):
-    """The code, whitened, the variance, if it is odd, and the relative residual.
+class ImageEmbedding(Embedding):
+    """Points of the whitened code, the unusual variance, and the relative residual.
 
-    A network that was trained on one kind of image reconstructs simple images of
-    any kind with a small error, for there is little in them to be wrong about; so a
-    residual is measured by what there is. And it reconstructs images from codes that
-    none of the training images has. Where there is nothing at all, neither says much,
-    but that is odd in itself.
+    A network that was trained on one kind of image reconstructs simple images of any
+    kind with a small error, as they have little contrast; so residuals are divided by
+    the contrast. It may also reconstruct unusual images well, but then from codes that
+    no training image has. For a blank image neither tells much, but its variance is
+    unusual.
 
     Parameters
     ----------
     code_mean : Tensor of shape (code_size,)
         The mean code.
     whitening : Tensor of shape (code_size, code_size)
-        What centred codes are multiplied by. The mean square of the codes of
-        training images is then about 2, that of their residuals 1.
+        Factor of centred codes. The mean square of the codes of training images is
+        then about 2, that of their residuals 1.
     background : float
-        What most pixels are, in the network's units.
+        The median pixel, in the network's units.
     contrast : float
-        What is added to the squared contrast of an image.
+        Added to the squared contrast of an image.
     n_channels : int
-        Into how many parts of equal length a row is divided, each of which has a
-        variance of its own.
+        Number of channels; variances are computed within each and averaged.
     residual_unit : float, default=1.0
         Root mean square of the relative residuals.
     log_variance : float, default=0.0
         Median of the logarithms of the training images' variances.
     log_deviation : float, default=1.0
-        The standard deviation of those.
+        Their standard deviation.
     """
 
     code_mean: Tensor
@@ -168,11 +168,11 @@ class ImagePlacement(Placement):
     @classmethod
     def from_rows(
         cls, trained: TrainedNetwork, rows: Array, n_channels: int = 1
-    ) -> ImagePlacement:
+    ) -> ImageEmbedding:
         """Take the units from the rows that the network was trained on."""
         shown = trained.scaling.to_network_in_parts(rows)
         codes = torch.from_numpy(trained.encode(rows)).double()
-        # Sums over all rows, of which several threads would make other digits.
+        # On several threads, sums over all rows would be rounded differently.
         with one_thread():
             background = float(shown.median())
             usual = float(_squared_contrast(shown, background).mean())
@@ -197,7 +197,7 @@ class ImagePlacement(Placement):
 
         trained.apply(measure, rows, write, at_once=True)
         squares, variances = found.T
-        # Of a normal distribution, this is the standard deviation.
+        # The interquartile range / 1.349 is a normal distribution's standard deviation.
         first, median, third = np.percentile(variances, [25, 50, 75])
         return replace(
             raw,
@@ -213,14 +213,14 @@ class ImagePlacement(Placement):
         return residual / (contrast.sqrt()[:, None] * self.residual_unit)
 
     def _log_variances(self, batch: Tensor) -> Tensor:
-        """Return the logarithm of the variance in each image."""
+        """Return the logarithm of each image's variance."""
         images = batch.cpu().double().unflatten(1, (self.n_channels, -1))
         variances = images.var(dim=2, correction=0).mean(dim=1)
         usual = self.contrast / _SMALLEST_CONTRAST / batch.shape[1]
         return (variances + _SMALLEST_PIXEL_VARIANCE * usual).log()
 
     def _odd_variances(self, batch: Tensor) -> Tensor:
-        """Return by how much images have less or more in them than usual ones."""
+        """Return by how much log-variances are outside of the usual range."""
         deviations = (self._log_variances(batch) - self.log_variance).div_(
             self.log_deviation
         )
@@ -230,15 +230,15 @@ class ImagePlacement(Placement):
         """Return points of shape (n_samples, code_size + 1 + n_features)."""
         codes = finite(trained.network.encode(batch))
         residual = self._residual(batch, finite(trained.network.decode(codes)))
-        # A linear layer, so that it rounds alike in every batch.
+        # F.linear, so that the bits do not depend on the batch (BatchInvariant).
         whitened = F.linear(codes.cpu().double() - self.code_mean, self.whitening.T)
         return torch.cat(
             (whitened, self._odd_variances(batch)[:, None], residual), dim=1
         )
 
     def details(self, trained: TrainedNetwork, points: Tensor) -> Tensor:
-        """Return points and the images that their codes stand for."""
-        # Whitening is a rotation and a division of each axis, undone in reverse.
+        """Return points, followed by the reconstructions of their codes."""
+        # Whitening is a rotation and a scaling of each axis; both are inverted.
         lengths = self.whitening.square().sum(dim=0)
         whitened = points[:, : len(self.code_mean)] / lengths
         codes = F.linear(whitened, self.whitening) + self.code_mean
@@ -247,10 +247,10 @@ class ImagePlacement(Placement):
         return torch.cat((points, images.cpu().double()), dim=1)
 
     def shares(self, details: Tensor, others: Tensor) -> Tensor:
-        """Return squared differences of residuals and the code's part of the pixels.
+        """Return each pixel's share of the squared distances.
 
-        Two codes differ in the pixels in which their reconstructions do, and by as
-        much as the squares of those differences.
+        The part of codes and variances is divided among the pixels in proportion to the
+        squared differences of the reconstructions.
         """
         n_first = len(self.code_mean) + 1
         squares = (details - others).square_()

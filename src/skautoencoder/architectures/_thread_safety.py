@@ -1,4 +1,4 @@
-"""Which networks several threads can be in at the same time."""
+"""Whether a network is thread-safe, and whether a batch may be divided into shards."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _RECURRENT = (nn.GRU, nn.LSTM)
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
-# They keep nothing between calls and draw no random numbers. A subclass may: only
-# these very types.
+# Layers without state between calls and without random numbers. Exact types only, as a
+# subclass may have either.
 _STATELESS = {
     *_CONVOLUTIONS,
     nn.AdaptiveAvgPool2d,
@@ -81,7 +81,7 @@ _STATELESS = {
 }
 
 
-# Nor do these, where they do not learn.
+# The same in evaluation mode.
 _STATELESS_AFTERWARDS = {
     *_STATELESS,
     *NORMALIZATIONS,
@@ -91,7 +91,7 @@ _STATELESS_AFTERWARDS = {
 
 
 def can_share(*modules: nn.Module) -> bool:
-    """Return whether several threads may ask modules that have learnt.
+    """Return whether several threads may call trained modules at the same time.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def can_share(*modules: nn.Module) -> bool:
     Returns
     -------
     shares : bool
-        False if there is a layer that is not known here, or somebody who listens.
+        False if there is a layer of an unknown type, or a hook.
     """
     layers = [layer for module in modules for layer in module.modules()]
     if has_global_hooks() or any(map(has_hooks, layers)):
@@ -110,7 +110,7 @@ def can_share(*modules: nn.Module) -> bool:
 
 
 def can_split(*modules: nn.Module) -> bool:
-    """Return whether shards of a batch may go through modules that learn.
+    """Return whether a batch may be divided into shards while modules are trained.
 
     Parameters
     ----------
@@ -120,8 +120,8 @@ def can_split(*modules: nn.Module) -> bool:
     Returns
     -------
     splits : bool
-        False if there is a layer that is not known here, or a hook, which is for
-        whole batches.
+        False if there is a layer of an unknown type, or a hook, which expects the
+        whole batch.
     """
     layers = [layer for module in modules for layer in module.modules()]
     if not can_share(*modules) or not all(map(_keeps_nothing, layers)):
@@ -132,9 +132,9 @@ def can_split(*modules: nn.Module) -> bool:
 
 
 def _keeps_nothing(layer: nn.Module) -> bool:
-    """Return whether shards of a batch leave nothing behind in a layer that learns."""
+    """Return whether shards of a batch do not interact through a layer in training."""
     if type(layer) in NORMALIZATIONS:
-        # Without a momentum, each call would weigh less than the one before.
+        # With momentum=None the average is cumulative: the number of calls matters.
         return bool(layer.track_running_stats) and layer.momentum is not None
     if type(layer) in _RECURRENT:
         return not layer.dropout

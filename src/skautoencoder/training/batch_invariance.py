@@ -1,10 +1,11 @@
-"""Operations whose results for a row do not depend on the rows around it.
+"""Operations whose results for a row do not depend on the other rows of the batch.
 
-Routines for products and convolutions choose by shape in which order they add, and some
-go by a row's place in the batch too. Which do is not documented and differs between
-processors. So an operation is given as many rows as a whole batch has, or fewer in
-numbers for which it was seen to give the same digits: once in a process for each shape,
-on random numbers, as the order does not depend on them.
+Kernels of matrix products and convolutions choose the order of their sums by the shape
+of the batch, and some also by the position of a row in it. Which ones do is not
+documented and differs between processors. So an operation is called with as many rows
+as a full batch has, or with a smaller number of rows for which a test on random numbers
+gave equal bits. The test runs once per process and shape; that is enough, because the
+order of sums does not depend on the values.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-# Numbers of rows and of images that are tried.
+# Batch sizes below the full one that are tested, for rows and for images.
 _FEW_ROWS, _FEW_IMAGES = (8, 32, 128), (2, 8, 32)
-# Numbers in a matrix so large that even one row takes its time.
+# For weight matrices above this size no test is made; all batches have the full size.
 _LARGE = 2**24
-# Numbers in a matrix for which double precision costs little.
+# Size of weight matrices up to which double precision costs little.
 _SMALL = 2**14
-# Products that go by a row's place do not if their number of columns is a multiple of
-# what the routines take at once.
+# Matrix products whose results depend on a row's position do not if the number of
+# columns is padded to a multiple of what a kernel computes at once.
 _COLUMNS = (16, 48)
-# How many numbers the routines for functions of single numbers take at once. They
-# compute those that are left over in another way.
+# Elementwise kernels compute this many numbers at once (a multiple of the vector
+# length), and the rest with other instructions.
 _VECTOR = 32
 
 _CONVOLUTIONS = {
@@ -53,20 +54,20 @@ _OF_SINGLE_NUMBERS = {
     Tensor.sigmoid,
 }
 
-# What was found out in this process.
+# Results of the tests in this process: batch sizes with equal bits, by operation.
 _known: dict[Any, tuple[int, ...]] = {}
 
 
-class Steady(TorchFunctionMode):
-    """Within the block, a row's results are the same in every batch.
+class BatchInvariant(TorchFunctionMode):
+    """Makes results of a row the same in every batch within the block.
 
-    This holds for what layers compute. What modules of the user's own compute with
-    operators is the same among batches of the same size.
+    This holds for torch's layers. What modules of the user's own compute with operators
+    is the same among batches of the same size.
 
     Parameters
     ----------
     whole : int
-        How many rows a whole batch has.
+        Number of rows of a full batch.
     """
 
     def __init__(self, whole: int) -> None:
@@ -76,7 +77,7 @@ class Steady(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Answer a call of one of torch's functions."""
+        """Replace functions whose results depend on the batch; call others as usual."""
         kwargs = kwargs or {}
         if func is F.linear:
             return self._linear(*args, **kwargs)
@@ -112,7 +113,7 @@ class Steady(TorchFunctionMode):
             if sizes := self._sizes(F.linear, input, wide, wide_bias):
                 answers = _in_pieces(F.linear, sizes, input, wide, wide_bias)
                 return answers[:, :n_columns].contiguous()
-        # Rounded back from double precision, nearly all numbers are the same.
+        # After rounding from double to single precision, nearly all results are equal.
         function = _linear_in_double if is_small else F.linear
         return _in_pieces(function, (self.whole,), input, weight, bias)
 
@@ -130,7 +131,7 @@ class Steady(TorchFunctionMode):
             or input.dtype != weight.dtype
             or input.device.type != "cpu"
         ):
-            # A single image, a mistake, of which torch tells, or another device.
+            # A single image, another device, or invalid input, for which torch raises.
             answers: Tensor = function(input, weight, bias, *settings, **named)
             return answers
         input = _dense(input)
@@ -172,10 +173,10 @@ class Steady(TorchFunctionMode):
         *settings: Any,
         **named: Any,
     ) -> tuple[int, ...]:
-        """Return for how many rows a function gives the digits of a whole batch.
+        """Return the batch sizes for which a function gives equal bits.
 
-        In ascending order; the last is a whole batch. None if rows differ by their
-        place even there.
+        In ascending order; the last is the full batch. Empty if the results depend on
+        the position of a row even in a full batch.
         """
         key = (
             *(function, input.shape[1:], weight.shape, weight.stride(), bias is None),
@@ -205,7 +206,7 @@ class Steady(TorchFunctionMode):
 
         weight, bias = draw(weight), None if bias is None else draw(bias)
         half = draw(_empty(self.whole // 2, input))
-        # Each row at two places.
+        # Each row occurs at two positions.
         rows = torch.cat([half, half.roll(1, 0)])
 
         def answer(rows: Tensor) -> Tensor:
@@ -302,7 +303,7 @@ def _in_pieces(
     *args: Any,
     **kwargs: Any,
 ) -> Tensor:
-    """Return what a function makes of rows, given so many of them at a time."""
+    """Return the results of a function that is called with batches of given sizes."""
     n_rows, start = len(rows), 0
     if n_rows in sizes:
         return function(rows, *args, **kwargs)
@@ -320,24 +321,24 @@ def _in_pieces(
 
 
 def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
-    """Return a function of each number, none of which is left over."""
+    """Return an elementwise function of numbers, padded to a multiple of _VECTOR."""
     numbers = _dense(numbers)
     n_numbers = numbers.numel()
-    # As they lie in memory.
+    # In the order of memory.
     flat = numbers.as_strided((n_numbers,), (1,), numbers.storage_offset())
     answers = function(F.pad(flat, (0, -n_numbers % _VECTOR)))
     return answers.as_strided(numbers.shape, numbers.stride())
 
 
 def _dense(rows: Tensor) -> Tensor:
-    """Return rows as they are if they lie in memory without gaps."""
+    """Return rows in contiguous or channels-last memory, copied only if needed."""
     if rows.ndim == 4 and not rows.is_contiguous():
         return rows.contiguous(memory_format=torch.channels_last)
-    # Where a length is 1, strides say different things about the same memory.
+    # Resets the strides of axes of length 1, which may be arbitrary.
     return rows.contiguous().flatten().view(rows.shape)
 
 
 def _empty(n_rows: int, like: Tensor) -> Tensor:
-    """Return room for rows that lie in memory as others do."""
+    """Return an empty tensor for rows, with the memory layout of another one."""
     strides = (like[0].numel(), *like.stride()[1:])
     return like.new_empty_strided((n_rows, *like.shape[1:]), strides)
