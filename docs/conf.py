@@ -65,11 +65,18 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "coming_from": []},
+    "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"**": []}  # one level of pages: the top bar is enough
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+# Where a section has pages, they stand at the left; elsewhere the top bar is enough.
+html_sidebars = {
+    page: []
+    for page in ("index", "getting_started", "coming_from", "comparison", "changelog")
+}
 copybutton_exclude = ".linenos, .gp, .go"
 
 # --- links to scikit-learn ------------------------------------------------------
