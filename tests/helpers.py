@@ -160,3 +160,11 @@ class unchanged:
             self.answers, answers(self.estimator, self.X), strict=True
         ):
             np.testing.assert_array_equal(before, after)
+
+
+def ragged_rows(lengths: list[int], n_steps: int, n_channels: int = 1) -> np.ndarray:
+    """Return normal numbers as flat rows that are NaN after these numbers of steps."""
+    shape = (len(lengths), n_steps, n_channels)
+    sequences = np.random.RandomState(0).normal(size=shape)
+    sequences[np.arange(n_steps) >= np.array(lengths)[:, np.newaxis]] = np.nan
+    return sequences.reshape(len(lengths), -1)

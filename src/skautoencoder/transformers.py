@@ -522,6 +522,8 @@ class ConvAutoencoderTransformer(CodeTransformer):
         self.random_state = random_state
         self._set_nested_params(nested)
 
-    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+    def _make_architecture(
+        self, sample_shape: Shape, *, is_ragged: bool = False
+    ) -> Architecture:
         names = Conv().get_params().keys() - _NOT_OF_CONV
         return Conv(**{name: getattr(self, name) for name in names})

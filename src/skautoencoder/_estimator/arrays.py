@@ -23,6 +23,8 @@ _UNIT_RANGE_MARGIN = 1e-6
 _CHUNK = 4096
 # Distances from a mean below this share of it are rounding errors.
 ROUNDING = 1e-12
+# As many samples of the mean of a channel are added to those of a step.
+_USUAL_SAMPLES = 8
 
 
 def is_in_unit_range(values: Array | Range, margin: float = _UNIT_RANGE_MARGIN) -> bool:
@@ -45,6 +47,17 @@ def parts(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
+def range_of(rows: Array) -> Range:
+    """Return the lowest and the highest value; NaN in sequences after their end aside.
+
+    Without NaN, which costs no copy.
+    """
+    low, high = float(rows.min()), float(rows.max())
+    if np.isnan(low):
+        low, high = float(np.nanmin(rows)), float(np.nanmax(rows))
+    return low, high
+
+
 def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     """Return the mean row and the root mean squared distance from it per feature.
 
@@ -59,14 +72,7 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
             for part in parts(rows)
         )
     spread = float(np.sqrt(variance / rows.size))
-    if not np.isfinite(spread):
-        raise ValueError(
-            "X has values so large that their squares overflow. Scale the data, for "
-            "example with StandardScaler."
-        )
-    # Smaller spreads are rounding errors of the mean, and would amplify noise.
-    rounding = ROUNDING * float(mean.abs().max())
-    return mean.numpy(), spread if spread > rounding else 1.0
+    return _checked(mean.numpy(), spread)
 
 
 def feature_spread(rows: Array) -> NDArray[np.float64]:
@@ -84,3 +90,41 @@ def feature_spread(rows: Array) -> NDArray[np.float64]:
     varies = spread > rounding * np.abs(mean)
     usual = float(np.median(spread[varies])) if varies.any() else 1.0
     return np.where(varies, spread, usual)
+
+
+def mean_and_spread_of_sequences(
+    rows: Array, n_channels: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return what `mean_and_spread` does, for sequences that are NaN after their end.
+
+    Late steps, of which there may be few, have means that are drawn to the mean of
+    their channel, as if each step had a few samples of that mean more.
+    """
+    steps = rows.reshape(len(rows), -1, n_channels)
+    total = np.zeros(steps.shape[1:])
+    count = np.zeros(steps.shape[1:])
+    for part in parts(steps):
+        count += (~np.isnan(steps[part])).sum(axis=0)
+        total += np.nansum(steps[part], axis=0, dtype=np.float64)
+    usual = total.sum(axis=0) / count.sum(axis=0)
+    mean = (total + _USUAL_SAMPLES * usual) / (count + _USUAL_SAMPLES)
+    with np.errstate(over="ignore"):
+        squares = sum(
+            float(np.nansum(np.square(steps[part] - mean))) for part in parts(steps)
+        )
+    spread = float(np.sqrt(squares / count.sum()))
+    return _checked(mean.ravel(), spread)
+
+
+def _checked(
+    mean: NDArray[np.float64], spread: float
+) -> tuple[NDArray[np.float64], float]:
+    """Return a mean and a spread that can be divided by."""
+    if not np.isfinite(spread):
+        raise ValueError(
+            "X has values so large that their squares overflow. Scale the data, for "
+            "example with StandardScaler."
+        )
+    # Smaller spreads are rounding errors of the mean, and would amplify noise.
+    rounding = ROUNDING * float(np.abs(mean).max())
+    return mean, spread if spread > rounding else 1.0

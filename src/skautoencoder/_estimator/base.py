@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone
@@ -17,7 +18,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.arrays import Array, Shape, range_of
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.images import (
     looks_like_image,
@@ -41,10 +42,15 @@ from skautoencoder._estimator.samples import (
     resolve_sample_shape,
     warn_of_ignored_samples,
 )
+from skautoencoder._estimator.sequences import (
+    SequenceFormat,
+    Sequences,
+    lengths_of_rows,
+)
 from skautoencoder._estimator.trained_network import TrainedNetwork, measure
 from skautoencoder._estimator.units import Units
 from skautoencoder.architectures import ARCHITECTURES, Architecture, Conv
-from skautoencoder.objectives import LOSSES, Objective
+from skautoencoder.objectives import LOSSES, Objective, RaggedObjective
 from skautoencoder.training import (
     OPTIMIZERS,
     PRECISIONS,
@@ -89,11 +95,14 @@ class FitRecord:
         The user's units and the network's.
     work : float
         Floating-point operations that the network takes for a row.
+    sequences : SequenceFormat, default=None
+        How `fit` was given sequences of different lengths. None: it was not.
     """
 
     data_shape: Shape
     units: Units
     work: float
+    sequences: SequenceFormat | None = None
 
 
 class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
@@ -152,6 +161,8 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
     _fewest_epochs: ClassVar[int] = 8
     # Decay rates of Adam's averages of gradients and squared gradients.
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
+    # Whether NaN at the end of a sequence marks its end.
+    _takes_ragged: ClassVar[bool] = False
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Self:
@@ -258,9 +269,15 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         """
         targets, architecture = samples.targets, samples.architecture
         wanted = samples.rows if targets is None else targets
-        value_range = float(wanted.min()), float(wanted.max())
+        value_range = range_of(wanted)
         units = (
-            Units.of_data(wanted, value_range, architecture, self.loss)
+            Units.of_data(
+                wanted,
+                value_range,
+                architecture,
+                self.loss,
+                n_channels=samples.n_channels,
+            )
             if previous is None
             else previous._record.units
         )
@@ -273,11 +290,13 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
     ) -> TrainingPlan:
         """Return the plan to reconstruct samples, or their targets, in these units."""
         to_network, targets = units.scaling.to_network_in_parts, samples.targets
+        is_ragged = samples.sequences is not None
+        network = network_recipe(
+            samples.architecture, samples.sample_shape, code_size, units
+        )
         return TrainingPlan(
-            network_recipe(
-                samples.architecture, samples.sample_shape, code_size, units
-            ),
-            Recipe(Objective, {"loss": self.loss}),
+            network.updated(ragged=True) if is_ragged else network,
+            Recipe(RaggedObjective if is_ragged else Objective, {"loss": self.loss}),
             Rows(
                 to_network(samples.rows),
                 None if targets is None else to_network(targets),
@@ -337,7 +356,9 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             net.partial_fit(plan.data.to(device))
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
         self.sample_shape_ = samples.sample_shape
-        self._record = FitRecord(samples.data_shape, plan.units, work)
+        self._record = FitRecord(
+            samples.data_shape, plan.units, work, samples.sequences
+        )
 
     def _complete(self, samples: SamplesT, plan: TrainingPlan) -> None:
         """Set the fitted attributes that are specific to the estimator.
@@ -370,9 +391,73 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         shapes, least = None, 2
         if previous is not None:
             shapes, least = (previous._record.data_shape, previous.sample_shape_), 1
+        sequences = self._read_sequences(X, previous)
+        if sequences is not None:
+            X, checks = sequences.padded, {"ensure_all_finite": "allow-nan"}
         return check_samples(
             self, X, fitted_shapes=shapes, ensure_min_samples=least, **checks
         )
+
+    def _read_sequences(self, X: Any, previous: Self | None) -> Sequences | None:
+        """Return sequences of different lengths, or None if samples are no such."""
+        if not self._takes_ragged:
+            return None
+        name = type(self).__name__
+        if previous is None:
+            # What is wrong with the parameter is said later.
+            given = () if self.sample_shape is None else tuple(self.sample_shape)
+            is_steps = len(given) in (1, 2) and isinstance(given[0], Integral)
+            n_steps = int(given[0]) if is_steps else None
+            # Rows of different lengths may be a table with a mistake.
+            architecture = getattr(self, "architecture", None)
+            if isinstance(architecture, str):
+                architecture = ARCHITECTURES.get(architecture)
+            takes_flat = getattr(architecture, "takes_ragged", False)
+            return Sequences.read(X, name, n_steps, None, takes_flat=takes_flat)
+        shape = previous._record.data_shape
+        if previous._record.sequences is not None:
+            return Sequences.read(X, name, shape[0], shape)
+        if Sequences.read(X, name, None, None) is None:
+            return None
+        raise ValueError(
+            f"X has sequences of different lengths, but {name} learnt from samples of "
+            f"shape {shape} alone. Fit it on sequences of different lengths."
+        )
+
+    def _sequence_format(
+        self, X: Any, rows: Array, previous: Self | None
+    ) -> SequenceFormat | None:
+        """Return the form of sequences of different lengths; None for other samples.
+
+        Parameters
+        ----------
+        X : object
+            What the user passed.
+        rows : ndarray of shape (n_samples, n_features)
+            The same, validated.
+        previous : estimator or None
+            The fitted estimator that `X` is for.
+        """
+        if previous is not None:
+            form = previous._record.sequences
+            return None if form is None else SequenceFormat.of(X) or form
+        return SequenceFormat.of(X) if np.isnan(rows[:, -1:]).any() else None
+
+    def _in_form_of(self, X: Any, samples: Array, rows: Array) -> Any:
+        """Return sequences, and their lengths, in the form in which `X` has them.
+
+        Parameters
+        ----------
+        X : object
+            What the user passed.
+        samples : ndarray of shape (n_samples, n_steps, n_channels)
+            The sequences. What follows their ends is of no matter.
+        rows : ndarray of shape (n_samples, n_features)
+            `X`, validated.
+        """
+        form = self._sequence_format(X, rows, self)
+        assert form is not None
+        return form.wrap(samples, lengths_of_rows(rows, self._record.data_shape))
 
     def _check_applied(self, X: ArrayLike) -> Array:
         """Return samples as flat rows, validated for a fitted estimator.
@@ -383,7 +468,11 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         return self._check_samples(X, self, ensure_all_finite=False)[0]
 
     def _describe(
-        self, rows: Array, data_shape: Shape, previous: Self | None
+        self,
+        rows: Array,
+        data_shape: Shape,
+        previous: Self | None,
+        sequences: SequenceFormat | None = None,
     ) -> Samples:
         """Return rows, together with their shape and the network's architecture.
 
@@ -395,11 +484,21 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             Shape of a sample of `X`.
         previous : estimator or None
             The fitted estimator from which this fit continues.
+        sequences : SequenceFormat, default=None
+            How sequences of different lengths were given. None: samples are no such.
         """
         sample_shape = resolve_sample_shape(self.sample_shape, data_shape)
-        architecture = self._make_architecture(sample_shape)
+        is_ragged = sequences is not None
+        architecture = self._make_architecture(sample_shape, is_ragged=is_ragged)
         architecture.check()
-        if previous is None:
+        if is_ragged and not architecture.takes_ragged:
+            raise ValueError(
+                f"X has sequences of different lengths, which {architecture!r} cannot "
+                "take. Use architecture='conv1d' or 'recurrent' (of "
+                "AutoencoderTransformer, DenoisingAutoencoder or "
+                "AutoencoderOutlierDetector), or cut them to one length."
+            )
+        if previous is None and not is_ragged:
             is_conv = isinstance(architecture, Conv)
             if is_conv:
                 warn_of_channels_last(sample_shape)
@@ -411,17 +510,22 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             data_shape=data_shape,
             sample_shape=sample_shape,
             architecture=architecture,
+            sequences=sequences,
         )
 
     # ---- architecture -----------------------------------------------------------
 
-    def _make_architecture(self, sample_shape: Shape) -> Architecture:
+    def _make_architecture(
+        self, sample_shape: Shape, *, is_ragged: bool = False
+    ) -> Architecture:
         """Return the architecture for the parameters."""
         architecture = self.architecture
         if architecture == "auto":
             given = self.sample_shape is not None
             is_image = looks_like_image(sample_shape, given=given)
             architecture = "conv" if is_image else "dense"
+            if is_ragged:
+                architecture = "conv1d"
         if isinstance(architecture, str):
             architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)
@@ -504,6 +608,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             self.code_size_,
             self._record.work,
             type(self).__name__,
+            is_ragged=self._record.sequences is not None,
         )
 
     def __sklearn_tags__(self) -> Tags:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
@@ -23,6 +24,7 @@ from skautoencoder._estimator.fit_warnings import warn_of_copying, warn_of_units
 from skautoencoder._estimator.penalties import make_penalties
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.samples import check_codes, warn_of_ignored_samples
+from skautoencoder.architectures._ragged import lengths_of
 from skautoencoder.objectives import Penalty
 
 
@@ -31,6 +33,7 @@ class CodeTransformer(
 ):
     """Base class of the transformers: codes, reconstructions and their errors."""
 
+    _takes_ragged = True
     # Whether noise is added in training, which keeps a network from copying its input.
     _learns_from_noise: ClassVar[bool] = False
 
@@ -61,7 +64,8 @@ class CodeTransformer(
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> Samples:
         rows, data_shape = self._check_samples(X, previous)
-        return self._describe(rows, data_shape, previous)
+        sequences = self._sequence_format(X, rows, previous)
+        return self._describe(rows, data_shape, previous, sequences)
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         plan = super()._make_plan(samples, previous)
@@ -150,7 +154,12 @@ class CodeTransformer(
             with the index of `X` if that is one and samples are flat.
         """
         check_is_fitted(self)
-        samples = self._trained.decode(check_codes(self, X))
+        codes = check_codes(self, X)
+        samples = self._trained.decode(codes)
+        if self._record.sequences is not None:
+            n_steps = self._record.data_shape[0]
+            lengths = lengths_of(torch.from_numpy(codes), n_steps).numpy()
+            return self._record.sequences.wrap(samples, lengths)
         return in_frame_like(X, samples, getattr(self, "feature_names_in_", None))
 
     def predict(self, X: ArrayLike) -> Any:
@@ -169,8 +178,10 @@ class CodeTransformer(
             with the names and the index of `X` if that is one and samples are flat.
         """
         rows = self._check_applied(X)
-        names = getattr(X, "columns", None)
-        return in_frame_like(X, self._trained.reconstruct(rows), names)
+        samples = self._trained.reconstruct(rows)
+        if self._record.sequences is not None:
+            return self._in_form_of(X, samples, rows)
+        return in_frame_like(X, samples, getattr(X, "columns", None))
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Return minus the reconstruction error of each sample.
@@ -214,7 +225,11 @@ class CodeTransformer(
         """
         warn_of_ignored_samples(y, X, type(self).__name__, "compares")
         rows = self._check_applied(X)
-        residual = float(self._trained.squared_errors(rows).sum()) * rows.shape[1]
+        errors = self._trained.squared_errors(rows)
+        if self._record.sequences is not None:
+            n_values = (~np.isnan(rows)).sum(axis=1)
+            return fraction_explained(float(errors @ n_values), rows)
+        residual = float(errors.sum()) * rows.shape[1]
         return fraction_explained(residual, rows)
 
     @property
@@ -236,15 +251,20 @@ def fraction_explained(residual: float, rows: Array) -> float:
     residual : float
         Sum of the squared errors over all rows and features.
     rows : ndarray of shape (n_samples, n_features)
-        The rows.
+        The rows; sequences may be NaN after their end.
 
     Returns
     -------
     fraction : float
         At most 1. For rows without variance, 1 if there is no error and 0 otherwise.
     """
-    mean = rows.mean(axis=0, dtype=np.float64)
-    total = sum(float(np.square(rows[part] - mean).sum()) for part in parts(rows))
+    if np.isnan(rows[:, -1:]).any():  # sequences of different lengths
+        n_values = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+        mean = np.nansum(rows, axis=0, dtype=np.float64) / n_values
+        total = sum(float(np.nansum(np.square(rows[p] - mean))) for p in parts(rows))
+    else:
+        mean = rows.mean(axis=0, dtype=np.float64)
+        total = sum(float(np.square(rows[p] - mean).sum()) for p in parts(rows))
     # Due to rounding, the mean of equal numbers may differ from them.
     rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
     if total <= rounding:

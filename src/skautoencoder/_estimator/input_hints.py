@@ -14,6 +14,18 @@ _IMPUTER = (
     "example with make_pipeline."
 )
 
+# Why an estimator takes no sequences of different lengths.
+_ONE_LENGTH = {
+    "AutoencoderImputer": "NaN marks the holes that AutoencoderImputer fills, so it "
+    "cannot mark the ends of sequences too. Cut them to one length.",
+    "VAESampler": "VAESampler draws samples of one size. Cut sequences to one length.",
+}
+_OTHERS = (
+    "For sequences of a single channel, architecture='conv1d' or 'recurrent' takes "
+    "them in AutoencoderTransformer, DenoisingAutoencoder and "
+    "AutoencoderOutlierDetector."
+)
+
 
 @contextmanager
 def with_hints(X: Any, name: str) -> Iterator[None]:
@@ -45,7 +57,10 @@ def _hint(message: str, X: Any, name: str) -> str:
     if "contains NaN" in message:
         return "" if name == "AutoencoderImputer" else _IMPUTER
     if isinstance(X, list) and len({_length(row) for row in X}) > 1:
-        return "Rows of X have different lengths. Every sample needs all features."
+        cure = _ONE_LENGTH.get(name, _OTHERS)
+        return (
+            f"Rows of X have different lengths. Every sample needs all features. {cure}"
+        )
     for place, cells in _columns(X):
         for cell in cells:
             if not _is_number(cell):

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.sequences import SequenceFormat
 from skautoencoder._estimator.units import Units
 from skautoencoder.architectures import Architecture, Conv, Network
 from skautoencoder.architectures.conv import is_small
@@ -31,6 +32,9 @@ class Samples:
         Architecture of the network.
     targets : ndarray of shape (n_samples, n_features), default=None
         The wanted outputs. None: the samples themselves.
+    sequences : SequenceFormat, default=None
+        How sequences of different lengths were given; they are NaN after their end.
+        None: samples have one length.
     """
 
     rows: Array
@@ -38,6 +42,12 @@ class Samples:
     sample_shape: Shape
     architecture: Architecture
     targets: Array | None = None
+    sequences: SequenceFormat | None = None
+
+    @property
+    def n_channels(self) -> int | None:
+        """Channels of sequences of different lengths; None for other samples."""
+        return None if self.sequences is None else self.data_shape[-1]
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def too_large(rows: Array, name: str) -> ValueError:
     """Return the error for values that are too large for float32."""
     return ValueError(
         f"X has values too large for {name}, which computes in float32: "
-        f"up to {np.abs(rows).max():.3g}. Scale the data as in fit."
+        f"up to {np.nanmax(np.abs(rows)):.3g}. Scale the data as in fit."
     )
 
 

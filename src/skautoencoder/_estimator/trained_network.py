@@ -38,6 +38,8 @@ class TrainedNetwork:
         Floating-point operations that a row takes.
     name : str
         Name of the estimator, for messages.
+    is_ragged : bool, default=False
+        Whether rows are sequences of different lengths, which are NaN after their end.
     """
 
     network: Network
@@ -46,6 +48,7 @@ class TrainedNetwork:
     code_size: int
     work: float
     name: str
+    is_ragged: bool = False
 
     def encode(self, rows: Array) -> Array:
         """Return the codes of rows of shape (n_samples, n_features)."""
@@ -58,7 +61,10 @@ class TrainedNetwork:
         return codes
 
     def decode(self, codes: Array) -> Array:
-        """Return the samples decoded from codes of shape (n_samples, code_size)."""
+        """Return the samples decoded from codes of shape (n_samples, code_size).
+
+        What follows the end of a sequence has no meaning.
+        """
 
         def read(part: slice) -> Tensor:
             return torch.from_numpy(np.array(codes[part], dtype=np.float32))
@@ -77,7 +83,12 @@ class TrainedNetwork:
         def error(batch: Tensor) -> Tensor:
             # In double precision on the CPU: not every accelerator has it.
             difference = (self.network(batch) - batch).cpu().double()
-            return difference.mul_(unit).square_().mean(dim=1)
+            squares = difference.mul_(unit).square_()
+            if not self.is_ragged:
+                return squares.mean(dim=1)
+            # Without the rest of the row, which is NaN.
+            present = ~squares.isnan()
+            return squares.nan_to_num_(0.0).sum(dim=1) / present.sum(dim=1)
 
         def write(part: slice, result: Tensor) -> None:
             errors[part] = result.numpy()
@@ -131,6 +142,10 @@ class TrainedNetwork:
 
         def read_checked(part: slice) -> Tensor:
             tensor = self.scaling.to_network(given[part])
+            if self.is_ragged:  # NaN was checked before
+                if tensor.isinf().any():
+                    raise too_large(given[part], self.name)
+                return tensor
             # Checked here, as the batch is in the processor's cache.
             check_finite(given[part], tensor, self.name)
             return tensor

@@ -16,6 +16,7 @@ from skautoencoder._estimator.arrays import (
     fills_unit_range,
     is_in_unit_range,
     mean_and_spread,
+    mean_and_spread_of_sequences,
     parts,
 )
 from skautoencoder.architectures import Architecture
@@ -97,7 +98,13 @@ class Units:
 
     @classmethod
     def of_data(
-        cls, rows: Array, value_range: Range, architecture: Architecture, loss: str
+        cls,
+        rows: Array,
+        value_range: Range,
+        architecture: Architecture,
+        loss: str,
+        *,
+        n_channels: int | None = None,
     ) -> Self:
         """Choose units for rows like these.
 
@@ -114,6 +121,8 @@ class Units:
             Architecture of the network.
         loss : str
             The reconstruction loss.
+        n_channels : int, default=None
+            Channels of sequences of different lengths. None: rows are no such.
         """
         activation = architecture.output_activation
         if activation == "auto":
@@ -121,7 +130,10 @@ class Units:
             activation = "sigmoid" if bounded else "identity"
         if not architecture.standardizes:
             return cls(output_activation=activation)
-        mean, spread = mean_and_spread(rows)
+        if n_channels is None:
+            mean, spread = mean_and_spread(rows)
+        else:
+            mean, spread = mean_and_spread_of_sequences(rows, n_channels)
         if activation == "sigmoid":
             center = torch.from_numpy(mean).float()
             return cls(output_activation=activation, center=center, spread=spread)

@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import TopK
+from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
+from skautoencoder.architectures._sequence_layers import as_sequence_shape
 from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import Bound, VariationalNetwork
 
@@ -48,6 +50,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     # the user's own.
     standardizes = True
 
+    # Whether it has a network for sequences of different lengths.
+    takes_ragged = False
+
     #: Activation of the decoder's output; "auto" depends on the data.
     output_activation: str = "auto"
 
@@ -61,6 +66,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         code_activity: float | None = None,
         top_k: bool = False,
         n_nonzero_coefs: int | None = None,
+        ragged: bool = False,
         center: Tensor | None = None,
         spread: float = 1.0,
     ) -> Network:
@@ -85,6 +91,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             Whether all but the largest numbers of each code are set to zero.
         n_nonzero_coefs : int, default=None
             How many are kept. None: a tenth of the code, at least one.
+        ragged : bool, default=False
+            Whether samples are sequences of different lengths, which are NaN after
+            their end. The last number of a code then is the length, as a share of that
+            of `sample_shape`.
         center : Tensor of shape (n_features,), default=None
             See :class:`Network`.
         spread : float, default=1.0
@@ -100,6 +110,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             code_activation = self.code_activation
         if self.output_activation != "auto":
             output_activation = self.output_activation
+        if ragged:
+            code_size = self._without_length(code_size)
         encoder, decoder = self._build_encoder_decoder(
             sample_shape, code_size, code_activation
         )
@@ -108,6 +120,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         if top_k:
             actual_size = _code_size_of(encoder, sample_shape)
             encoder = nn.Sequential(encoder, TopK(actual_size, n_nonzero_coefs))
+        if ragged:
+            shape = as_sequence_shape(sample_shape)
+            encoder = RaggedEncoder(shape, encoder)
+            decoder = RaggedDecoder(shape, decoder)
         return Network(
             encoder,
             decoder,
@@ -184,6 +200,22 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             sample_shape, code_size + n_classes, "identity"
         )
         return encoder, decoder
+
+    def _without_length(self, code_size: int | None) -> int:
+        """Return how many numbers of a code are learnt if one of them is the length."""
+        if not self.takes_ragged:
+            raise ValueError(
+                f"{type(self).__name__} cannot take sequences of different lengths. "
+                "Use Conv1d or Recurrent."
+            )
+        n_learnt = require_code_size(code_size, self) - 1
+        if n_learnt < 1:
+            raise ValueError(
+                f"code_size={code_size} leaves no number to learn: for sequences of "
+                "different lengths the last number of a code is the length. Set "
+                "code_size to 2 or more."
+            )
+        return n_learnt
 
     def _start_code_at(self, activity: float, encoder: nn.Module) -> None:
         """Set the bias of a sigmoid code so that its units start near a given mean.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import linear
@@ -75,8 +78,49 @@ class Steps(nn.Module):
         self.layers = layers
         self.answer = linear(n_directions * layers.hidden_size, n_outputs)
 
-    def forward(self, sequences: Tensor) -> Tensor:
-        """Return sequences of shape (n_samples, n_outputs, n_steps)."""
-        hidden, _ = self.layers(sequences.transpose(1, 2))
+    def forward(self, sequences: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return sequences of shape (n_samples, n_outputs, n_steps).
+
+        Parameters
+        ----------
+        sequences : Tensor of shape (n_samples, n_inputs, n_steps)
+            Inputs of each step.
+        lengths : Tensor of shape (n_samples,), default=None
+            Numbers of steps, after which outputs have no meaning. None: all.
+        """
+        inputs = sequences.transpose(1, 2)
+        if lengths is None or not self.layers.bidirectional:
+            hidden, _ = self.layers(inputs)
+        else:
+            hidden = self._both_ways(inputs, lengths)
         answers: Tensor = self.answer(hidden).transpose(1, 2)
         return answers
+
+    def _both_ways(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Return the outputs of bidirectional layers that go back from each end."""
+        layers = self.layers
+        run: Any = torch.lstm if isinstance(layers, nn.LSTM) else torch.gru
+        steps = torch.arange(inputs.shape[1], device=inputs.device)
+        # Its own inverse: steps before the end in reverse order, others as they are.
+        order = lengths[:, None] - 1 - steps
+        order = torch.where(order >= 0, order, steps)[:, :, None]
+        state = inputs.new_zeros(1, len(inputs), layers.hidden_size)
+        start = (state, state) if isinstance(layers, nn.LSTM) else state
+        # One layer and direction; with biases; no dropout; samples first.
+        settings = True, 1, 0.0, layers.training, False, True
+        for level in range(layers.num_layers):
+            outputs = []
+            for direction in ("", "_reverse"):
+                weights = [
+                    getattr(layers, f"{name}_l{level}{direction}")
+                    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                ]
+                given = inputs
+                if direction:
+                    given = given.gather(1, order.expand_as(given))
+                output = run(given, start, weights, *settings)[0]
+                if direction:
+                    output = output.gather(1, order.expand_as(output))
+                outputs.append(output)
+            inputs = torch.cat(outputs, dim=2)
+        return inputs

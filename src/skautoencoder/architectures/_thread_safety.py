@@ -14,6 +14,7 @@ from skautoencoder.architectures._conv_layers import (
     StridedPixels,
 )
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
+from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import FromSteps, Steps, ToSteps
 from skautoencoder.architectures.hooks import (
     has_global_hooks,
@@ -69,6 +70,8 @@ _STATELESS = {
     Crop,
     Enlarge,
     FromSteps,
+    RaggedDecoder,
+    RaggedEncoder,
     Reshaped,
     ResidualBlock,
     SkipDecoder,

@@ -96,6 +96,8 @@ class Conv1d(Architecture):
         "output_activation": [StrOptions({"auto", "identity", "sigmoid"})],
     }
 
+    takes_ragged = True
+
     def __init__(
         self,
         channels: tuple[int, ...] = (32, 32, 32),

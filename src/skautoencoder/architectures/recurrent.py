@@ -106,6 +106,8 @@ class Recurrent(Architecture):
         "output_activation": [StrOptions({"auto", "identity", "sigmoid"})],
     }
 
+    takes_ragged = True
+
     def __init__(
         self,
         cell: str = "lstm",

@@ -24,6 +24,7 @@ from skautoencoder._estimator.code_transformer import (
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.samples import check_finite, from_torch, holds_samples
+from skautoencoder._estimator.sequences import Sequences
 from skautoencoder.architectures import Architecture
 from skautoencoder.denoising.noise import make_corruption
 from skautoencoder.objectives import NOISES, Penalty
@@ -476,7 +477,10 @@ class DenoisingAutoencoder(CodeTransformer):
                 denoised = self._trained.reconstruct(noisy).reshape(noisy.shape)
                 difference = np.subtract(denoised, clean[part], dtype=np.float64)
                 with np.errstate(over="ignore"):
-                    residual += float(np.square(difference).sum())
+                    squares = np.square(difference)
+                    # What follows the end of a sequence is NaN.
+                    add = np.sum if self._record.sequences is None else np.nansum
+                    residual += float(add(squares))
         return fraction_explained(residual, clean)
 
     # ---- fitting ------------------------------------------------------------------
@@ -497,6 +501,7 @@ class DenoisingAutoencoder(CodeTransformer):
             samples.rows,
             scaling=plan.units.scaling,
             sample_shape=samples.data_shape,
+            n_channels=samples.n_channels,
         )
         return replace(plan, objective=plan.objective.updated(corruption=corruption))
 
@@ -521,9 +526,16 @@ class DenoisingAutoencoder(CodeTransformer):
         if y is None:
             return None
         self._check_names(y)
+        is_ragged = bool(np.isnan(rows[:, -1:]).any())
+        if is_ragged:
+            sequences = Sequences.read(
+                y, type(self).__name__, data_shape[0], data_shape
+            )
+            y = y if sequences is None else sequences.padded
         clean = check_array(
             from_torch(y),
             dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan" if is_ragged else True,
             allow_nd=True,
             estimator=self,
             input_name="X_clean",
@@ -534,7 +546,13 @@ class DenoisingAutoencoder(CodeTransformer):
                 f"X_clean has shape {clean.shape}, but X has {shape}. Give the clean "
                 "samples in the shape of the noisy ones, one for each."
             )
-        return clean.reshape(rows.shape)
+        clean = clean.reshape(rows.shape)
+        if is_ragged and not np.array_equal(np.isnan(clean), np.isnan(rows)):
+            raise ValueError(
+                "X_clean has sequences of other lengths than X. Give the clean samples "
+                "in the shape of the noisy ones, one for each."
+            )
+        return clean
 
     def _check_names(self, X_clean: Any) -> None:
         """Raise if clean samples have other columns than the noisy ones."""
@@ -552,7 +570,8 @@ class DenoisingAutoencoder(CodeTransformer):
         """Return rows with the noise of training."""
         scaling = self._record.units.scaling
         shown = scaling.to_network(rows)
-        check_finite(rows, shown, type(self).__name__)
+        if self._record.sequences is None:
+            check_finite(rows, shown, type(self).__name__)
         noisy = self.net_.criterion_.corruption(shown.to(self.net_.device)).cpu()
         # In double precision, as noise in the units of `fit` may overflow in float32.
         return scaling.to_data(noisy, np.dtype(np.float64))

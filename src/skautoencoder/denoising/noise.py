@@ -12,6 +12,8 @@ from skautoencoder._estimator.arrays import (
     Shape,
     fills_unit_range,
     mean_and_spread,
+    mean_and_spread_of_sequences,
+    range_of,
 )
 from skautoencoder._estimator.units import Scaling
 from skautoencoder.objectives import Corruption
@@ -31,6 +33,7 @@ def make_corruption(
     *,
     scaling: Scaling,
     sample_shape: Shape,
+    n_channels: int | None = None,
 ) -> Corruption:
     """Return the corruption that adds noise to rows like these.
 
@@ -48,6 +51,8 @@ def make_corruption(
         Units of the data and of the network.
     sample_shape : tuple of int
         Shape in which a callable sees a sample.
+    n_channels : int, default=None
+        Channels of sequences of different lengths. None: rows are no such.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def make_corruption(
         not a range.
     """
     clips = clip is not None
-    value_range = float(rows.min()), float(rows.max())
+    value_range = range_of(rows)
     low, high = value_range
     if isinstance(clip, str):
         clips = fills_unit_range(value_range)
@@ -71,20 +76,30 @@ def make_corruption(
     offset = scaling.offset
     return Corruption(
         noise,
-        _resolve_level(noise, noise_level, rows),
+        _resolve_level(noise, noise_level, rows, n_channels),
         low=low,
         high=high,
         clip=clips,
         offset=None if offset is None else to_tensor(offset),
         scale=float(scaling.scale),
         sample_shape=sample_shape,
+        ragged=n_channels is not None,
     )
 
 
-def _resolve_level(noise: str | Noise, noise_level: float | str, rows: Array) -> float:
+def _resolve_level(
+    noise: str | Noise,
+    noise_level: float | str,
+    rows: Array,
+    n_channels: int | None,
+) -> float:
     adds = noise == "gaussian"
     if isinstance(noise_level, str):
-        return _GAUSSIAN_SHARE * mean_and_spread(rows)[1] if adds else _CHOSEN_SHARE
+        if not adds:
+            return _CHOSEN_SHARE
+        if n_channels is None:
+            return _GAUSSIAN_SHARE * mean_and_spread(rows)[1]
+        return _GAUSSIAN_SHARE * mean_and_spread_of_sequences(rows, n_channels)[1]
     if not adds and not callable(noise) and noise_level > 1:
         raise ValueError(
             f"noise_level={noise_level} is out of range: with noise={noise!r} it is "

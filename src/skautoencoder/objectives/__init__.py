@@ -23,6 +23,7 @@ from skautoencoder.objectives.penalties import (
     kl_sparsity,
     l1_sparsity,
 )
+from skautoencoder.objectives.ragged import RaggedObjective
 from skautoencoder.objectives.table_likelihood import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.variational import (
     VariationalObjective,
@@ -46,6 +47,7 @@ __all__ = [
     "MaskedObjective",
     "Objective",
     "Penalty",
+    "RaggedObjective",
     "TopK",
     "VariationalObjective",
     "bounded_log_variance",

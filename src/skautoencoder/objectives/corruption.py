@@ -49,6 +49,9 @@ class Corruption(nn.Module):
         The data's length that is 1 to the network.
     sample_shape : tuple of int, default=None
         Shape in which a callable sees a sample. None: flat.
+    ragged : bool, default=False
+        Whether rows are sequences that are NaN after their end. They stay so, and a
+        callable sees them so.
 
     References
     ----------
@@ -56,6 +59,7 @@ class Corruption(nn.Module):
     autoencoders", Journal of Machine Learning Research 11, 2010.
     """
 
+    ragged = False
     offset: Tensor
     zero: Tensor
     low: Tensor
@@ -72,6 +76,7 @@ class Corruption(nn.Module):
         offset: Tensor | None = None,
         scale: float = 1.0,
         sample_shape: tuple[int, ...] | None = None,
+        ragged: bool = False,
     ) -> None:
         super().__init__()
         self.noise = noise
@@ -79,6 +84,7 @@ class Corruption(nn.Module):
         self.clip = clip
         self.scale = scale
         self.sample_shape = sample_shape
+        self.ragged = ragged
         # Computed in double precision, as a large offset leaves few digits in float32.
         offset = torch.zeros(()) if offset is None else offset
         shift = offset.double()
@@ -101,7 +107,8 @@ class Corruption(nn.Module):
             noisy = torch.where(chance >= 1 - self.level / 2, self.high, noisy)
         else:
             noisy = self._ask(rows)
-        return noisy.clamp(self.low, self.high) if self.clip else noisy
+        noisy = noisy.clamp(self.low, self.high) if self.clip else noisy
+        return noisy.masked_fill(rows.isnan(), torch.nan) if self.ragged else noisy
 
     def _ask(self, rows: Tensor) -> Tensor:
         """Return the result of the user's callable for rows."""
@@ -125,9 +132,10 @@ class Corruption(nn.Module):
         if given.is_complex():
             raise ValueError("noise must return real numbers, but returned complex.")
         noisy = given.to(rows.device, torch.float32)
-        if not noisy.isfinite().all():
+        noisy = noisy.reshape(rows.shape)
+        if not (noisy.isfinite() | (rows.isnan() if self.ragged else False)).all():
             raise ValueError(
                 "noise returned samples with NaN, infinity or values too large for "
                 "float32. The network can learn from numbers alone: let it return some."
             )
-        return (noisy.reshape(rows.shape) - self.offset) / self.scale
+        return (noisy - self.offset) / self.scale

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -83,6 +84,33 @@ def reconstruction_loss(
         margin = 1e-6
         logits = logits.clamp(margin, 1 - margin)
     return LOSSES[loss](logits, target)
+
+
+def masked_loss(
+    loss: str, logits: Tensor, target: Tensor, output_activation: str
+) -> Tensor:
+    """Return the loss, averaged over the entries of the target that are not NaN.
+
+    Parameters
+    ----------
+    loss, logits, target, output_activation : object
+        See :func:`reconstruction_loss`.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+        The mean loss; 0 if all entries are NaN.
+    """
+    asked = ~target.isnan()
+    n_asked = asked.sum()
+    if not n_asked:
+        return logits.sum() * 0.0
+    if output_activation == "identity" and loss != "bce":
+        # Zeros against zeros add no loss, which is faster than indexing.
+        logits = torch.where(asked, logits, 0.0)
+        target = torch.where(asked, target, 0.0)
+        return LOSSES[loss](logits, target) * (asked.numel() / n_asked)
+    return reconstruction_loss(loss, logits[asked], target[asked], output_activation)
 
 
 def _rescue(logits: Tensor, target: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.objectives.losses import LOSSES, check_outputs, reconstruction_loss
+from skautoencoder.objectives.losses import LOSSES, check_outputs, masked_loss
 from skautoencoder.objectives.objective import EncoderDecoder
 
 
@@ -105,19 +105,12 @@ class MaskedObjective(nn.Module):
         objective : Tensor of shape ()
             The mean loss over the entries that are not NaN; 0 if there are none.
         """
-        asked = ~target.isnan()
         logits = network.decode_logits(network.encode(rows))
-        logits = logits[:, : target.shape[1]]
-        n_asked = asked.sum()
-        if not n_asked:
-            return logits.sum() * 0.0
-        if network.output_activation == "identity" and self.loss != "bce":
-            # Zeros against zeros add no loss, which is faster than indexing.
-            logits = torch.where(asked, logits, 0.0)
-            target = torch.where(asked, target, 0.0)
-            return LOSSES[self.loss](logits, target) * (asked.numel() / n_asked)
-        return reconstruction_loss(
-            self.loss, logits[asked], target[asked], network.output_activation
+        return masked_loss(
+            self.loss,
+            logits[:, : target.shape[1]],
+            target,
+            network.output_activation,
         )
 
     def loss_of_answers(

@@ -68,7 +68,7 @@ class Objective(nn.Module):
             return
         codes = network.encode(rows)
         for penalty in self.penalties:
-            penalty.check_codes(codes)
+            penalty.check_codes(self._penalized(codes))
         if self.loss == "bce":
             check_outputs(self.loss, network.decode(codes))
 
@@ -117,8 +117,7 @@ class Objective(nn.Module):
             if differentiates:
                 rows = rows.detach().requires_grad_()
             codes = network.encode(rows)
-            # In float32, as penalties would lose their digits in bfloat16.
-            exact = codes.float()
+            exact = self._penalized(codes)
             terms = [
                 penalty.weight * penalty(exact, rows, network) for penalty in added
             ]
@@ -129,8 +128,7 @@ class Objective(nn.Module):
                     f"returned a tensor of shape {tuple(term.shape)}. Take its mean()."
                 )
         logits = network.decode_logits(codes)
-        loss = reconstruction_loss(self.loss, logits, target, network.output_activation)
-        return sum(terms, start=loss)
+        return sum(terms, start=self._compare(network, logits, target))
 
     def loss_of_answers(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor
@@ -143,3 +141,14 @@ class Objective(nn.Module):
     ) -> Tensor:
         """Return the loss if the network's output were the mean target for all rows."""
         return LOSSES[self.loss](target.mean(dim=0).expand_as(target), target)
+
+    def _penalized(self, codes: Tensor) -> Tensor:
+        """Return what penalties see of codes."""
+        # In float32, as penalties would lose their digits in bfloat16.
+        return codes.float()
+
+    def _compare(
+        self, network: EncoderDecoder, logits: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the reconstruction loss."""
+        return reconstruction_loss(self.loss, logits, target, network.output_activation)

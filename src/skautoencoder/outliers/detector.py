@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.arrays import Array, feature_spread
+from skautoencoder._estimator.arrays import Array, feature_spread, range_of
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
@@ -28,6 +28,7 @@ from skautoencoder.outliers.embedding import (
     TableEmbedding,
 )
 from skautoencoder.outliers.references import References
+from skautoencoder.outliers.sequence_embedding import SequenceEmbedding
 from skautoencoder.outliers.thresholds import (
     conformal_p_values,
     offset_of_false_alarms,
@@ -294,6 +295,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
     )
     _references: References
 
+    _takes_ragged = True
+
     # Few steps: the network is to learn what rows have in common, not the outliers.
     _usual_steps = 500
     _fewest_epochs = 2
@@ -359,19 +362,28 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         rows, data_shape = self._check_samples(X, previous)
         self._check_thresholds()
         training, kept_out = self._split(rows)
-        samples = self._describe(training, data_shape, previous)
+        sequences = self._sequence_format(X, rows, previous)
+        samples = self._describe(training, data_shape, previous, sequences)
         return SplitSamples(**vars(samples), every=rows, kept_out=kept_out)
 
     def _make_plan(self, samples: SplitSamples, previous: Self | None) -> TrainingPlan:
         sees_images = _sees_images(samples)
         n_features = math.prod(samples.sample_shape)
-        code_size = max(min(16 if sees_images else 8, n_features // 2), 1)
+        # Of sequences of different lengths one number is the length.
+        fewest = 1 if samples.sequences is None else 2
+        code_size = max(min(16 if sees_images else 8, n_features // 2), fewest)
         rows, architecture = samples.rows, samples.architecture
-        value_range = float(rows.min()), float(rows.max())
+        value_range = range_of(rows)
         if previous is not None:
             units = previous._record.units
         elif sees_images:  # all pixels have the same unit
-            units = Units.of_data(rows, value_range, architecture, self.loss)
+            units = Units.of_data(
+                rows,
+                value_range,
+                architecture,
+                self.loss,
+                n_channels=samples.n_channels,
+            )
         else:
             units = _units_of_table(rows, architecture, self.loss)
         units.check(value_range, architecture, self.loss)
@@ -384,7 +396,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         if _sees_images(samples):
             shape = samples.sample_shape
             n_channels = shape[0] if len(shape) == 3 else 1
-            embedding = ImageEmbedding.from_rows(self._trained, training, n_channels)
+            is_ragged = samples.sequences is not None
+            kind = SequenceEmbedding if is_ragged else ImageEmbedding
+            embedding = kind.from_rows(self._trained, training, n_channels)
         else:
             embedding = TableEmbedding.from_rows(self._trained, training)
         self._references = self._make_references(embedding, training)
@@ -560,6 +574,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         contributions = -self._references.contributions(self._trained, rows)
         if is_frame(X):
             return in_frame_like(X, contributions, getattr(X, "columns", None))
+        if self._record.sequences is not None:
+            maps = contributions.reshape(-1, *self._record.data_shape)
+            return self._in_form_of(X, maps, rows)
         return contributions.reshape(np.shape(X))
 
     def p_values(self, X: ArrayLike) -> NDArray[np.float64]:

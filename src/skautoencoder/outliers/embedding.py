@@ -174,8 +174,8 @@ class ImageEmbedding(Embedding):
         codes = torch.from_numpy(trained.encode(rows)).double()
         # On several threads, sums over all rows would be rounded differently.
         with one_thread():
-            background = float(shown.median())
-            usual = float(_squared_contrast(shown, background).mean())
+            background = float(shown.nanmedian())
+            usual = float(cls._squared_contrast(shown, background).mean())
             mean = codes.mean(dim=0)
             centred = codes - mean
             values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
@@ -208,7 +208,7 @@ class ImageEmbedding(Embedding):
 
     def _residual(self, batch: Tensor, reconstruction: Tensor) -> Tensor:
         batch = batch.cpu().double()
-        contrast = _squared_contrast(batch, self.background) + self.contrast
+        contrast = self._squared_contrast(batch, self.background) + self.contrast
         residual = batch - reconstruction.cpu().double()
         return residual / (contrast.sqrt()[:, None] * self.residual_unit)
 
@@ -216,8 +216,12 @@ class ImageEmbedding(Embedding):
         """Return the logarithm of each image's variance."""
         images = batch.cpu().double().unflatten(1, (self.n_channels, -1))
         variances = images.var(dim=2, correction=0).mean(dim=1)
+        return (variances + self._smallest_variance(batch)).log()
+
+    def _smallest_variance(self, batch: Tensor) -> float:
+        """Return what is added to variances before their logarithm is taken."""
         usual = self.contrast / _SMALLEST_CONTRAST / batch.shape[1]
-        return (variances + _SMALLEST_PIXEL_VARIANCE * usual).log()
+        return _SMALLEST_PIXEL_VARIANCE * usual
 
     def _odd_variances(self, batch: Tensor) -> Tensor:
         """Return by how much log-variances are outside of the usual range."""
@@ -238,13 +242,17 @@ class ImageEmbedding(Embedding):
 
     def details(self, trained: TrainedNetwork, points: Tensor) -> Tensor:
         """Return points, followed by the reconstructions of their codes."""
+        device = next(trained.network.parameters()).device
+        codes = self._codes(points).float().to(device)
+        images = finite(trained.network.decode(codes))
+        return torch.cat((points, images.cpu().double()), dim=1)
+
+    def _codes(self, points: Tensor) -> Tensor:
+        """Return the codes of points."""
         # Whitening is a rotation and a scaling of each axis; both are inverted.
         lengths = self.whitening.square().sum(dim=0)
         whitened = points[:, : len(self.code_mean)] / lengths
-        codes = F.linear(whitened, self.whitening) + self.code_mean
-        device = next(trained.network.parameters()).device
-        images = finite(trained.network.decode(codes.float().to(device)))
-        return torch.cat((points, images.cpu().double()), dim=1)
+        return F.linear(whitened, self.whitening) + self.code_mean
 
     def shares(self, details: Tensor, others: Tensor) -> Tensor:
         """Return each pixel's share of the squared distances.
@@ -261,6 +269,6 @@ class ImageEmbedding(Embedding):
         weights /= weights.sum(dim=-1, keepdim=True)
         return residuals + first.sum(dim=-1, keepdim=True) * weights
 
-
-def _squared_contrast(images: Tensor, background: float) -> Tensor:
-    return (images - background).square().sum(dim=1)
+    @staticmethod
+    def _squared_contrast(images: Tensor, background: float) -> Tensor:
+        return (images - background).square().sum(dim=1)

@@ -149,8 +149,8 @@ class BatchInvariant(TorchFunctionMode):
     ) -> tuple[Tensor, ...]:
         samples_first = settings[-1]
         if not samples_first or input.device.type != "cpu":
-            answers: tuple[Tensor, ...] = function(input, start, weights, *settings)
-            return answers
+            given: tuple[Tensor, ...] = function(input, start, weights, *settings)
+            return given
         states = start if isinstance(start, tuple) else (start,)
         recurrence = _Recurrence(
             function,
@@ -161,8 +161,13 @@ class BatchInvariant(TorchFunctionMode):
         )
         rows = torch.cat([input.flatten(1), *map(_flat_state, states)], dim=1)
         weight = torch.cat([weight.flatten() for weight in weights])
-        sizes = self._sizes(recurrence, rows, weight, None) or (self.whole,)
-        return recurrence.take_apart(_in_pieces(recurrence, sizes, rows, weight, None))
+        if sizes := self._sizes(recurrence, rows, weight, None):
+            answers = _in_pieces(recurrence, sizes, rows, weight, None)
+            return recurrence.take_apart(answers)
+        # As of linear layers; seen with gated recurrent units of up to three units.
+        exact = rows.double(), weight.double(), None
+        answers = _in_pieces(recurrence, (self.whole,), *exact).to(rows.dtype)
+        return recurrence.take_apart(answers)
 
     def _sizes(
         self,
