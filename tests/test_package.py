@@ -51,6 +51,7 @@ def test_public_names() -> None:
         "AutoencoderTransformer",
         "ConvAutoencoderTransformer",
         "DenoisingAutoencoder",
+        "SeriesOutlierDetector",
         "VAEOverSampler",
         "VAESampler",
         "__version__",

@@ -15,6 +15,7 @@ from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.objectives import KL, L1, MMD, Contraction, Penalty, TopK
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.sampling import VAEOverSampler, VAESampler
+from skautoencoder.sequences import SeriesOutlierDetector
 from skautoencoder.transformers import (
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
@@ -40,6 +41,7 @@ __all__ = [
     "Network",
     "Penalty",
     "Recurrent",
+    "SeriesOutlierDetector",
     "TopK",
     "VAEOverSampler",
     "VAESampler",

@@ -62,7 +62,8 @@ class SplitSamples(Samples):
     kept_out: Array
 
 
-def _may_predict_training_rows(detector: Any) -> bool:
+def may_predict_training_rows(detector: Any) -> bool:
+    """Return True, or raise if training rows are taken for normal."""
     if detector.novelty:
         raise AttributeError(
             "fit_predict is not available when novelty=True: training rows are then "
@@ -532,7 +533,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    @available_if(_may_predict_training_rows)
+    @available_if(may_predict_training_rows)
     def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int64]:
         """Fit to samples and tell the outliers among them from the others.
 

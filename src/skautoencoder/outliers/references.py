@@ -15,6 +15,9 @@ from skautoencoder._estimator.arrays import Array, Shape
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.outliers.embedding import Embedding
 
+# Returns the batch of a slice of rows.
+Read = Callable[[slice], Tensor]
+
 # Squared distances below this share of the squared lengths are rounding errors.
 _ROUNDING = 4e-13
 # Most numbers of pairs of points that are computed at once.
@@ -26,7 +29,7 @@ class References:
     """Sets of reference rows, from which the distance of other rows is measured.
 
     A row's distance is the mean over the sets of the mean distance to its
-    nearest neighbours in the set.
+    nearest neighbours in the set, or that of one set.
 
     Parameters
     ----------
@@ -36,11 +39,15 @@ class References:
         The points of the rows in the sets.
     n_neighbors : int
         Number of nearest points to average over.
+    set_rank : int, default=None
+        Which set counts: 1 is the one with the nearest points, 2 the second nearest.
+        None: the mean over all sets.
     """
 
     embedding: Embedding
     points: Tensor
     n_neighbors: int
+    set_rank: int | None = None
 
     @classmethod
     def from_rows(
@@ -50,6 +57,7 @@ class References:
         rows: Array,
         sets: NDArray[np.intp],
         n_neighbors: int,
+        set_rank: int | None = None,
     ) -> References:
         """Make sets of the rows with indices `sets`, of shape (n_sets, set_size)."""
         positions, inverse = np.unique(sets, return_inverse=True)
@@ -66,28 +74,12 @@ class References:
         )
         points = torch.cat([parts[start] for start in sorted(parts)])
         index = torch.from_numpy(inverse.reshape(sets.shape))
-        return cls(embedding, points[index], n_neighbors)
+        return cls(embedding, points[index], n_neighbors, set_rank)
 
-    def distances(self, trained: TrainedNetwork, rows: Array) -> NDArray[np.float64]:
-        """Return the distance of each row of shape (n_samples, n_features)."""
-
-        def distance(points: Tensor) -> Tensor:
-            closeness = self._closeness(points)
-            if self.n_neighbors == 1:  # the quickest way to the smallest
-                nearest = closeness.amin(dim=2, keepdim=True)
-            else:
-                nearest = self._smallest(closeness)[0]
-            return _to_distance(nearest, points).mean(dim=(1, 2))
-
-        return self._apply(trained, distance, rows, (len(rows),))
-
-    def contributions(
-        self, trained: TrainedNetwork, rows: Array
+    def distances(
+        self, trained: TrainedNetwork, rows: Array, read: Read | None = None
     ) -> NDArray[np.float64]:
-        """Return each feature's contribution to each row's distance.
-
-        A distance is the root of a sum of squares. The contribution of a feature is its
-        share of the sum times the distance, so that contributions add up to it.
+        """Return the distance of each row of shape (n_samples, n_features).
 
         Parameters
         ----------
@@ -95,24 +87,67 @@ class References:
             The network.
         rows : ndarray of shape (n_samples, n_features)
             The rows.
+        read : callable, default=None
+            Returns the batch of a slice. None: the rows in the network's units.
+        """
+
+        def distance(points: Tensor) -> Tensor:
+            closeness = self._closeness(points)
+            if self.n_neighbors == 1:  # the quickest way to the smallest
+                nearest = closeness.amin(dim=2, keepdim=True)
+            else:
+                nearest = self._smallest(closeness)[0]
+            if self.set_rank is not None:
+                nearest = nearest.gather(1, self._ranked(nearest))
+            return _to_distance(nearest, points).mean(dim=(1, 2))
+
+        return self._apply(trained, distance, rows, (len(rows),), read)
+
+    def contributions(
+        self,
+        trained: TrainedNetwork,
+        rows: Array,
+        read: Read | None = None,
+        n_shares: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Return each feature's contribution to each row's distance.
+
+        A distance is the root of a sum of squares. The contribution of a feature is its
+        share of the sum times the distance, so that contributions add up to it.
+        Features are what the embedding's `shares` are of.
+
+        Parameters
+        ----------
+        trained : TrainedNetwork
+            The network.
+        rows : ndarray of shape (n_samples, n_features)
+            The rows.
+        read : callable, default=None
+            Returns the batch of a slice. None: the rows in the network's units.
+        n_shares : int, default=None
+            Number of the embedding's shares. None: the number of features.
 
         Returns
         -------
-        contributions : ndarray of shape (n_samples, n_features)
+        contributions : ndarray of shape (n_samples, n_shares)
             The contributions.
         """
+        n_shares = n_shares or rows.shape[1]
         references = self.points.flatten(0, 1)
         n_sets, set_size, width = self.points.shape
 
         def contribution(points: Tensor) -> Tensor:
             nearest, index = self._smallest(self._closeness(points))
-            distances = _to_distance(nearest, points).flatten(1)
             index = index + (torch.arange(n_sets) * set_size)[:, None]
+            if self.set_rank is not None:
+                ranked = self._ranked(nearest)
+                nearest, index = nearest.gather(1, ranked), index.gather(1, ranked)
+            distances = _to_distance(nearest, points).flatten(1)
             # Many rows have the same nearest points: compute the details of each once.
             chosen, index = torch.unique(index.flatten(1), return_inverse=True)
             others = self.embedding.details(trained, references[chosen])
             own = self.embedding.details(trained, points)[:, None]
-            total = torch.zeros(len(points), rows.shape[1], dtype=torch.float64)
+            total = torch.zeros(len(points), n_shares, dtype=torch.float64)
             n_pairs = max(_NUMBERS_AT_ONCE // (len(points) * width), 1)
             parts = zip(
                 index.split(n_pairs, dim=1),
@@ -128,7 +163,7 @@ class References:
                     total += share
             return total / index.shape[1]
 
-        return self._apply(trained, contribution, rows, rows.shape)
+        return self._apply(trained, contribution, rows, (len(rows), n_shares), read)
 
     def _closeness(self, points: Tensor) -> Tensor:
         """Return squared distances minus the squared lengths of the points.
@@ -150,12 +185,27 @@ class References:
         nearest, index = closeness.topk(n_neighbors, dim=2, largest=False)
         return nearest, index
 
+    def _ranked(self, nearest: Tensor) -> Tensor:
+        """Return the index of the set that counts, of the shape of its neighbours.
+
+        Parameters
+        ----------
+        nearest : Tensor of shape (n_samples, n_sets, n_neighbors)
+            The smallest numbers in each set.
+        """
+        assert self.set_rank is not None
+        by_set = nearest.sum(dim=2)
+        rank = min(self.set_rank, by_set.shape[1])
+        ranked = by_set.kthvalue(rank, dim=1, keepdim=True).indices
+        return ranked[:, :, None].expand(-1, -1, nearest.shape[2])
+
     def _apply(
         self,
         trained: TrainedNetwork,
         function: Callable[[Tensor], Tensor],
         rows: Array,
         shape: Shape,
+        read: Read | None,
     ) -> NDArray[np.float64]:
         """Return a function of the points of rows, computed batch by batch."""
         n_sets, size, width = self.points.shape
@@ -168,6 +218,7 @@ class References:
             lambda batch: function(self.embedding.points(trained, batch)),
             rows,
             write,
+            read,
             extra_work=2.0 * n_sets * size * width,
             n_numbers=n_sets * size,
             at_once=True,

@@ -1,0 +1,150 @@
+"""Validation of series, and results with one row for each time step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.containers import in_frame_like, is_frame
+from skautoencoder._estimator.input_hints import with_hints
+from skautoencoder._estimator.samples import float_types, from_torch
+
+_ONE_OR_MANY = (
+    "A series has the shape (n_timepoints,) or (n_timepoints, n_channels); several "
+    "series are a list of them."
+)
+
+
+@dataclass(frozen=True)
+class SeriesInput:
+    """One series or several, validated.
+
+    Parameters
+    ----------
+    values : list of ndarray of shape (n_timepoints, n_channels)
+        The series, with NaN where there is no value.
+    given : list
+        What each of them came in, for the container of the results.
+    is_list : bool
+        Whether there were several, so that results are a list too.
+    """
+
+    values: list[Array]
+    given: list[Any]
+    is_list: bool
+
+    @classmethod
+    def check(cls, estimator: Any, X: Any, *, is_fitted: bool) -> SeriesInput:
+        """Validate what `fit` or another method was given.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            ``n_features_in_`` and ``feature_names_in_`` are set on it, or compared.
+        X : array-like or list of array-like
+            The series.
+        is_fitted : bool
+            Whether to compare the channels with those of the estimator.
+        """
+        if not _is_list_of_series(X):
+            return cls([_check_one(estimator, X, is_fitted)], [X], False)
+        if not len(X):
+            raise ValueError("X is an empty list. Pass at least one series.")
+        values = []
+        for i, series in enumerate(X):
+            try:
+                values.append(_check_one(estimator, series, is_fitted or i > 0))
+            except ValueError as error:
+                raise ValueError(f"Series {i} of the list: {error}") from error
+        return cls(values, list(X), True)
+
+    def wrap(self, results: list[NDArray[Any]]) -> Any:
+        """Return results, one row for each time step, in the containers of the input.
+
+        A vector of a pandas object becomes a Series with its index, a table a DataFrame
+        with its index and columns.
+        """
+        wrapped = [
+            _wrap_one(given, result)
+            for given, result in zip(self.given, results, strict=True)
+        ]
+        return wrapped if self.is_list else wrapped[0]
+
+
+def _is_list_of_series(X: Any) -> bool:
+    """Return whether `X` is a list of series, rather than rows of one.
+
+    Elements that are arrays or frames are series; lists in lists are rows of numbers,
+    unless they are nested three times.
+    """
+    if not isinstance(X, list | tuple):
+        return False
+    kinds = (np.ndarray, pd.DataFrame, pd.Series, Tensor)
+    if any((isinstance(x, kinds) and np.ndim(x)) or is_frame(x) for x in X):
+        return True
+    first = X[0] if len(X) else None
+    return not len(X) or (
+        isinstance(first, list | tuple)
+        and len(first) > 0
+        and isinstance(first[0], list | tuple)
+    )
+
+
+def _check_one(estimator: Any, X: Any, is_fitted: bool) -> Array:
+    name = type(estimator).__name__
+    X = from_torch(X)
+    _check_order(X)
+    if isinstance(X, pd.Series):
+        X = X.to_frame() if isinstance(X.name, str) else X.to_numpy()
+    checks: dict[str, Any] = {
+        "dtype": float_types(X),
+        "ensure_all_finite": "allow-nan",
+        "order": "C",
+    }
+    with with_hints(X, name):
+        if not hasattr(X, "columns"):
+            X = X if hasattr(X, "ndim") else np.asarray(X)
+            has_one_channel = not is_fitted or estimator.n_features_in_ == 1
+            if X.ndim == 1 and has_one_channel:
+                X = check_array(
+                    X, ensure_2d=False, estimator=estimator, input_name="X", **checks
+                )[:, np.newaxis]
+            elif X.ndim > 2:
+                raise ValueError(
+                    f"Found array with dim {X.ndim}, of shape {np.shape(X)}. "
+                    f"{_ONE_OR_MANY}"
+                )
+        values: Array = validate_data(estimator, X, reset=not is_fitted, **checks)
+    return values
+
+
+def _check_order(X: Any) -> None:
+    """Raise if the time index of a pandas object does not go up."""
+    index = getattr(X, "index", None)
+    kinds = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
+    if isinstance(index, kinds) and not index.is_monotonic_increasing:
+        raise ValueError(
+            "The time index of X is not in order, but the rows of a series are time "
+            "steps that follow one another. Pass X.sort_index()."
+        )
+
+
+def _wrap_one(given: Any, result: NDArray[Any]) -> Any:
+    if isinstance(given, pd.Series):
+        vector = result if result.ndim == 1 else result[:, 0]
+        return pd.Series(vector, index=given.index, name=given.name)
+    if result.ndim == 1 and isinstance(given, pd.DataFrame):
+        return pd.Series(result, index=given.index)
+    if result.ndim == 1:
+        return result
+    if np.ndim(given) == 1:
+        return result[:, 0]
+    return in_frame_like(given, result, getattr(given, "columns", None))
