@@ -16,6 +16,7 @@ copyright = "2026, skautoencoder developers"
 version = release = skautoencoder.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",  # CHANGELOG.md
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -39,6 +40,13 @@ toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc sections already name the types
 # The class template lists the members; numpydoc must not list them again.
 numpydoc_show_class_members = False
+
+# --- pictures of the guides -----------------------------------------------------
+
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 100)]
 
 # --- examples -----------------------------------------------------------------
 

@@ -44,7 +44,7 @@ MODULES = [
 
 
 def public_objects() -> Iterator[Any]:
-    packages = ("", ".architectures", ".objectives")
+    packages = ("", ".architectures", ".objectives", ".displays")
     modules = [f"skautoencoder{package}" for package in packages]
     seen = set()
     for module in map(importlib.import_module, modules):

@@ -86,7 +86,7 @@ filters = list(warnings.filters)
 threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
 states = torch.get_rng_state(), numpy.random.get_state()[1].copy(), random.getstate()
 showwarning, excepthook = warnings.showwarning, sys.excepthook
-import skautoencoder, skautoencoder.architectures
+import skautoencoder, skautoencoder.architectures, skautoencoder.displays
 assert list(warnings.filters) == filters
 assert (threads, dtype) == (torch.get_num_threads(), torch.get_default_dtype())
 assert torch.equal(states[0], torch.get_rng_state())
@@ -99,7 +99,7 @@ print("done")
     heavy = ("matplotlib", "tensorflow", "keras", "polars", "pyod", "IPython", "pytest")
     code = f"""
 import sys
-import skautoencoder
+import skautoencoder, skautoencoder.displays
 print([name for name in {heavy} if name in sys.modules])
 """
     assert run(code, tmp_path) == "[]"

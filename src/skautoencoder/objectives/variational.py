@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +82,9 @@ class VariationalObjective(nn.Module):
         self.beta = beta
         self.warm_up = warm_up
         self.binarizes = binarizes
+        # Of each batch since the last `take_terms`: sum of the divergence, mean of the
+        # objective, weight of the divergence, number of rows.
+        self._batches: list[tuple[Any, Any, float, int]] = []
 
     def forward(
         self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
@@ -109,7 +113,37 @@ class VariationalObjective(nn.Module):
         outputs = network.answer(codes, target if network.n_classes else None)
         log_likelihood = network.likelihood.log_likelihood(outputs, rows)
         divergence = kl_divergence(mean, log_variance).sum(dim=1)
-        return (self._weight(network.training) * divergence - log_likelihood).mean()
+        weight = self._weight(network.training)
+        objective = (weight * divergence - log_likelihood).mean()
+        # Detached, and a number on the CPU: small tensors that stay alive fragment the
+        # memory of a step. Elsewhere a number would have to wait for the device.
+        noted = divergence.detach().sum(), objective.detach()
+        total, value = map(float, noted) if rows.device.type == "cpu" else noted
+        self._batches.append((total, value, weight, len(rows)))
+        return objective
+
+    def take_terms(self) -> dict[str, float]:
+        """Return the mean terms of the objective over the batches since the last call.
+
+        Returns
+        -------
+        terms : dict of float
+            ``"reconstruction"``, minus the expected log-likelihood of a row, and
+            ``"kl"``, the divergence before it is multiplied by `beta`; in nats.
+        """
+        # Threads append shards in any order, on which this sum does not depend.
+        divergence, rest, n_rows = (
+            math.fsum(terms)
+            for terms in zip(
+                *(
+                    (float(total), n * float(value) - weight * float(total), n)
+                    for total, value, weight, n in self._batches
+                ),
+                strict=True,
+            )
+        )
+        self._batches.clear()
+        return {"reconstruction": rest / n_rows, "kl": divergence / n_rows}
 
     def loss_of_answers(
         self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor

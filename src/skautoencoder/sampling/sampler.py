@@ -268,7 +268,9 @@ class VAESampler(
     history_ : skorch.history.History
         A row for each epoch: ``epoch``, ``train_loss``, ``valid_loss`` (with
         early stopping), ``lr``, ``dur`` (seconds). Losses are minus the evidence
-        lower bound (ELBO) of a row in the network's units, in nats.
+        lower bound (ELBO) of a row in the network's units, in nats:
+        ``train_reconstruction`` plus ``train_kl`` times `beta`, or less than that
+        during the warm-up; the same with ``valid_``.
     n_iter_ : int
         Epochs trained.
     n_features_in_ : int

@@ -248,6 +248,9 @@ class AutoencoderNet(NeuralNet):
         epoch[f"{name}_best"] = loss < next(best, math.inf)
         epoch[name] = loss
         epoch[f"{prefix}_batch_count"] = n_steps
+        if hasattr(self.criterion_, "take_terms"):
+            for term, mean in self.criterion_.take_terms().items():
+                epoch[f"{prefix}_{term}"] = mean
         if training:
             epoch["lr"] = self.optimizer_.param_groups[0]["lr"]
         require_finite(self, loss, f"{prefix}_loss")
