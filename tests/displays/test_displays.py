@@ -423,6 +423,22 @@ def test_distances_of_columns_have_known_values() -> None:
     np.testing.assert_allclose(display.distances_, [0.25, 0.25])
 
 
+def test_sequences_of_different_lengths() -> None:
+    ragged = [wave[: 8 + number % 12] for number, wave in enumerate(WAVES)]
+    estimator = clone(OF_ROWS["transformer"]).set_params(architecture=Conv1d((3,)))
+    estimator.set_params(code_size=3).fit(ragged)
+    display = ReconstructionsDisplay.from_estimator(estimator, ragged, n_samples=3)
+    expected = [
+        np.square(one - other).mean()
+        for one, other in zip(ragged, estimator.predict(ragged[:3]), strict=False)
+    ]
+    np.testing.assert_allclose(display.errors, expected)
+    walk = CodeWalkDisplay.from_estimator(estimator, ragged, n_steps=2)
+    assert walk.samples.shape == (3, 2, 19, 1)
+    parts = clone(OF_ROWS["detector"]).set_params(architecture=Conv1d((3,)))
+    ExplanationDisplay.from_estimator(parts.fit(ragged), ragged[:1])
+
+
 def test_axes_without_a_place_in_a_grid_cannot_be_divided() -> None:
     figure = plt.figure()
     with pytest.raises(ValueError, match="no place in a grid"):

@@ -172,7 +172,7 @@ class LatentMapDisplay:
         shape = self.samples.shape[:2]
         self.axes_ = axes_grid("LatentMapDisplay", ax, shape, (0.9, 0.7))
         self.ax_ = self.axes_[0, 0]
-        low, high = float(self.samples.min()), float(self.samples.max())
+        low, high = float(np.nanmin(self.samples)), float(np.nanmax(self.samples))
         margin = 0.05 * (high - low) or 1.0
         for axes, row in zip(self.axes_, self.samples[::-1], strict=True):
             for panel, sample in zip(axes, row, strict=True):

@@ -81,8 +81,8 @@ class ReconstructionsDisplay:
         self.samples = samples
         self.reconstructions = reconstructions
         self.form = form
-        difference = np.square(samples - reconstructions)
-        self.errors = difference.reshape(len(samples), -1).mean(axis=1)
+        difference = np.square(samples - reconstructions).reshape(len(samples), -1)
+        self.errors = np.nanmean(difference, axis=1)
 
     @classmethod
     def from_estimator(

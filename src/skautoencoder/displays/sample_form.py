@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from skautoencoder._estimator.containers import as_pandas, is_frame
 from skautoencoder._estimator.images import looks_like_image
 from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.sequences import Sequences
 from skautoencoder.architectures import Conv, Conv1d, Recurrent
 from skautoencoder.displays.axes import COLORS, FIRST, hide_ticks
 
@@ -94,11 +95,12 @@ class SampleForm:
                 map(_column, (table.iloc[:, i] for i in range(len(table.T))))
             )
             return cls("table", (len(columns),), tuple(map(str, table)), columns)
-        array = np.asarray(from_torch(X))
         last = last_step(estimator)
+        fitted_shape = getattr(last, "sample_shape_", ())
+        array = _as_array(X, fitted_shape[0] if len(fitted_shape) == 2 else None)
         shape = tuple(sample_shape or array.shape[1:])
         if sample_shape is None and len(shape) == 1 and last is estimator:
-            shape = tuple(getattr(last, "sample_shape_", shape))
+            shape = tuple(fitted_shape or shape)
         if np.prod(shape) != array[0].size:
             raise ValueError(
                 f"sample_shape={shape} has {np.prod(shape)} values, but X has "
@@ -126,7 +128,7 @@ class SampleForm:
         Columns of a data frame are given in standard deviations from their mean.
         """
         if not self.columns:
-            array = np.asarray(from_torch(X), dtype=np.float64)
+            array = _as_array(X, self.shape[0]).astype(np.float64)
             return array.reshape(len(array), *self.shape)
         table = as_pandas(X) if is_frame(X) else pd.DataFrame(np.asarray(X))
         read = [
@@ -220,6 +222,16 @@ class SampleForm:
                 ax.set_xlabel("feature", fontsize="small")
         for ax in axes[:, 0]:
             ax.set_ylabel(self.value_label, fontsize="small")
+
+
+def _as_array(X: Any, n_steps: int | None) -> NDArray[Any]:
+    """Return samples as an array; shorter sequences have NaN after their ends."""
+    sequences = Sequences.read(X, "the display", None, None)
+    if sequences is None:
+        return np.asarray(from_torch(X))
+    padded = sequences.padded
+    wider = max(n_steps or 0, padded.shape[1]) - padded.shape[1]
+    return np.pad(padded, ((0, 0), (0, wider), (0, 0)), constant_values=np.nan)
 
 
 def last_step(estimator: Any) -> Any:
