@@ -96,7 +96,7 @@ class SampleForm:
             )
             return cls("table", (len(columns),), tuple(map(str, table)), columns)
         last = last_step(estimator)
-        fitted_shape = getattr(last, "sample_shape_", ())
+        fitted_shape: Any = getattr(last, "sample_shape_", ())
         array = _as_array(X, fitted_shape[0] if len(fitted_shape) == 2 else None)
         shape = tuple(sample_shape or array.shape[1:])
         if sample_shape is None and len(shape) == 1 and last is estimator:
