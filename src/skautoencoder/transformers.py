@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.arrays import Shape
+from skautoencoder._estimator.array_types import Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,

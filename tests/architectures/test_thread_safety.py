@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
-from skautoencoder.architectures._thread_safety import can_share, can_split
+from skautoencoder.architectures._thread_safety import can_shard, is_thread_safe
 
 
 def conv(**params: Any) -> nn.Module:
@@ -32,22 +32,22 @@ def conv(**params: Any) -> nn.Module:
     ],
 )
 def test_convolutions_can(params: dict[str, Any]) -> None:
-    assert conv(**params).can_split()
+    assert conv(**params).can_shard()
 
 
 @pytest.mark.parametrize("architecture", [Conv1d((2,)), Recurrent(), Recurrent("gru")])
 def test_architectures_for_sequences_can(architecture: Any) -> None:
-    assert architecture.build(sample_shape=(5, 2), code_size=2).can_split()
+    assert architecture.build(sample_shape=(5, 2), code_size=2).can_shard()
 
 
 def test_modules_of_torch_between_flat_rows_can() -> None:
     encoder = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.Dropout2d(0.0))
     decoder = nn.Sequential(nn.Flatten(), nn.Linear(18, 64))
     can = Custom(encoder[:2], decoder).build(sample_shape=(1, 8, 8), code_size=None)
-    assert can.can_split()
+    assert can.can_shard()
     # Whose random numbers would be whose?
     cannot = Custom(encoder, decoder).build(sample_shape=(1, 8, 8), code_size=None)
-    assert not cannot.can_split()
+    assert not cannot.can_shard()
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_modules_of_torch_between_flat_rows_can() -> None:
 )
 def test_dense_layers_can(params: dict[str, Any]) -> None:
     network = Dense((8,), **params).build(sample_shape=(6,), code_size=2)
-    assert network.can_split()
-    assert network.can_share()
+    assert network.can_shard()
+    assert network.is_thread_safe()
 
 
 def test_top_k_can() -> None:
-    assert Dense((8,)).build((6,), 4, top_k=True).can_split()
+    assert Dense((8,)).build((6,), 4, top_k=True).can_shard()
 
 
 class OwnConv(nn.Conv2d):
@@ -86,8 +86,8 @@ class OwnNorm(nn.BatchNorm2d):
     ids=lambda layer: type(layer).__name__,
 )
 def test_what_may_keep_or_draw_something_cannot(layer: nn.Module) -> None:
-    assert can_split(nn.Conv2d(1, 1, 3))
-    assert not can_split(nn.Conv2d(1, 1, 3), layer)
+    assert can_shard(nn.Conv2d(1, 1, 3))
+    assert not can_shard(nn.Conv2d(1, 1, 3), layer)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_what_may_keep_or_draw_something_cannot(layer: nn.Module) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_which_layers_several_threads_may_ask(layer: nn.Module, shares: bool) -> None:
-    assert can_share(nn.Conv2d(1, 1, 3), layer) is shares
+    assert is_thread_safe(nn.Conv2d(1, 1, 3), layer) is shares
 
 
 def test_not_past_hooks() -> None:
@@ -115,11 +115,11 @@ def test_not_past_hooks() -> None:
         network.encoder[1].weight.register_hook(hook),
         nn.modules.module.register_module_forward_hook(hook),
     ):
-        assert not network.can_split()
+        assert not network.can_shard()
         handle.remove()
-    assert network.can_split()
+    assert network.can_shard()
     handle = network.decoder[0].register_forward_pre_hook(hook)
-    assert not network.can_share()
+    assert not network.is_thread_safe()
 
 
 def test_not_past_another_forward() -> None:
@@ -129,7 +129,7 @@ def test_not_past_another_forward() -> None:
         return torch.zeros(len(rows), 2)
 
     network.encode = encode
-    assert not network.can_split()
+    assert not network.can_shard()
     network = conv()
     network.encoder[1].forward = encode
-    assert not network.can_split()
+    assert not network.can_shard()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import ROWS
 
-from skautoencoder._estimator.units import Scaling
+from skautoencoder._estimator.data_units import Scaling
 from skautoencoder.imputation.feature_statistics import FeatureStatistics
 from skautoencoder.imputation.images import ImageFilling
 

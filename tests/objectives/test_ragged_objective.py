@@ -58,7 +58,7 @@ def test_penalties_do_not_see_the_length() -> None:
 
 def test_shards_are_weighted_by_what_is_in_them() -> None:
     made, objective = network(), RaggedObjective()
-    assert made.can_split()
+    assert made.can_shard()
     assert objective.weigh(ROWS) == PRESENT.sum()
     whole = objective(made, ROWS, ROWS)
     whole.backward()

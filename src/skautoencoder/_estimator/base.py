@@ -18,14 +18,16 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._estimator.arrays import Array, Shape, range_of
+from skautoencoder._estimator.array_statistics import range_of
+from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
-from skautoencoder._estimator.images import (
+from skautoencoder._estimator.image_detection import (
     looks_like_image,
     warn_of_channels_last,
     warn_of_guess,
 )
-from skautoencoder._estimator.parameters import NestedParameters
+from skautoencoder._estimator.nested_parameters import NestedParameters
 from skautoencoder._estimator.plan import (
     Recipe,
     Samples,
@@ -37,7 +39,7 @@ from skautoencoder._estimator.plan import (
     usual_batch_size,
     usual_epochs,
 )
-from skautoencoder._estimator.samples import (
+from skautoencoder._estimator.sample_validation import (
     check_samples,
     resolve_sample_shape,
     warn_of_ignored_samples,
@@ -48,7 +50,6 @@ from skautoencoder._estimator.sequences import (
     lengths_of_rows,
 )
 from skautoencoder._estimator.trained_network import TrainedNetwork, measure
-from skautoencoder._estimator.units import Units
 from skautoencoder.architectures import ARCHITECTURES, Architecture, Conv
 from skautoencoder.objectives import LOSSES, Objective, RaggedObjective
 from skautoencoder.training import (

@@ -17,13 +17,17 @@ from sklearn.base import (
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._estimator.arrays import ROUNDING, Array, parts
+from skautoencoder._estimator.array_statistics import ROUNDING, row_chunks
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
-from skautoencoder._estimator.fit_warnings import warn_of_copying, warn_of_units
+from skautoencoder._estimator.fit_warnings import warn_of_large_codes, warn_of_units
 from skautoencoder._estimator.penalties import make_penalties
 from skautoencoder._estimator.plan import Samples, TrainingPlan
-from skautoencoder._estimator.samples import check_codes, warn_of_ignored_samples
+from skautoencoder._estimator.sample_validation import (
+    check_codes,
+    warn_of_ignored_samples,
+)
 from skautoencoder.architectures._ragged import lengths_of
 from skautoencoder.objectives import Penalty
 
@@ -100,7 +104,7 @@ class CodeTransformer(
         is_free = not penalties and not self._learns_from_noise
         code_size = plan.network.arguments["code_size"]
         if is_free and code_size is not None:
-            warn_of_copying(code_size, samples.rows.shape[1])
+            warn_of_large_codes(code_size, samples.rows.shape[1])
 
     def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Any:
         """Fit to samples and encode them.
@@ -261,10 +265,12 @@ def fraction_explained(residual: float, rows: Array) -> float:
     if np.isnan(rows[:, -1:]).any():  # sequences of different lengths
         n_values = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
         mean = np.nansum(rows, axis=0, dtype=np.float64) / n_values
-        total = sum(float(np.nansum(np.square(rows[p] - mean))) for p in parts(rows))
+        total = sum(
+            float(np.nansum(np.square(rows[p] - mean))) for p in row_chunks(rows)
+        )
     else:
         mean = rows.mean(axis=0, dtype=np.float64)
-        total = sum(float(np.square(rows[p] - mean).sum()) for p in parts(rows))
+        total = sum(float(np.square(rows[p] - mean).sum()) for p in row_chunks(rows))
     # Due to rounding, the mean of equal numbers may differ from them.
     rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
     if total <= rounding:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.array_types import Array, Shape
 
 # Highest values of pixels of 8 and 16 bits: the scale of integers whose maximum is more
 # than half of it.

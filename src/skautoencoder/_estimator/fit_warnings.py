@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 from skautoencoder.training import AutoencoderNet, Rows, evaluating
 
 # Ratio of the largest variance of a feature to the median one: it is 16 for iris, about
@@ -54,7 +54,7 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
     )
 
 
-def warn_of_copying(code_size: int, n_features: int) -> None:
+def warn_of_large_codes(code_size: int, n_features: int) -> None:
     """Warn if a code is as long as a sample, which can then be copied."""
     if code_size >= n_features:
         warnings.warn(

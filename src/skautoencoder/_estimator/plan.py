@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.sequences import SequenceFormat
-from skautoencoder._estimator.units import Units
 from skautoencoder.architectures import Architecture, Conv, Network
 from skautoencoder.architectures.conv import is_small
 from skautoencoder.training import Rows

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skautoencoder._estimator.arrays import Array, Shape
-from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.sample_validation import from_torch
 
 Lengths = NDArray[np.intp]
 

@@ -10,11 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Array, Shape
-from skautoencoder._estimator.samples import check_finite, check_fits, too_large
-from skautoencoder._estimator.units import Scaling
+from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.data_units import Scaling
+from skautoencoder._estimator.sample_validation import (
+    check_finite,
+    check_fits,
+    too_large,
+)
 from skautoencoder.architectures import Network
-from skautoencoder.training import apply_in_batches, counting_work
+from skautoencoder.training import apply_in_batches, counting_operations
 
 
 @dataclass(frozen=True)
@@ -165,14 +169,14 @@ class TrainedNetwork:
             n_features=given.shape[1],
             n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
             work=self.work + extra_work,
-            at_once=at_once and self.network.can_share(),
+            at_once=at_once and self.network.is_thread_safe(),
         )
 
 
 def measure(network: Network, rows: Tensor) -> tuple[float, int]:
     """Return the number of operations per row, and the size of a code."""
     device = next(network.parameters()).device
-    with counting_work(network) as work:
+    with counting_operations(network) as work:
         codes = network.encode(torch.zeros(1, rows.shape[1], device=device))
         network.decode(codes)
     return work.n_operations, codes.shape[1]

@@ -16,7 +16,7 @@ from skautoencoder.architectures._conv_layers import (
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
 from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import FromSteps, Steps, ToSteps
-from skautoencoder.architectures.hooks import (
+from skautoencoder.architectures.hook_checks import (
     has_global_hooks,
     has_hooks,
     has_weight_hooks,
@@ -93,7 +93,7 @@ _STATELESS_AFTERWARDS = {
 }
 
 
-def can_share(*modules: nn.Module) -> bool:
+def is_thread_safe(*modules: nn.Module) -> bool:
     """Return whether several threads may call trained modules at the same time.
 
     Parameters
@@ -112,7 +112,7 @@ def can_share(*modules: nn.Module) -> bool:
     return all(type(layer) in _STATELESS_AFTERWARDS for layer in layers)
 
 
-def can_split(*modules: nn.Module) -> bool:
+def can_shard(*modules: nn.Module) -> bool:
     """Return whether a batch may be divided into shards while modules are trained.
 
     Parameters
@@ -127,7 +127,7 @@ def can_split(*modules: nn.Module) -> bool:
         whole batch.
     """
     layers = [layer for module in modules for layer in module.modules()]
-    if not can_share(*modules) or not all(map(_keeps_nothing, layers)):
+    if not is_thread_safe(*modules) or not all(map(_keeps_nothing, layers)):
         return False
     return not any(
         has_weight_hooks(weight) for module in modules for weight in module.parameters()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.architectures._thread_safety import can_share, can_split
+from skautoencoder.architectures._thread_safety import can_shard, is_thread_safe
 
 # Means of 0 and 1 are moved by this: for a pixel that is always black the initial logit
 # would be minus infinity, where the gradient is zero.
@@ -91,13 +91,13 @@ class Network(nn.Module):
         """Return the decoder's outputs plus the logits of the mean row."""
         return outputs if self.output_offset is None else outputs + self.output_offset
 
-    def can_split(self) -> bool:
+    def can_shard(self) -> bool:
         """Return whether a batch may be divided into shards in training."""
-        return not self.is_changed() and can_split(self.encoder, self.decoder)
+        return not self.is_changed() and can_shard(self.encoder, self.decoder)
 
-    def can_share(self) -> bool:
+    def is_thread_safe(self) -> bool:
         """Return whether several threads may call it in evaluation mode."""
-        return not self.is_changed() and can_share(self.encoder, self.decoder)
+        return not self.is_changed() and is_thread_safe(self.encoder, self.decoder)
 
     def is_changed(self) -> bool:
         """Return whether a method was replaced on this object."""

@@ -15,7 +15,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.arrays import Array, Shape, parts
+from skautoencoder._estimator.array_statistics import row_chunks
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
@@ -23,10 +24,14 @@ from skautoencoder._estimator.code_transformer import (
 )
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
-from skautoencoder._estimator.samples import check_finite, from_torch, holds_samples
+from skautoencoder._estimator.sample_validation import (
+    check_finite,
+    from_torch,
+    holds_samples,
+)
 from skautoencoder._estimator.sequences import Sequences
 from skautoencoder.architectures import Architecture
-from skautoencoder.denoising.noise import make_corruption
+from skautoencoder.denoising.noise_parameters import make_corruption
 from skautoencoder.objectives import NOISES, Penalty
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import isolated_randomness, one_thread
@@ -472,7 +477,7 @@ class DenoisingAutoencoder(CodeTransformer):
         residual = 0.0
         device = torch.device(self.net_.device)
         with one_thread(), isolated_randomness(_SCORE_SEED, device):
-            for part in parts(rows, _CHUNK):
+            for part in row_chunks(rows, _CHUNK):
                 noisy = self._make_noisy(rows[part]) if given is None else rows[part]
                 denoised = self._trained.reconstruct(noisy).reshape(noisy.shape)
                 difference = np.subtract(denoised, clean[part], dtype=np.float64)

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils.validation import check_consistent_length
 
-from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import COLORS, MARKERS, single_axes
 
 METHODS = ("auto", "pca", "tsne", "umap")

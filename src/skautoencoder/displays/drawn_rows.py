@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skautoencoder._estimator.containers import as_pandas, is_frame
-from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.association import associations
 from skautoencoder.displays.axes import (
     FIRST,

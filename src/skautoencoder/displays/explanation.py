@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skautoencoder._estimator.containers import as_pandas, is_frame
-from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import axes_grid, hide_ticks, short, single_axes
 from skautoencoder.displays.sample_form import SampleForm
 

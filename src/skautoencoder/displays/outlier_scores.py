@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_consistent_length
 
-from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import COLORS, LINE_STYLES, MARKERS, single_axes
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from skautoencoder._estimator.containers import as_pandas, is_frame
-from skautoencoder._estimator.images import looks_like_image
-from skautoencoder._estimator.samples import from_torch
+from skautoencoder._estimator.image_detection import looks_like_image
+from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder._estimator.sequences import Sequences
 from skautoencoder.architectures import Conv, Conv1d, Recurrent
 from skautoencoder.displays.axes import COLORS, FIRST, hide_ticks

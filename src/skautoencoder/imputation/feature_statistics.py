@@ -7,7 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from skautoencoder._estimator.arrays import ROUNDING, Array, Mask, Rows64
+from skautoencoder._estimator.array_statistics import ROUNDING
+from skautoencoder._estimator.array_types import Array, Mask, Rows64
 
 _FURTHEST = 1e6
 

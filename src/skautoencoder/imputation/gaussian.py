@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skautoencoder._estimator.arrays import Mask, Rows64, parts
+from skautoencoder._estimator.array_statistics import row_chunks
+from skautoencoder._estimator.array_types import Mask, Rows64
 from skautoencoder.training import one_thread
 from skautoencoder.training.inference import to_tensor
 
@@ -145,7 +146,7 @@ def _products(
         Indices of the elements.
     """
     numbers = np.empty(len(row))
-    for part in parts(row, max(_PRODUCTS_TOGETHER // len(matrix), 1)):
+    for part in row_chunks(row, max(_PRODUCTS_TOGETHER // len(matrix), 1)):
         numbers[part] = (rows[row[part]] * matrix[column[part]]).sum(axis=1)
     return numbers
 

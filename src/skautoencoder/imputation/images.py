@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Array, Mask, Rows64
-from skautoencoder._estimator.units import Scaling
+from skautoencoder._estimator.array_types import Array, Mask, Rows64
+from skautoencoder._estimator.data_units import Scaling
 from skautoencoder.imputation.feature_statistics import FeatureStatistics
 from skautoencoder.training import Rows
 

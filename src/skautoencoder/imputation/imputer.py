@@ -19,9 +19,10 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.arrays import Array, Mask, Rows64, Shape
+from skautoencoder._estimator.array_types import Array, Mask, Rows64, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
-from skautoencoder._estimator.images import looks_like_image
+from skautoencoder._estimator.data_units import Units
+from skautoencoder._estimator.image_detection import looks_like_image
 from skautoencoder._estimator.plan import (
     Recipe,
     Samples,
@@ -30,8 +31,7 @@ from skautoencoder._estimator.plan import (
     auto_or,
     network_recipe,
 )
-from skautoencoder._estimator.samples import check_fits
-from skautoencoder._estimator.units import Units
+from skautoencoder._estimator.sample_validation import check_fits
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
 from skautoencoder.imputation.feature_statistics import FeatureStatistics
@@ -39,9 +39,9 @@ from skautoencoder.imputation.images import ImageFilling
 from skautoencoder.imputation.tables import (
     Fold,
     TableFilling,
-    judge,
     rows_to_learn_from,
     start_filling,
+    weigh_guesses,
 )
 from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import (
@@ -55,7 +55,7 @@ _ROWS_TOGETHER = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoledSamples(Samples):
+class IncompleteSamples(Samples):
     """Samples with holes, and first guesses for the missing values.
 
     Parameters
@@ -82,7 +82,7 @@ class HoledSamples(Samples):
     folds: list[Fold]
 
 
-class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
+class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
     """Fill missing values with what an autoencoder makes of the others.
 
     In a table, a normal distribution fitted to the observed values makes a first
@@ -365,7 +365,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
         """
         return super().fit(X, y, **fit_params)
 
-    def _validate(self, X: Any, y: Any, previous: Self | None) -> HoledSamples:
+    def _validate(self, X: Any, y: Any, previous: Self | None) -> IncompleteSamples:
         rows, data_shape = self._check_rows(X, previous)
         observed = ~self._is_missing(rows)
         samples = self._describe(rows, data_shape, previous)
@@ -383,7 +383,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
             standard = statistics.to_standard(rows, observed)
             random = np.random.RandomState(draw_seed(self.random_state))
             filling, folds = start_filling(standard, observed, random)
-        return HoledSamples(
+        return IncompleteSamples(
             **vars(samples),
             observed=observed,
             image_shape=image_shape,
@@ -409,12 +409,14 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
             )
         return None
 
-    def _make_plan(self, samples: HoledSamples, previous: Self | None) -> TrainingPlan:
+    def _make_plan(
+        self, samples: IncompleteSamples, previous: Self | None
+    ) -> TrainingPlan:
         if samples.image_shape is None:
             return self._plan_of_table(samples)
         return self._plan_of_images(samples, samples.image_shape, previous)
 
-    def _plan_of_table(self, samples: HoledSamples) -> TrainingPlan:
+    def _plan_of_table(self, samples: IncompleteSamples) -> TrainingPlan:
         """Return the plan in which the network corrects a normal distribution."""
         units = Units()
         data = rows_to_learn_from(samples.folds[:-1])
@@ -435,7 +437,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
 
     def _plan_of_images(
         self,
-        samples: HoledSamples,
+        samples: IncompleteSamples,
         image_shape: tuple[int, int, int],
         previous: Self | None,
     ) -> TrainingPlan:
@@ -470,13 +472,13 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
             self._usual_schedule(len(rows), samples),
         )
 
-    def _complete(self, samples: HoledSamples, plan: TrainingPlan) -> None:
+    def _complete(self, samples: IncompleteSamples, plan: TrainingPlan) -> None:
         """Choose the weights of network and neighbours; set the fitted attributes."""
         if samples.filling is None:
             self._filling = ImageFilling(samples.statistics, plan.units.scaling)
         else:
             judging = samples.folds[-1]  # not used in training
-            self._filling = judge(samples.filling, judging, self._answer)
+            self._filling = weigh_guesses(samples.filling, judging, self._answer)
         self._statistics, self.indicator_ = samples.statistics, samples.indicator
         self.statistics_ = np.where(self._is_kept, self._statistics.mean, np.nan)
 
@@ -524,7 +526,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[HoledSamples]):
             n_features=shown.shape[1],
             n_numbers=shown.shape[1],
             work=self._record.work,
-            at_once=network.can_share(),
+            at_once=network.is_thread_safe(),
         )
         return answers
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skautoencoder._estimator.arrays import Mask, Rows64, parts
+from skautoencoder._estimator.array_statistics import row_chunks
+from skautoencoder._estimator.array_types import Mask, Rows64
 from skautoencoder.training import one_thread
 
 _ROWS_TOGETHER = 512
@@ -114,7 +115,7 @@ class Neighbors:
         rounding = _ROUNDING * (lengths + squares.max())
         row, column = np.nonzero(about <= (last + rounding)[:, np.newaxis])
         distances = np.full_like(about, np.inf)
-        for part in parts(row, max(_NUMBERS_TOGETHER // rows.shape[1], 1)):
+        for part in row_chunks(row, max(_NUMBERS_TOGETHER // rows.shape[1], 1)):
             difference = rows[row[part]] - self.filled[column[part]]
             distances[row[part], column[part]] = np.square(difference).sum(axis=1)
         if own is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Mask, Rows64
+from skautoencoder._estimator.array_types import Mask, Rows64
 from skautoencoder.imputation.gaussian import Gaussian, fit_gaussian
 from skautoencoder.imputation.neighbors import Neighbors
 from skautoencoder.training import Rows
@@ -94,7 +94,7 @@ class TableFilling:
         guess = filled.copy()
         network, neighbors = self.weights
         if network:
-            guess += network * answer(shown_to_network(filled, observed))
+            guess += network * answer(network_input(filled, observed))
         if neighbors:
             guess += neighbors * (self.neighbors.average(filled) - filled)
         return guess
@@ -154,7 +154,7 @@ def start_filling(
     return TableFilling(gaussian, neighbors), folds
 
 
-def shown_to_network(filled: Rows64, observed: Mask) -> Tensor:
+def network_input(filled: Rows64, observed: Mask) -> Tensor:
     """Return the network's input: the values, then a flag for each hole."""
     values = torch.from_numpy(filled).float()
     return torch.cat([values, torch.from_numpy(~observed).float()], dim=1)
@@ -166,12 +166,12 @@ def rows_to_learn_from(folds: list[Fold]) -> Rows:
         torch.from_numpy(np.where(fold.hidden, fold.residuals, np.nan)).float()
         for fold in folds
     ]
-    shown = [shown_to_network(fold.filled, fold.shown) for fold in folds]
+    shown = [network_input(fold.filled, fold.shown) for fold in folds]
     samples = np.concatenate([fold.numbers for fold in folds])
     return Rows(torch.cat(shown), torch.cat(targets), torch.from_numpy(samples))
 
 
-def judge(filling: TableFilling, fold: Fold, answer: Answer) -> TableFilling:
+def weigh_guesses(filling: TableFilling, fold: Fold, answer: Answer) -> TableFilling:
     """Choose the weights of the network and the neighbours.
 
     By non-negative least squares on values that were hidden from both.
@@ -187,7 +187,7 @@ def judge(filling: TableFilling, fold: Fold, answer: Answer) -> TableFilling:
     """
     if not fold.hidden.any():
         return filling
-    network = answer(shown_to_network(fold.filled, fold.shown))
+    network = answer(network_input(fold.filled, fold.shown))
     neighbors = filling.neighbors.average(fold.filled, fold.numbers) - fold.filled
     offers = np.stack([network[fold.hidden], neighbors[fold.hidden]], axis=1)
     target = fold.residuals[fold.hidden]

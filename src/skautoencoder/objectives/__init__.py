@@ -2,13 +2,12 @@
 
 from skautoencoder.objectives.contraction import contraction
 from skautoencoder.objectives.corruption import NOISES, Corruption
-from skautoencoder.objectives.draws import own_generator
 from skautoencoder.objectives.likelihoods import (
     BernoulliLikelihood,
     GaussianLikelihood,
 )
 from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
-from skautoencoder.objectives.masked import MaskedObjective, draw_holes
+from skautoencoder.objectives.masked_objective import MaskedObjective, draw_mask
 from skautoencoder.objectives.mmd import maximum_mean_discrepancy
 from skautoencoder.objectives.objective import Objective
 from skautoencoder.objectives.penalties import (
@@ -24,6 +23,7 @@ from skautoencoder.objectives.penalties import (
     l1_sparsity,
 )
 from skautoencoder.objectives.ragged import RaggedObjective
+from skautoencoder.objectives.random_generators import seeded_generator
 from skautoencoder.objectives.table_likelihood import ColumnBlock, ColumnsLikelihood
 from skautoencoder.objectives.variational import (
     VariationalObjective,
@@ -53,11 +53,11 @@ __all__ = [
     "bounded_log_variance",
     "check_penalties",
     "contraction",
-    "draw_holes",
+    "draw_mask",
     "kl_divergence",
     "kl_sparsity",
     "l1_sparsity",
     "maximum_mean_discrepancy",
-    "own_generator",
     "reconstruction_loss",
+    "seeded_generator",
 ]

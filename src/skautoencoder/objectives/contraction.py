@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.objectives.draws import generator_for
+from skautoencoder.objectives.random_generators import generator_for
 
 # Elementwise activations.
 _ELEMENTWISE = (

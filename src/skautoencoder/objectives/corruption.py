@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.objectives.draws import generator
+from skautoencoder.objectives.random_generators import generator
 
 NOISES = ("gaussian", "masking", "salt_and_pepper")
 

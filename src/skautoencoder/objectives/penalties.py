@@ -18,9 +18,9 @@ from sklearn.utils._param_validation import (
 from torch import Tensor
 
 from skautoencoder.objectives.contraction import contraction
-from skautoencoder.objectives.draws import generator_for
 from skautoencoder.objectives.losses import is_in_unit_interval
 from skautoencoder.objectives.mmd import SCALES, maximum_mean_discrepancy
+from skautoencoder.objectives.random_generators import generator_for
 
 # Larger batches are compared in parts: memory grows with the square of the rows.
 _MOST_COMPARED = 512

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skautoencoder.objectives.draws import generator
 from skautoencoder.objectives.likelihoods import bounded_below
+from skautoencoder.objectives.random_generators import generator
 
 # Bounds of the posterior's log-variances: the lower one determines a unit of the code
 # to three digits, the upper one is far wider than the prior.

@@ -16,18 +16,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.arrays import Array, feature_spread, range_of
+from skautoencoder._estimator.array_statistics import feature_spread, range_of
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
+from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
-from skautoencoder._estimator.units import Scaling, Units
 from skautoencoder.architectures import Architecture, Dense
-from skautoencoder.outliers.embedding import (
+from skautoencoder.outliers.distance_embedding import (
     Embedding,
     ImageEmbedding,
     TableEmbedding,
 )
-from skautoencoder.outliers.references import References
+from skautoencoder.outliers.reference_distances import References
 from skautoencoder.outliers.sequence_embedding import SequenceEmbedding
 from skautoencoder.outliers.thresholds import (
     conformal_p_values,

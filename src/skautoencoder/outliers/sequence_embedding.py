@@ -9,7 +9,7 @@ from torch import Tensor
 
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.architectures._ragged import lengths_of
-from skautoencoder.outliers.embedding import ImageEmbedding
+from skautoencoder.outliers.distance_embedding import ImageEmbedding
 
 
 @dataclass(frozen=True)

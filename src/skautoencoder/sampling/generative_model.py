@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.sampling.importance import importance_weighted
 from skautoencoder.sampling.priors import Prior

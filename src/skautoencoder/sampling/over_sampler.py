@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from skautoencoder._estimator.containers import is_frame, is_polars
-from skautoencoder._estimator.parameters import did_you_mean, known_as
+from skautoencoder._estimator.nested_parameters import did_you_mean, public_name
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.sampler import VAESampler
 from skautoencoder.training import draw_seed
@@ -135,7 +135,7 @@ class VAEOverSampler(BaseEstimator):
                 # scikit-learn's checks pass every name of the signature, also that of
                 # ``**others``, and expect no error.
                 continue
-            own, near = self._get_param_names(), known_as(name)
+            own, near = self._get_param_names(), public_name(name)
             if near not in own and near in VAESampler._get_param_names():
                 cure = f" It is one of the sampler: sampler=VAESampler({near}=...)."
             else:

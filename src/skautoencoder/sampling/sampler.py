@@ -19,14 +19,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.arrays import (
-    Array,
-    Shape,
+from skautoencoder._estimator.array_statistics import (
     feature_spread,
     fills_unit_range,
     is_in_unit_range,
     mean_and_spread,
 )
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import (
     Container,
@@ -34,7 +33,8 @@ from skautoencoder._estimator.containers import (
     in_frame_like,
     is_frame,
 )
-from skautoencoder._estimator.images import looks_like_image
+from skautoencoder._estimator.data_units import Scaling, Units
+from skautoencoder._estimator.image_detection import looks_like_image
 from skautoencoder._estimator.plan import (
     Recipe,
     Samples,
@@ -44,13 +44,12 @@ from skautoencoder._estimator.plan import (
     convolves_small_images,
     usual_batch_size,
 )
-from skautoencoder._estimator.samples import (
+from skautoencoder._estimator.sample_validation import (
     check_codes,
     float_types,
     from_torch,
     resolve_sample_shape,
 )
-from skautoencoder._estimator.units import Scaling, Units
 from skautoencoder.architectures import Architecture, Dense, VariationalNetwork
 from skautoencoder.objectives import (
     BernoulliLikelihood,
@@ -60,10 +59,10 @@ from skautoencoder.objectives import (
     bounded_log_variance,
 )
 from skautoencoder.sampling.classes import Classes
-from skautoencoder.sampling.columns import TableColumns
 from skautoencoder.sampling.generative_model import GenerativeModel
 from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixture
-from skautoencoder.sampling.row_format import ArrayFormat, RowFormat, TableFormat
+from skautoencoder.sampling.row_conversion import ArrayFormat, RowFormat, TableFormat
+from skautoencoder.sampling.table_columns import TableColumns
 from skautoencoder.training import Rows, draw_seed, n_training_rows
 
 # Wider data are treated like pictures or spectra, whose values are of one kind.
@@ -82,7 +81,7 @@ _STEPS_OF_SMALL_IMAGES = 1500.0
 _MOST_SHOWN = 384_000
 
 
-def build_network(
+def build_variational_network(
     architecture: Architecture, likelihood: torch.nn.Module, **kwargs: Any
 ) -> VariationalNetwork:
     """Build a network; a module-level function, so that nets can be pickled."""
@@ -534,7 +533,7 @@ class VAESampler(
             labels = torch.from_numpy(classes.one_hot(samples.numbers))
         return TrainingPlan(
             Recipe(
-                build_network,
+                build_variational_network,
                 {
                     "architecture": samples.architecture,
                     "likelihood": likelihood,

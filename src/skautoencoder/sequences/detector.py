@@ -19,13 +19,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from skautoencoder._estimator.arrays import Array, feature_spread
+from skautoencoder._estimator.array_statistics import feature_spread
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
+from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
-from skautoencoder._estimator.units import Scaling, Units
 from skautoencoder.architectures import Architecture, Dense
 from skautoencoder.outliers.detector import may_predict_training_rows
-from skautoencoder.outliers.references import References
+from skautoencoder.outliers.reference_distances import References
 from skautoencoder.outliers.thresholds import offset_of_fence, offset_of_share
 from skautoencoder.sequences.embedding import WindowEmbedding
 from skautoencoder.sequences.gaps import GapFiller, interpolate
@@ -433,12 +434,14 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
             ]
         )
 
-    def _make_architecture(self, sample_shape: tuple[int, ...]) -> Architecture:
+    def _make_architecture(
+        self, sample_shape: tuple[int, ...], *, is_ragged: bool = False
+    ) -> Architecture:
         if isinstance(self.architecture, str) and self.architecture == "auto":
             return self._named_architecture("dense").set_params(
                 **self._nested_params("architecture")
             )
-        return super()._make_architecture(sample_shape)
+        return super()._make_architecture(sample_shape, is_ragged=is_ragged)
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.trained_network import TrainedNetwork
-from skautoencoder.outliers.embedding import Embedding, finite
+from skautoencoder.outliers.distance_embedding import Embedding, finite
 
 # Weight of differences of the residuals' sizes, relative to those of reconstructions.
 _RESIDUAL_WEIGHT = 2.0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 
 
 def interpolate(values: Array) -> Array:

@@ -12,10 +12,10 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.input_hints import with_hints
-from skautoencoder._estimator.samples import float_types, from_torch
+from skautoencoder._estimator.sample_validation import float_types, from_torch
 
 _ONE_OR_MANY = (
     "A series has the shape (n_timepoints,) or (n_timepoints, n_channels); several "

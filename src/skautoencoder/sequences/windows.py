@@ -7,7 +7,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 from skautoencoder.training import one_thread
 
 # Window of a series without a period, and the largest share of the series that it is.

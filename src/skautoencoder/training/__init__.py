@@ -1,11 +1,8 @@
 """How a network learns and how it is applied: skorch, batches, seeds, devices."""
 
 from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
-from skautoencoder.training.callbacks import copy_callbacks
-from skautoencoder.training.checks import check_net
 from skautoencoder.training.devices import (
     PRECISIONS,
-    counting_work,
     evaluating,
     float32_by_default,
     keeping_grad_mode,
@@ -13,12 +10,15 @@ from skautoencoder.training.devices import (
     resolve_precision,
 )
 from skautoencoder.training.inference import apply_in_batches, to_tensor
+from skautoencoder.training.learning_rate import SCHEDULES
 from skautoencoder.training.net import AutoencoderNet
+from skautoencoder.training.net_checks import check_net
+from skautoencoder.training.operation_count import counting_operations
 from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
 from skautoencoder.training.randomness import draw_seed, isolated_randomness
-from skautoencoder.training.schedule import SCHEDULES
 from skautoencoder.training.stopping import EarlyStopping
 from skautoencoder.training.threads import one_thread, one_thread_for_numpy
+from skautoencoder.training.user_callbacks import copy_callbacks
 
 __all__ = [
     "OPTIMIZERS",
@@ -31,7 +31,7 @@ __all__ = [
     "apply_in_batches",
     "check_net",
     "copy_callbacks",
-    "counting_work",
+    "counting_operations",
     "draw_seed",
     "evaluating",
     "float32_by_default",

@@ -1,13 +1,13 @@
-"""Devices and precision of computations, and how many operations a network takes."""
+"""Devices, precision and torch's modes of computations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from skautoencoder.training.threads import is_large
@@ -101,78 +101,6 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         network.train(was_training)
-
-
-class Work:
-    """A counter of floating-point operations.
-
-    Attributes
-    ----------
-    n_operations : float
-        Number of operations so far.
-    """
-
-    def __init__(self) -> None:
-        self.n_operations = 0.0
-
-    def count(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        """Add the operations of a layer for one sample (a forward hook)."""
-        if isinstance(layer, nn.RNNBase | nn.RNNCellBase):
-            # A packed sequence holds the time steps of all samples in one tensor.
-            given = getattr(inputs[0], "data", inputs[0])
-            n_steps = given.numel() // layer.input_size
-            matrices = [weight for weight in layer.parameters() if weight.ndim == 2]
-            n_products = n_steps * sum(weight.numel() for weight in matrices)
-        else:
-            # A transposed convolution applies its kernel once per input position,
-            # other layers apply their weight once per output vector.
-            transposed = getattr(layer, "transposed", False)
-            vectors = inputs[0] if transposed else output
-            if not isinstance(vectors, Tensor):
-                return
-            weight = cast(Tensor, layer.weight)
-            n_products = vectors.numel() // max(len(weight), 1) * weight.numel()
-        self.n_operations += 2.0 * n_products
-
-
-# Layers that have a weight, but no matrix product.
-_WITHOUT_PRODUCTS = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm)
-
-
-def _multiplies(layer: nn.Module) -> bool:
-    """Return whether a layer has weight matrices or kernels to multiply by."""
-    if isinstance(layer, nn.RNNBase | nn.RNNCellBase):
-        return True
-    weight = getattr(layer, "weight", None)
-    if not isinstance(weight, Tensor) or weight.ndim < 2 or layer._modules:
-        return False
-    return not isinstance(layer, _WITHOUT_PRODUCTS)
-
-
-@contextmanager
-def counting_work(network: nn.Module) -> Iterator[Work]:
-    """Count the operations that a network takes for a sample within the block.
-
-    Only layers with weight matrices or kernels are counted: the others are small
-    beside them. The network is in evaluation mode, and its state is left as it was.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        The network, which the block calls.
-    """
-    work = Work()
-    hooks = [
-        layer.register_forward_hook(work.count)
-        for layer in network.modules()
-        if _multiplies(layer)
-    ]
-    try:
-        with evaluating(network):
-            yield work
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 class _Float32(TorchFunctionMode):

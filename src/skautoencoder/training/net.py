@@ -27,16 +27,16 @@ from torch import Tensor
 
 from skautoencoder.training.allocator import keep_freed_memory
 from skautoencoder.training.batches import RowBatches, Rows
-from skautoencoder.training.checks import (
-    is_too_large,
+from skautoencoder.training.devices import without_autocast
+from skautoencoder.training.learning_rate import learning_rate_factor
+from skautoencoder.training.net_checks import (
+    is_memory_error,
+    network_too_large,
     refused_by_optimizer,
     require_finite,
     require_finite_weights,
-    too_large,
 )
-from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.optimizers import takes_one_gradient
-from skautoencoder.training.schedule import learning_rate_factor
 from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
 from skautoencoder.training.stopping import EarlyStopping, StopTraining
@@ -147,8 +147,8 @@ class AutoencoderNet(NeuralNet):
         try:
             return super().initialize()
         except (MemoryError, RuntimeError, TypeError) as error:
-            if is_too_large(error):
-                raise too_large(self) from error
+            if is_memory_error(error):
+                raise network_too_large(self) from error
             raise
 
     def initialize_optimizer(self, triggered_directly: None = None) -> Self:
@@ -381,7 +381,7 @@ class AutoencoderNet(NeuralNet):
         """Return the shards, or None if those of a batch depend on each other."""
         if self._shards is None or not getattr(self.criterion_, "splits", False):
             return None
-        if not self.module_.can_split():
+        if not self.module_.can_shard():
             return None
         self.n_shards_ = self._shards.n_shards
         return self._shards

@@ -11,7 +11,7 @@ import torch
 from torch.optim import Optimizer
 
 
-class Eager(Optimizer):
+class Uncompiled(Optimizer):
     """Mixin for optimizers of torch whose methods do not import torch's compiler.
 
     torch decorates the methods of optimizers to exclude them from compilation, and the
@@ -45,7 +45,7 @@ class Eager(Optimizer):
         loss : object
             What the closure returned.
         """
-        step = inspect.unwrap(super(Eager, type(self)).step)
+        step = inspect.unwrap(super(Uncompiled, type(self)).step)
         with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
             return step(self, closure)
 
@@ -54,7 +54,7 @@ def _eager(kind: type[Optimizer]) -> type[Optimizer]:
     """Return a subclass of an optimizer of torch that does not import the compiler."""
     # Pickle looks classes up by name, so the class must be an attribute of this module.
     what = {"__module__": __name__, "__doc__": f"torch's {kind.__name__}."}
-    made = globals()[kind.__name__] = type(kind.__name__, (Eager, kind), what)
+    made = globals()[kind.__name__] = type(kind.__name__, (Uncompiled, kind), what)
     return made
 
 

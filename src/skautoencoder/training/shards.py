@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from skautoencoder.architectures._thread_safety import NORMALIZATIONS
-from skautoencoder.objectives import own_generator
-from skautoencoder.objectives.draws import generator
+from skautoencoder.objectives import seeded_generator
+from skautoencoder.objectives.random_generators import generator
 
 Batch = tuple[Tensor, Tensor]
 Answer = TypeVar("Answer")
@@ -128,7 +128,7 @@ class Shards:
 
         def run(number: int) -> Answer:
             shard = shards[number], answers[number]
-            with own_generator(seeds[number]):
+            with seeded_generator(seeds[number]):
                 return ask(shard, counts[number] / total)
 
         return list(self._run(run, range(n_shards)))

@@ -16,7 +16,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from skautoencoder import AutoencoderTransformer
 from skautoencoder import __file__ as package
-from skautoencoder.architectures import Dense, hooks
+from skautoencoder.architectures import Dense, hook_checks
 from skautoencoder.training import OPTIMIZERS
 from skautoencoder.training.fast.adam import update_for
 
@@ -103,7 +103,7 @@ def test_where_modules_and_weights_keep_hooks_is_not_known(
     names: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual = fitted().predict(X)
-    monkeypatch.setattr(hooks, names, ("_gone",))
+    monkeypatch.setattr(hook_checks, names, ("_gone",))
     np.testing.assert_allclose(fitted().predict(X), usual, atol=2e-3)
 
 

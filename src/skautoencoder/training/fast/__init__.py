@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from skautoencoder.training.fast.adam import update_for
-from skautoencoder.training.fast.gradient import gradient_for
+from skautoencoder.training.fast.objective_gradient import gradient_for
 from skautoencoder.training.step_functions import StepFunctions
 
 

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.array_types import Array, Shape
 
 # The longer side of an image is at most this many times the shorter one.
 _LONGEST = 3

@@ -14,7 +14,10 @@ from skorch.callbacks import Callback
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Dense
 from skautoencoder.objectives import LOSSES, reconstruction_loss
-from skautoencoder.training.fast.gradient import has_gradient, loss_and_gradient
+from skautoencoder.training.fast.objective_gradient import (
+    has_gradient,
+    loss_and_gradient,
+)
 from skautoencoder.training.step_functions import StepFunctions
 
 

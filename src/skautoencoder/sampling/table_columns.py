@@ -24,7 +24,7 @@ from skautoencoder._estimator.containers import (
     to_series,
 )
 from skautoencoder.objectives.table_likelihood import ColumnBlock
-from skautoencoder.sampling.column_kinds import Levels, Numbers, learn_numbers
+from skautoencoder.sampling.column_transforms import Levels, Numbers, learn_numbers
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -123,7 +123,7 @@ class TableColumns:
     Examples
     --------
     >>> import pandas as pd
-    >>> from skautoencoder.sampling.columns import TableColumns
+    >>> from skautoencoder.sampling.table_columns import TableColumns
     >>> table = pd.DataFrame({"size": [3.1, 4.5, 3.9], "kind": ["a", "b", "a"]})
     >>> columns = TableColumns.fit(table)
     >>> columns.to_network(table).shape

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from skautoencoder._estimator.arrays import Array, feature_spread
+from skautoencoder._estimator.array_statistics import feature_spread
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.training import one_thread
 

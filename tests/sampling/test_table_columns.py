@@ -14,8 +14,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import cross_val_score
 
-from skautoencoder.sampling.column_kinds import Levels, Numbers
-from skautoencoder.sampling.columns import TableColumns
+from skautoencoder.sampling.column_transforms import Levels, Numbers
+from skautoencoder.sampling.table_columns import TableColumns
 
 SEEDS = range(3)
 

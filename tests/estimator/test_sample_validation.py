@@ -13,9 +13,12 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import MinMaxScaler
 
 from skautoencoder import AutoencoderTransformer
-from skautoencoder._estimator.arrays import is_in_unit_range, mean_and_spread
-from skautoencoder._estimator.samples import check_samples, resolve_sample_shape
-from skautoencoder._estimator.units import Scaling
+from skautoencoder._estimator.array_statistics import is_in_unit_range, mean_and_spread
+from skautoencoder._estimator.data_units import Scaling
+from skautoencoder._estimator.sample_validation import (
+    check_samples,
+    resolve_sample_shape,
+)
 from skautoencoder.architectures import Dense
 
 

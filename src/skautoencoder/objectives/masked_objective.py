@@ -52,7 +52,7 @@ class MaskedObjective(nn.Module):
     def prepare(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Make further holes in images, as :func:`draw_holes` does.
+        """Make further holes in images, as :func:`draw_mask` does.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class MaskedObjective(nn.Module):
             return rows, target
         values, missing = rows.chunk(2, dim=1)
         generator = None if network.training else torch.Generator().manual_seed(0)
-        holes = draw_holes(missing > 0, self.hole_shape, generator)
+        holes = draw_mask(missing > 0, self.hole_shape, generator)
         background = (
             values.new_zeros(()) if self.background is None else self.background
         )
@@ -132,7 +132,7 @@ class MaskedObjective(nn.Module):
         return LOSSES[self.loss](mean[asked], target[asked])
 
 
-def draw_holes(
+def draw_mask(
     missing: Tensor,
     image_shape: tuple[int, int, int],
     generator: torch.Generator | None = None,

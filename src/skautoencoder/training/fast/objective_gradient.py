@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from skautoencoder.objectives import Objective
 from skautoencoder.objectives.losses import RESCUE
-from skautoencoder.training.fast.chain import chain_of
+from skautoencoder.training.fast.sequential_gradients import chain_of
 
 # Sets the gradients of the weights and returns the objective. The caller enters
 # torch.no_grad once for many batches, as entering it takes long beside a small batch.

@@ -40,7 +40,7 @@ def generator_for(network: Any, device: torch.device) -> torch.Generator | None:
 
 
 @contextmanager
-def own_generator(seed: int) -> Iterator[None]:
+def seeded_generator(seed: int) -> Iterator[None]:
     """Give objectives in this thread a generator of their own within the block.
 
     Parameters

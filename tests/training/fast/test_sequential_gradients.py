@@ -7,7 +7,7 @@ from torch.nn.utils import parametrizations
 
 from skautoencoder.architectures import Conv, Dense, Network
 from skautoencoder.architectures._layers import ACTIVATIONS
-from skautoencoder.training.fast.chain import _chain_of_layers, chain_of
+from skautoencoder.training.fast.sequential_gradients import _chain_of_layers, chain_of
 
 ROWS = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 WANTED = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skautoencoder.architectures import Dense
-from skautoencoder.objectives import LOSSES, MaskedObjective, draw_holes
+from skautoencoder.objectives import LOSSES, MaskedObjective, draw_mask
 
 
 def small_network(n_features: int = 6, output_activation: str = "identity"):
@@ -108,7 +108,7 @@ def test_background_is_black_unless_given():
 def test_images_without_holes_get_one_rectangle(shape, seed):
     torch.manual_seed(seed)
     n_channels, height, width = shape
-    holes = draw_holes(torch.zeros(200, n_channels * height * width).bool(), shape)
+    holes = draw_mask(torch.zeros(200, n_channels * height * width).bool(), shape)
     images = holes.numpy().reshape(200, *shape)
     # All channels of a pixel are missing together.
     assert (images == images[:, :1]).all()
@@ -128,7 +128,7 @@ def test_holes_are_borrowed_from_other_images():
     missing = torch.zeros(50, 16).bool()
     missing[torch.arange(50), torch.arange(50) % 16] = True
     torch.manual_seed(0)
-    holes = draw_holes(missing, (1, 4, 4))
+    holes = draw_mask(missing, (1, 4, 4))
     assert torch.equal(holes.sum(dim=0), missing.sum(dim=0))
     assert not torch.equal(holes, missing)
 
@@ -137,11 +137,11 @@ def test_pixels_that_all_images_lack_are_not_lent():
     missing = torch.zeros(30, 16).bool()
     missing[:, 3] = True
     torch.manual_seed(0)
-    holes = draw_holes(missing, (1, 4, 4))
+    holes = draw_mask(missing, (1, 4, 4))
     assert (holes & ~missing).any(dim=1).float().mean() > 0.8
     # Nor do they keep real holes from being lent.
     missing[4, 8:10] = True
-    assert torch.equal(draw_holes(missing, (1, 4, 4)), missing[4].expand(30, -1))
+    assert torch.equal(draw_mask(missing, (1, 4, 4)), missing[4].expand(30, -1))
 
 
 def test_images_are_never_emptied():
@@ -151,7 +151,7 @@ def test_images_are_never_emptied():
     missing[10:20, 8:] = True
     for seed in range(5):
         torch.manual_seed(seed)
-        holes = draw_holes(missing, (1, 4, 4))
+        holes = draw_mask(missing, (1, 4, 4))
         assert not holes[0].all(), "a blank image lends nothing"
         assert not (holes | missing)[20:].all(dim=1).any()
         # Of a half that is left, at most a rectangle goes.
@@ -162,7 +162,7 @@ def test_a_generator_makes_them_the_same():
     missing = torch.zeros(30, 16).bool()
     for some in (missing, torch.eye(16).bool()):
         one, other = (
-            draw_holes(some, (1, 4, 4), torch.Generator().manual_seed(0))
+            draw_mask(some, (1, 4, 4), torch.Generator().manual_seed(0))
             for _ in range(2)
         )
         assert torch.equal(one, other)
@@ -174,7 +174,7 @@ def test_a_few_images_with_holes_lend_them_to_all(n_lenders):
     for i in range(n_lenders):
         missing[5 * i, 2 * i : 2 * i + 3] = True
     torch.manual_seed(0)
-    holes = draw_holes(missing, (1, 4, 4))
+    holes = draw_mask(missing, (1, 4, 4))
     lent = {tuple(row.tolist()) for row in missing if row.any()}
     found = [tuple(row.tolist()) for row in holes]
     assert set(found) == lent

@@ -10,15 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import (
-    Array,
-    Range,
+from skautoencoder._estimator.array_statistics import (
     fills_unit_range,
     is_in_unit_range,
     mean_and_spread,
     mean_and_spread_of_sequences,
-    parts,
+    row_chunks,
 )
+from skautoencoder._estimator.array_types import Array, Range
 from skautoencoder.architectures import Architecture
 from skautoencoder.training import one_thread, to_tensor
 
@@ -59,7 +58,7 @@ class Scaling:
             return self.to_network(rows)
         tensor = torch.empty(rows.shape, dtype=torch.float32)
         with one_thread():
-            for part in parts(rows):
+            for part in row_chunks(rows):
                 tensor[part] = self.to_network(rows[part])
         return tensor
 

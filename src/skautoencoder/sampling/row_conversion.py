@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from skautoencoder._estimator.arrays import Array
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.containers import Container
-from skautoencoder._estimator.units import Scaling
-from skautoencoder.sampling.columns import TableColumns
+from skautoencoder._estimator.data_units import Scaling
+from skautoencoder.sampling.table_columns import TableColumns
 
 
 class RowFormat(ABC):

@@ -72,7 +72,7 @@ class NestedParameters(BaseEstimator):
         prefix = _PARTS.get(name)
         if prefix is not None:
             return f" Set {prefix}__{name}."
-        name = known_as(name)
+        name = public_name(name)
         kinds = (Dense, Conv, Recurrent)
         kind = next((k for k in kinds if name in k._get_param_names()), None)
         if kind is None or name in self._get_param_names():
@@ -89,7 +89,7 @@ class NestedParameters(BaseEstimator):
         """Raise for parameters of `fit`, naming those of the constructor instead."""
         own = self._get_param_names()
         for name in given:
-            near = known_as(name)
+            near = public_name(name)
             cure = (
                 f" Set the parameter {near!r} of the estimator." if near in own else ""
             )
@@ -216,7 +216,7 @@ class NestedParameters(BaseEstimator):
         return choices
 
 
-def known_as(name: str) -> str:
+def public_name(name: str) -> str:
     """Return our name of another library's parameter, or `name` if it has none."""
     return _ALIASES.get(name, name)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.trained_network import TrainedNetwork
-from skautoencoder.outliers.embedding import Embedding
+from skautoencoder.outliers.distance_embedding import Embedding
 
 # Returns the batch of a slice of rows.
 Read = Callable[[slice], Tensor]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skautoencoder.architectures import Network
-from skautoencoder.architectures.hooks import (
+from skautoencoder.architectures.hook_checks import (
     has_global_hooks,
     has_hooks,
     has_weight_hooks,
@@ -42,7 +42,7 @@ def _derivative(name: str) -> Callable[..., Any]:
     return derivative
 
 
-class Link(Protocol):
+class LayerGradient(Protocol):
     """One layer of a chain."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class Link(Protocol):
         """
 
 
-class FirstLink(Link, Protocol):
+class FirstLayerGradient(LayerGradient, Protocol):
     """A layer that may be the first one of a chain."""
 
     def learn(self, gradient: Tensor) -> None:
@@ -171,14 +171,14 @@ class _BatchNorm:
         return gradient
 
 
-def _relu(layer: nn.ReLU) -> Link:
+def _relu(layer: nn.ReLU) -> LayerGradient:
     def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
         return gradient * outputs.sign_()
 
     return _FromOutput(torch.relu_, derivative)
 
 
-def _leaky_relu(layer: nn.LeakyReLU) -> Link:
+def _leaky_relu(layer: nn.LeakyReLU) -> LayerGradient:
     slope = layer.negative_slope
 
     backward = _derivative("leaky_relu_backward")
@@ -190,7 +190,7 @@ def _leaky_relu(layer: nn.LeakyReLU) -> Link:
     return _FromOutput(partial(F.leaky_relu_, negative_slope=slope), derivative)
 
 
-def _elu(layer: nn.ELU) -> Link:
+def _elu(layer: nn.ELU) -> LayerGradient:
     alpha = layer.alpha
 
     backward = _derivative("elu_backward")
@@ -202,7 +202,7 @@ def _elu(layer: nn.ELU) -> Link:
     return _FromOutput(partial(F.elu_, alpha=alpha), derivative)
 
 
-def _gelu(layer: nn.GELU) -> Link:
+def _gelu(layer: nn.GELU) -> LayerGradient:
     kind = layer.approximate
 
     backward = _derivative("gelu_backward")
@@ -214,7 +214,7 @@ def _gelu(layer: nn.GELU) -> Link:
     return _FromInput(partial(F.gelu, approximate=kind), derivative)
 
 
-def _softplus(layer: nn.Softplus) -> Link:
+def _softplus(layer: nn.Softplus) -> LayerGradient:
     settings = layer.beta, layer.threshold
 
     backward = _derivative("softplus_backward")
@@ -226,20 +226,20 @@ def _softplus(layer: nn.Softplus) -> Link:
     return _FromInput(lambda inputs: F.softplus(inputs, *settings), derivative)
 
 
-def _sigmoid(layer: nn.Sigmoid) -> Link:
+def _sigmoid(layer: nn.Sigmoid) -> LayerGradient:
     return _FromOutput(torch.sigmoid_, _derivative("sigmoid_backward"))
 
 
-def _silu(layer: nn.SiLU) -> Link:
+def _silu(layer: nn.SiLU) -> LayerGradient:
     return _FromInput(F.silu, _derivative("silu_backward"))
 
 
-def _tanh(layer: nn.Tanh) -> Link:
+def _tanh(layer: nn.Tanh) -> LayerGradient:
     return _FromOutput(torch.tanh_, _derivative("tanh_backward"))
 
 
 # Exact types only: a subclass may compute something else.
-_LINKS: dict[type[nn.Module], Callable[[Any], Link]] = {
+_LAYER_GRADIENTS: dict[type[nn.Module], Callable[[Any], LayerGradient]] = {
     nn.BatchNorm1d: _BatchNorm,
     nn.Dropout: _Dropout,
     nn.ELU: _elu,
@@ -264,7 +264,7 @@ class Chain:
 
     Parameters
     ----------
-    links : list of Link
+    links : list of LayerGradient
         The layers. The first one must have weights.
 
     Attributes
@@ -277,7 +277,7 @@ class Chain:
     before: Callable[[Tensor], Tensor] | None = None
     after: Callable[[Tensor], Tensor] | None = None
 
-    def __init__(self, links: list[Link]) -> None:
+    def __init__(self, links: list[LayerGradient]) -> None:
         self.links = links
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -292,7 +292,7 @@ class Chain:
         """Set each weight's ``grad``, given the gradient by the logits."""
         for link in reversed(self.links[1:]):
             gradient = link.backward(gradient)
-        first = cast(FirstLink, self.links[0])
+        first = cast(FirstLayerGradient, self.links[0])
         first.learn(gradient)
 
 
@@ -339,7 +339,7 @@ def _chain_of_layers(*modules: nn.Module) -> Chain | None:
         if not isinstance(layer, _FRESH) and not isinstance(before, _FRESH):
             return None
     try:
-        return Chain([_LINKS[type(layer)](layer) for layer in layers])
+        return Chain([_LAYER_GRADIENTS[type(layer)](layer) for layer in layers])
     except _Missing:
         return None
 
@@ -354,7 +354,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _is_simple(layer: nn.Module) -> bool:
-    if type(layer) not in _LINKS or has_hooks(layer) or not layer.training:
+    if type(layer) not in _LAYER_GRADIENTS or has_hooks(layer) or not layer.training:
         return False
     # At these values of their parameters the derivatives differ.
     if isinstance(layer, nn.Dropout) and layer.p == 1:

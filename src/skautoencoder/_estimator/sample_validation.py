@@ -15,7 +15,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skautoencoder._estimator.arrays import Array, Shape
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.input_hints import with_hints
 
 

@@ -19,7 +19,7 @@ from skautoencoder import (
     DenoisingAutoencoder,
     VAESampler,
 )
-from skautoencoder._estimator.images import looks_like_image
+from skautoencoder._estimator.image_detection import looks_like_image
 
 SMALL: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
 AUTO = [

@@ -119,12 +119,12 @@ def require_finite_weights(net: NeuralNet) -> None:
         require_finite(net, math.nan, "a weight of the network")
 
 
-def is_too_large(error: Exception) -> bool:
+def is_memory_error(error: Exception) -> bool:
     """Return whether an error means that a network does not fit into memory."""
     return any(word in str(error) for word in _TOO_LARGE)
 
 
-def too_large(net: NeuralNet) -> ValueError:
+def network_too_large(net: NeuralNet) -> ValueError:
     """Return the error for a network that does not fit into memory."""
     given = net.get_params_for("module")
     message = "The network is too large for the memory there is."

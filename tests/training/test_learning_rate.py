@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Dense
 from skautoencoder.training import SCHEDULES
-from skautoencoder.training.schedule import learning_rate_factor
+from skautoencoder.training.learning_rate import learning_rate_factor
 
 progress = st.floats(0, 1)
 

@@ -1,4 +1,4 @@
-"""Type aliases for arrays, and statistics of arrays that are too large to copy."""
+"""Statistics of arrays that are too large to copy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skautoencoder._estimator.array_types import Array, Range
 from skautoencoder.training import one_thread, to_tensor
-
-Shape = tuple[int, ...]
-Range = tuple[float, float]
-Array = NDArray[np.floating]
-Rows64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
 
 # MinMaxScaler may return 1.0000000000000002.
 _UNIT_RANGE_MARGIN = 1e-6
@@ -41,7 +35,7 @@ def fills_unit_range(values: Array | Range) -> bool:
     return is_in_unit_range(values) and bool(np.ptp(values) >= 0.5)
 
 
-def parts(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
+def row_chunks(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
     """Yield slices of rows, to process large arrays without a copy of the whole."""
     for start in range(0, len(rows), size):
         yield slice(start, start + size)
@@ -64,12 +58,12 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     Both are computed in double precision, from a part of the rows at a time.
     """
     with one_thread():
-        mean = sum(to_tensor(rows[part]).double().sum(0) for part in parts(rows))
+        mean = sum(to_tensor(rows[part]).double().sum(0) for part in row_chunks(rows))
         assert isinstance(mean, Tensor)
         mean = mean / len(rows)
         variance = sum(
             float((to_tensor(rows[part]).double() - mean).square_().sum())
-            for part in parts(rows)
+            for part in row_chunks(rows)
         )
     spread = float(np.sqrt(variance / rows.size))
     return _checked(mean.numpy(), spread)
@@ -83,7 +77,9 @@ def feature_spread(rows: Array) -> NDArray[np.float64]:
     """
     mean = rows.mean(axis=0, dtype=np.float64)
     with np.errstate(over="ignore"):
-        square = sum(np.square(rows[part] - mean).sum(axis=0) for part in parts(rows))
+        square = sum(
+            np.square(rows[part] - mean).sum(axis=0) for part in row_chunks(rows)
+        )
     # Only the square of the rounding error of a large mean can be infinite.
     spread = np.sqrt(np.where(np.isfinite(square), square, 0.0) / len(rows))
     rounding = max(ROUNDING, 8 * float(np.finfo(rows.dtype).eps))
@@ -103,14 +99,15 @@ def mean_and_spread_of_sequences(
     steps = rows.reshape(len(rows), -1, n_channels)
     total = np.zeros(steps.shape[1:])
     count = np.zeros(steps.shape[1:])
-    for part in parts(steps):
+    for part in row_chunks(steps):
         count += (~np.isnan(steps[part])).sum(axis=0)
         total += np.nansum(steps[part], axis=0, dtype=np.float64)
     usual = total.sum(axis=0) / count.sum(axis=0)
     mean = (total + _USUAL_SAMPLES * usual) / (count + _USUAL_SAMPLES)
     with np.errstate(over="ignore"):
         squares = sum(
-            float(np.nansum(np.square(steps[part] - mean))) for part in parts(steps)
+            float(np.nansum(np.square(steps[part] - mean)))
+            for part in row_chunks(steps)
         )
     spread = float(np.sqrt(squares / count.sum()))
     return _checked(mean.ravel(), spread)

@@ -6,16 +6,14 @@ import math
 from numbers import Real
 from typing import Any
 
-from skautoencoder._estimator.arrays import (
-    Array,
-    Range,
-    Shape,
+from skautoencoder._estimator.array_statistics import (
     fills_unit_range,
     mean_and_spread,
     mean_and_spread_of_sequences,
     range_of,
 )
-from skautoencoder._estimator.units import Scaling
+from skautoencoder._estimator.array_types import Array, Range, Shape
+from skautoencoder._estimator.data_units import Scaling
 from skautoencoder.objectives import Corruption
 from skautoencoder.objectives.corruption import Noise
 from skautoencoder.training import to_tensor
