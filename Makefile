@@ -15,7 +15,7 @@ endif
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-plain lint docs benchmarks clean
+.PHONY: help demo test test-plain fuzz lint docs benchmarks clean
 # Two pips must not write into one environment at the same time (make -j).
 .NOTPARALLEL:
 # Stamps are only ever reached through a pattern; make must not delete them.
@@ -25,6 +25,7 @@ help:
 	@echo "make demo        digits: pipeline, grid search over the code size, figure"
 	@echo "make test        linters, types, import floors and the whole test suite"
 	@echo "make test-plain  the tests without training/fast, all by autograd"
+	@echo "make fuzz        files damaged at random, N=2000 of each kind"
 	@echo "make lint        the first three of these"
 	@echo "make docs        the HTML pages, in docs/_build/html"
 	@echo "make benchmarks  ours against the peers; options in ARGS='--only small_tables'"
@@ -78,6 +79,11 @@ test-plain: $(VENV)/.installed-test
 	    --ignore=tests/test_readme.py \
 	    --ignore=tests/architectures/test_native_crashes.py \
 	    --ignore=tests/training/test_batch_invariance.py $(ARGS)
+
+# Many files that are damaged or edited at random; the counts are printed.
+fuzz: $(VENV)/.installed-test
+	SKAUTOENCODER_FUZZ=$(or $(N),2000) $(BIN)/python -m pytest -s -n 0 \
+	    tests/persistence/test_tampered_files.py $(ARGS)
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

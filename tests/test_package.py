@@ -55,6 +55,8 @@ def test_public_names() -> None:
         "VAEOverSampler",
         "VAESampler",
         "__version__",
+        "load",
+        "save",
     }
     assert {"Conv", "Custom", "Dense"} <= set(architectures.__all__)
     for module in (skautoencoder, architectures):

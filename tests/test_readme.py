@@ -89,7 +89,10 @@ def quickened(name: str, value: Any) -> Any:
 # A line that runs with this little runs with more.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("code", rows_to_write() if README.exists() else [])
-def test_each_row_of_the_table_runs(code: str) -> None:
+def test_each_row_of_the_table_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a row saves a file
     names: dict[str, Any] = {}
     exec(python_blocks()[2], names)
     names = {name: quickened(name, value) for name, value in names.items()}

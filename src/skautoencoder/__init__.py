@@ -14,6 +14,7 @@ from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.objectives import KL, L1, MMD, Contraction, Penalty, TopK
 from skautoencoder.outliers import AutoencoderOutlierDetector
+from skautoencoder.persistence import load, save
 from skautoencoder.sampling import VAEOverSampler, VAESampler
 from skautoencoder.sequences import SeriesOutlierDetector
 from skautoencoder.transformers import (
@@ -47,4 +48,6 @@ __all__ = [
     "VAESampler",
     "VariationalNetwork",
     "__version__",
+    "load",
+    "save",
 ]

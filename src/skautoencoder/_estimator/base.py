@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -612,7 +613,34 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             is_ragged=self._record.sequences is not None,
         )
 
+    # ---- copies and files --------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle and copy make another of these from."""
+        return _new, (type(self),), vars(self).copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what skops stores, which cannot hold tensors."""
+        state: dict[str, Any] = _files().state_for_skops(self)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the attributes that pickle, copy or skops kept."""
+        if state.keys() <= {"file", "member"}:
+            state = _files().attributes_from_skops(state)
+        self.__dict__.update(state)
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _new(kind: type[Any]) -> Any:
+    """Return an estimator without attributes, for pickle and copy to set them."""
+    return object.__new__(kind)
+
+
+def _files() -> Any:
+    """Return the module of files, which stands above this one."""
+    return importlib.import_module("skautoencoder.persistence.files")

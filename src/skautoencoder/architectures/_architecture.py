@@ -118,7 +118,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         if code_activity is not None and code_activation == "sigmoid":
             self._start_code_at(code_activity, encoder)
         if top_k:
-            actual_size = _code_size_of(encoder, sample_shape)
+            has_memory = not any(weight.is_meta for weight in encoder.parameters())
+            actual_size = code_size
+            if has_memory or actual_size is None:
+                actual_size = _code_size_of(encoder, sample_shape)
             encoder = nn.Sequential(encoder, TopK(actual_size, n_nonzero_coefs))
         if ragged:
             shape = as_sequence_shape(sample_shape)

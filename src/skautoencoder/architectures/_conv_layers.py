@@ -233,7 +233,8 @@ def gather_matrix(kernel_size: int) -> Tensor:
     """
     reach = kernel_size // 2
     small_reach = (reach + 1) // 2
-    gather = torch.zeros(2, kernel_size, 2 * small_reach + 1)
+    # On the CPU also where weights get no memory, as it is not stored with them.
+    gather = torch.zeros(2, kernel_size, 2 * small_reach + 1, device="cpu")
     for place in range(2):
         for tap in range(kernel_size):
             gather[place, tap, (place + tap - reach) // 2 + small_reach] = 1

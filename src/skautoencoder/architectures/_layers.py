@@ -65,6 +65,8 @@ def initialize(
     """
     weight, bias = layer.weight, layer.bias
     assert isinstance(weight, Tensor)
+    if weight.is_meta:  # only the shapes are wanted
+        return layer
     if not normalized:
         if activation in _RELU_LIKE:
             nn.init.kaiming_normal_(weight, nonlinearity="relu")
@@ -120,6 +122,8 @@ def linear(
     """
     layer = nn.Linear(n_in, n_out)
     initialize(layer, activation, normalized=normalized)
+    if layer.weight.is_meta:
+        return layer
     if lift or (lifted and activation == "identity"):
         # In a network that starts out linear, orthogonal weights lose no direction.
         nn.init.orthogonal_(layer.weight)
@@ -135,6 +139,8 @@ def linear(
 
 def set_means(bias: Tensor, weight: Tensor, lift: float, lifted: float) -> None:
     """Set the bias so that inputs of mean `lifted` give outputs of mean `lift`."""
+    if weight.is_meta:
+        return
     with torch.no_grad():
         bias.copy_(lift - lifted * weight.sum(dim=1))
 

@@ -163,6 +163,8 @@ class Recurrent(Architecture):
             bidirectional=self.bidirectional,
         )
         for name, weight in layers.named_parameters():
+            if weight.is_meta:  # only the shapes are wanted
+                continue
             if name.startswith("bias"):
                 nn.init.zeros_(weight)
                 if name.startswith("bias_ih"):

@@ -74,6 +74,8 @@ class GaussianLikelihood(nn.Module):
 
     def __init__(self, n_features: int, *, shared: bool = False) -> None:
         super().__init__()
+        self.n_features = n_features
+        self.shared = shared
         self.raw_log_variance = nn.Parameter(torch.zeros(1 if shared else n_features))
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -88,6 +88,15 @@ class VAEOverSampler(BaseEstimator):
         ],
         "random_state": ["random_state"],
     }
+
+    # The attributes that a fit sets.
+    _fitted_state: ClassVar[tuple[str, ...]] = (
+        "sampler_",
+        "sampling_strategy_",
+        "classes_",
+        "n_features_in_",
+        "feature_names_in_",
+    )
 
     def __init__(
         self,
