@@ -28,6 +28,7 @@ PACKAGES = (
     "imbalanced-learn",
     "miceforest",
     "ForestDiffusion",
+    "aeon",
 )
 
 # Cores that others may use before the reader is warned.

@@ -35,6 +35,7 @@ CONTESTANTS = (
     "imblearn",
     "miceforest",
     "ForestDiffusion",
+    "aeon",
 )
 TIMEOUT_S = 4 * 3600
 # Between a benchmark and its own workers, on this machine.

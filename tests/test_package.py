@@ -55,6 +55,8 @@ def test_public_names() -> None:
         "VAEOverSampler",
         "VAESampler",
         "__version__",
+        "channels_first",
+        "channels_last",
         "load",
         "save",
     }

@@ -10,6 +10,7 @@ from skautoencoder.architectures import (
     Recurrent,
     VariationalNetwork,
 )
+from skautoencoder.channels import channels_first, channels_last
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.objectives import KL, L1, MMD, Contraction, Penalty, TopK
@@ -48,6 +49,8 @@ __all__ = [
     "VAESampler",
     "VariationalNetwork",
     "__version__",
+    "channels_first",
+    "channels_last",
     "load",
     "save",
 ]

@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import IMAGES, noise, tiny_conv
+from sklearn.base import clone
 from sklearn.datasets import load_sample_image
+from sklearn.exceptions import ConvergenceWarning
 
 from skautoencoder import (
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     Conv,
+    Conv1d,
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
     VAESampler,
+    channels_last,
 )
 from skautoencoder._estimator.image_detection import looks_like_image
 
@@ -33,6 +37,10 @@ AUTO = [
 
 def is_conv(estimator: Any) -> bool:
     return isinstance(estimator.net_.module__architecture, Conv)
+
+
+def is_conv1d(estimator: Any) -> bool:
+    return isinstance(estimator.net_.module__architecture, Conv1d)
 
 
 def signals(n_samples: int, n_steps: int) -> np.ndarray:
@@ -74,16 +82,22 @@ def test_which_shapes_are_images(
 
 
 @pytest.mark.parametrize("estimator", AUTO, ids=lambda e: type(e).__name__)
-def test_auto_takes_series_for_rows_and_says_so(estimator: Any) -> None:
+def test_auto_takes_series_for_series_and_says_so(estimator: Any) -> None:
     X = noise(20, 50, 8)
-    cure = r"not for images.* sample_shape=\(50, 8\) .* sample_shape=\(400,\)"
-    with pytest.warns(UserWarning, match=cure) as caught:
+    cure = r"sequences of 50 steps of 8 channels, not for images.*conv1d.*\(50, 8\) .*"
+    with pytest.warns(UserWarning, match=cure + r"sample_shape=\(400,\)") as caught:
         estimator.fit(X)
-    assert len(caught) == 1
-    assert not is_conv(estimator)
-    # Either shape is an answer.
-    params = estimator.get_params(deep=False) | {"sample_shape": (400,)}
-    assert not is_conv(type(estimator)(**params).fit(X))
+    # One epoch may end worse than the mean.
+    said = [w for w in caught if not issubclass(w.category, ConvergenceWarning)]
+    assert len(said) == 1
+    assert is_conv1d(estimator)
+    # Each reading can be asked for.
+    params = estimator.get_params(deep=False)
+    asked = type(estimator)(**params | {"architecture": Conv1d((4,)), "max_epochs": 9})
+    assert is_conv1d(asked.fit(X))
+    of_rows = type(estimator)(**params | {"sample_shape": (400,)}).fit(X)
+    assert not is_conv(of_rows)
+    assert not is_conv1d(of_rows)
     small = Conv((2, 2), skip_connections=isinstance(estimator, AutoencoderImputer))
     image = type(estimator)(**params | {"sample_shape": (50, 8)})
     assert isinstance(image._make_architecture((50, 8)), Conv)
@@ -92,10 +106,31 @@ def test_auto_takes_series_for_rows_and_says_so(estimator: Any) -> None:
 
 
 def test_auto_says_nothing_of_what_is_clear() -> None:
-    for X in (noise(20, 100, 3), noise(20, 64)):
-        assert not is_conv(AutoencoderTransformer(**SMALL).fit(X))
+    for X in (noise(20, 100, 3), noise(20, 7, 1)):
+        assert is_conv1d(AutoencoderTransformer(3, **SMALL).fit(X))
+    for X in (noise(20, 64), noise(20, 1, 64)):
+        autoencoder = AutoencoderTransformer(**SMALL).fit(X)
+        assert not is_conv(autoencoder)
+        assert not is_conv1d(autoencoder)
     for X in (noise(20, 8, 8), noise(20, 4, 12)):
         assert is_conv(AutoencoderTransformer(**SMALL).fit(X))
+
+
+@pytest.mark.parametrize("architecture", ["auto", "conv1d", "recurrent"])
+def test_axes_that_are_turned(architecture: str) -> None:
+    X = signals(60, 50).reshape(20, 3, 50)
+    cure = r"50 steps of 3 channels pass channels_last\(X\)"
+    make = AutoencoderTransformer(3, architecture=architecture, **SMALL)
+    with pytest.warns(UserWarning, match=cure) as caught:
+        make.fit(X)
+    assert len(caught) == 1
+    right = clone(make).fit(channels_last(X))
+    with pytest.raises(ValueError, match=r"Are its axes turned\?"):
+        right.transform(X)
+    if architecture != "auto":
+        clone(make).set_params(sample_shape=(3, 50)).fit(X)
+        with pytest.warns(UserWarning, match=r"50 steps of 1 channels pass channels_l"):
+            clone(make).fit(X[:, :1])
 
 
 @pytest.mark.parametrize(

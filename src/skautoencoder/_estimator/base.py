@@ -25,8 +25,10 @@ from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import (
     looks_like_image,
+    looks_like_sequence,
     warn_of_channels_last,
     warn_of_guess,
+    warn_of_turned_axes,
 )
 from skautoencoder._estimator.nested_parameters import NestedParameters
 from skautoencoder._estimator.plan import (
@@ -174,7 +176,9 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Training samples: flat, or images of shape (n_samples, height,
-            width) or (n_samples, n_channels, height, width).
+            width) or (n_samples, n_channels, height, width), or sequences of shape
+            (n_samples, n_steps, n_channels). See :ref:`sequences` for those of
+            different lengths.
         y : None
             Ignored.
         **fit_params : dict
@@ -501,12 +505,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
                 "AutoencoderOutlierDetector), or cut them to one length."
             )
         if previous is None and not is_ragged:
-            is_conv = isinstance(architecture, Conv)
-            if is_conv:
-                warn_of_channels_last(sample_shape)
-            if self.sample_shape is None:
-                is_auto = getattr(self, "architecture", None) == "auto"
-                warn_of_guess(rows, data_shape, is_conv=is_conv, is_auto=is_auto)
+            self._warn_of_shape(rows, data_shape, sample_shape, architecture)
         return Samples(
             rows=rows,
             data_shape=data_shape,
@@ -514,6 +513,25 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             architecture=architecture,
             sequences=sequences,
         )
+
+    def _warn_of_shape(
+        self,
+        rows: Array,
+        data_shape: Shape,
+        sample_shape: Shape,
+        architecture: Architecture,
+    ) -> None:
+        """Warn if samples seem to be of another kind than they are taken for."""
+        is_conv = isinstance(architecture, Conv)
+        is_auto = getattr(self, "architecture", None) == "auto"
+        if is_conv:
+            warn_of_channels_last(sample_shape)
+        if self.sample_shape is None:
+            warn_of_guess(rows, data_shape, is_conv=is_conv, is_auto=is_auto)
+        is_sequence = architecture.takes_ragged
+        is_said = is_auto and looks_like_image(data_shape, given=True)
+        if is_sequence and self.sample_shape is None and not is_said:
+            warn_of_turned_axes(rows, data_shape)
 
     # ---- architecture -----------------------------------------------------------
 
@@ -525,9 +543,10 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         if architecture == "auto":
             given = self.sample_shape is not None
             is_image = looks_like_image(sample_shape, given=given)
-            architecture = "conv" if is_image else "dense"
-            if is_ragged:
-                architecture = "conv1d"
+            is_sequence = is_ragged or looks_like_sequence(sample_shape)
+            architecture = "conv1d" if is_sequence else "dense"
+            if is_image and not is_ragged:
+                architecture = "conv"
         if isinstance(architecture, str):
             architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)

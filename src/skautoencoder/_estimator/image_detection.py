@@ -37,6 +37,44 @@ def looks_like_image(sample_shape: Shape, *, given: bool) -> bool:
     return shorter >= _SHORTEST_SIDE and (given or longer <= _LONGEST * shorter)
 
 
+def looks_like_sequence(sample_shape: Shape) -> bool:
+    """Return whether samples of this shape, which are no images, are sequences.
+
+    Of several steps: of a single one, there are only the channels.
+    """
+    return len(sample_shape) == 2 and sample_shape[0] > 1
+
+
+def warn_of_turned_axes(rows: Array, shape: Shape) -> None:
+    """Warn if the channels of sequences seem to come before their steps.
+
+    There are more channels than steps, and values change little from channel to channel
+    and much from step to step.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        The sequences.
+    shape : tuple of int
+        Shape of a sample of `X`.
+    """
+    if len(shape) != 2 or shape[1] <= max(shape[0], _SHORTEST_SIDE):
+        return
+    n_steps, n_channels = shape
+    beside = _difference(rows, 1, n_channels)
+    # Of a single step, values that are far from each other.
+    far = n_channels if n_steps > 1 else n_channels // 2
+    if _difference(rows, far) > _UNLIKE * beside:
+        warnings.warn(
+            f"Samples of shape {shape} are taken for sequences of {n_steps} steps of "
+            f"{n_channels} channels, but values change little along the second axis "
+            f"and much along the first. For {n_channels} steps of {n_steps} channels "
+            "pass channels_last(X), or X.transpose(0, 2, 1); if they are meant as they "
+            f"are, sample_shape={shape}.",
+            stacklevel=2,
+        )
+
+
 def warn_of_channels_last(sample_shape: Shape) -> None:
     """Warn if images seem to have their channels as the last axis, not the first."""
     if len(sample_shape) != 3:
@@ -69,10 +107,11 @@ def warn_of_guess(rows: Array, shape: Shape, *, is_conv: bool, is_auto: bool) ->
     if len(shape) == 2 and not looks_like_image(shape, given=False):
         if is_auto and looks_like_image(shape, given=True):
             message = (
-                f"Samples of shape {shape} are taken for {shape[0] * shape[1]} numbers "
-                "in a row, not for images, whose sides would be more alike. Say what "
-                f"they are: architecture='conv1d' for series of {shape[0]} steps of "
-                f"{shape[1]} channels, sample_shape={shape} for images, "
+                f"Samples of shape {shape} are taken for sequences of {shape[0]} steps "
+                f"of {shape[1]} channels, not for images, whose sides would be more "
+                "alike. Say what they are: architecture='conv1d' or 'recurrent' for "
+                "sequences (with channels_last(X) if the channels come first), "
+                f"sample_shape={shape} for images, "
                 f"sample_shape=({shape[0] * shape[1]},) for numbers in a row."
             )
         elif is_conv and min(shape) > 1:

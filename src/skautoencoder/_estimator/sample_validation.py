@@ -244,11 +244,12 @@ def _check_data_shape(
             "pass X[np.newaxis]."
         )
     if len(data_shape) > 1 and data_shape not in expected:
+        turned = " Are its axes turned?" if data_shape[::-1] in expected else ""
         wanted = " or ".join(map(str, sorted({*expected}, key=len)))
         raise ValueError(
             f"X has {math.prod(data_shape)} features, but {type(estimator).__name__} "
             f"is expecting {estimator.n_features_in_} features as input: samples of "
-            f"shape {data_shape} instead of {wanted}, as seen in fit."
+            f"shape {data_shape} instead of {wanted}, as seen in fit.{turned}"
         )
 
 

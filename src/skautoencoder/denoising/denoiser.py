@@ -75,15 +75,18 @@ class DenoisingAutoencoder(CodeTransformer):
         How many numbers the code has. A denoiser need not be small in the middle:
         "auto" keeps the spatial map of a convolutional architecture without
         hidden layers, as None does, and is 128 elsewhere.
+        Of sequences of different lengths, the last number of a code is the length,
+        as a share of the longest in `fit`.
     architecture : str or Architecture, default="auto"
         What the network looks like: "dense", "conv" for images, "conv1d" or
         "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
-        of which neither is above three times the other; or three) and "dense"
-        for others. An object such as ``Dense(hidden_layer_sizes=(64,))`` has
-        parameters that can be set and searched as
-        ``architecture__hidden_layer_sizes``; beside a name they can be given in
-        the same way.
+        of which neither is above three times the other; or three), "conv1d"
+        for others of two lengths, (n_steps, n_channels) with more than one step,
+        and for sequences of different lengths, and "dense" for the rest. An object
+        such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set
+        and searched as ``architecture__hidden_layer_sizes``; beside a name they can
+        be given in the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width), (n_steps, n_channels) or (n_features,). Its product is the

@@ -118,8 +118,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         shape (two lengths of at least 4, which are given as `sample_shape` or
         of which neither is above three times the other; or three), which is
         ``Conv(residual=True, skip_connections=True)`` here, a U-Net, unless
-        `code_size` is a number; and "dense", with one hidden layer of 256
-        "silu" units each way, for others. An object such as
+        `code_size` is a number; "conv1d" for others of two lengths, (n_steps,
+        n_channels) with more than one step; and "dense", with one hidden layer of
+        256 "silu" units each way, for the rest. An object such as
         ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
         searched as ``architecture__hidden_layer_sizes``; beside a name they can
         be given in the same way. The network is shown a flag for each value as

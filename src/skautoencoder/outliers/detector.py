@@ -93,6 +93,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         map of a convolutional architecture without hidden layers as the code;
         with :class:`~skautoencoder.architectures.Custom` modules the encoder
         decides.
+        Of sequences of different lengths, the last number of a code is the length,
+        as a share of the longest in `fit`.
     contamination : float in (0, 0.5] or "auto", default="auto"
         Where the threshold lies. A float is the share of the training rows that
         are outliers. "auto" puts it where boxplots do: at the third quartile of
@@ -121,9 +123,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         What the network looks like: "dense", "conv" for images, "conv1d" or
         "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
-        of which neither is above three times the other; or three) and "dense"
-        for others. "dense" is ``Dense((64, 32), dropout=0.2)`` here. An object
-        such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be
+        of which neither is above three times the other; or three), "conv1d"
+        for others of two lengths, (n_steps, n_channels) with more than one step,
+        and for sequences of different lengths, and "dense" for the rest. "dense" is
+        ``Dense((64, 32), dropout=0.2)`` here. An object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be
         set and searched as ``architecture__hidden_layer_sizes``; beside a name
         they can be given in the same way.
     sample_shape : tuple of int, default=None

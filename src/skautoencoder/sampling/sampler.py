@@ -143,8 +143,10 @@ class VAESampler(
         What the network looks like: "dense", "conv" for images, "conv1d" or
         "recurrent" for sequences. "auto" is "conv" for samples with an image
         shape (two lengths of at least 4, which are given as `sample_shape` or
-        of which neither is above three times the other; or three) and "dense",
-        with hidden layers of 128 and 128 "silu" units each way, for others. An
+        of which neither is above three times the other; or three), "conv1d"
+        for others of two lengths, (n_steps, n_channels) with more than one step,
+        and "dense", with hidden layers of 128 and 128 "silu" units each way, for
+        the rest. An
         object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that
         can be set and searched as ``architecture__hidden_layer_sizes``; beside
         a name they can be given in the same way.
