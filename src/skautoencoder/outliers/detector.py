@@ -126,9 +126,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         of which neither is above three times the other; or three), "conv1d"
         for others of two lengths, (n_steps, n_channels) with more than one step,
         and for sequences of different lengths, and "dense" for the rest. "dense" is
-        ``Dense((64, 32), dropout=0.2)`` here. An object such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be
-        set and searched as ``architecture__hidden_layer_sizes``; beside a name
-        they can be given in the same way.
+        ``Dense((64, 32), dropout=0.2)`` here. An object such as
+        ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set and
+        searched as ``architecture__hidden_layer_sizes``; beside a name they can be
+        given in the same way.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width), (n_steps, n_channels) or (n_features,). Its product is the
