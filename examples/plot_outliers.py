@@ -125,9 +125,9 @@ ax.set(xlim=(0.5, 1.05), xlabel="area under the ROC curve (0.5: a guess)")
 plt.show()
 
 # %%
-# The forest cuts one feature at a time, and each value for itself is ordinary. Distances
-# and linear residuals see more. The autoencoder has learned how the readings depend on
-# each other.
+# The forest cuts one feature at a time, and each value for itself is ordinary.
+# Distances and linear residuals see more. The autoencoder has learned how the readings
+# depend on each other.
 #
 # Which sensor?
 # -------------
