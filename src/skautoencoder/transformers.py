@@ -129,7 +129,9 @@ class AutoencoderTransformer(CodeTransformer):
         networks on hardware that is faster with it. Results are computed in
         float32.
     verbose : int, default=0
-        1 shows a progress bar for each epoch, 2 prints the losses too.
+        1 shows a progress bar, 2 prints a line for each epoch in its place. Both show
+        a bar for long computations after `fit`. Without a terminal, bars are plain
+        lines.
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights, the order of the rows, and the validation
         part. Global generators are neither read nor changed.
@@ -380,7 +382,9 @@ class ConvAutoencoderTransformer(CodeTransformer):
         networks on hardware that is faster with it. Results are computed in
         float32.
     verbose : int, default=0
-        1 shows a progress bar for each epoch, 2 prints the losses too.
+        1 shows a progress bar, 2 prints a line for each epoch in its place. Both show
+        a bar for long computations after `fit`. Without a terminal, bars are plain
+        lines.
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights, the order of the rows, and the validation
         part. Global generators are neither read nor changed.

@@ -41,7 +41,6 @@ OTHER_ENTRY: dict[tuple[str, str], str] = {
     ("SeriesOutlierDetector", "max_epochs"): "it trains for fewer steps",
     ("SeriesOutlierDetector", "novelty"): "it compares windows",
     ("SeriesOutlierDetector", "random_state"): "it draws windows to compare, too",
-    ("SeriesOutlierDetector", "verbose"): "scoring takes time, too",
     ("VAESampler", "code_size"): "it suits the data",
     ("VAESampler", "architecture"): "it has a dense network of its own",
     ("VAESampler", "batch_size"): "tables take larger batches",

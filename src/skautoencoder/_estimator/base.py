@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import warnings
 from abc import abstractmethod
@@ -21,6 +22,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._estimator.array_statistics import range_of
 from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.callback_support import (
+    CallbackSupportMixin,
+    FitTasks,
+    with_callbacks,
+)
 from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import (
@@ -109,7 +115,7 @@ class FitRecord:
     sequences: SequenceFormat | None = None
 
 
-class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
+class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT]):
     """Base class of the estimators.
 
     A fit has four steps: validate the samples, make a plan, train the network by the
@@ -217,13 +223,22 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         continues = hasattr(self, "net_") and (is_part or self.warm_start)
         previous = self if continues else None
         with self._learner(previous) as learner:
-            samples = learner._validate(X, y, previous)
-            plan = learner._make_plan(samples, previous)
-            learner._train(plan, samples, previous, is_part=is_part)
-            learner._complete(samples, plan)
-            warn_of_divergence(learner.net_, plan.data, is_part=is_part)
-            if not is_part:
-                learner.net_.forget_steps()
+            learner._learn(X, y, previous, is_part=is_part)
+
+    @with_callbacks
+    def _learn(
+        self, X: ArrayLike, y: object, previous: Self | None, *, is_part: bool
+    ) -> None:
+        """Take the steps of a fit, on a copy of the estimator; see :meth:`_fit`."""
+        samples = self._validate(X, y, previous)
+        plan = self._make_plan(samples, previous)
+        tasks = FitTasks(self, X, y, is_part=is_part)
+        self._train(plan, samples, previous, tasks, is_part=is_part)
+        self._complete(samples, plan)
+        warn_of_divergence(self.net_, plan.data, is_part=is_part)
+        if not is_part:
+            self.net_.forget_steps()
+        tasks.end()
 
     @contextmanager
     def _learner(self, previous: Self | None) -> Iterator[Self]:
@@ -326,6 +341,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         plan: TrainingPlan,
         samples: SamplesT,
         previous: Self | None,
+        tasks: FitTasks,
         *,
         is_part: bool,
     ) -> None:
@@ -358,8 +374,22 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
         if "seed" not in self._nested_params("iterator_train"):
             net.iterator_train__seed = seed
         device = torch.device(net.device)
-        with isolated_randomness(seed, device):
+
+        def fitted() -> dict[str, Any]:
+            """Return the fitted attributes as if training ended now."""
+            now = copy.copy(self)
+            now._keep(net.snapshot(), work, samples, plan)
+            now._complete(samples, plan)
+            return {k: v for k, v in vars(now).items() if k in self._fitted_state}
+
+        with isolated_randomness(seed, device), tasks.running(net, fitted):
             net.partial_fit(plan.data.to(device))
+        self._keep(net, work, samples, plan)
+
+    def _keep(
+        self, net: AutoencoderNet, work: float, samples: SamplesT, plan: TrainingPlan
+    ) -> None:
+        """Set the fitted attributes that all estimators have."""
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
         self.sample_shape_ = samples.sample_shape
         self._record = FitRecord(
@@ -602,6 +632,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             device=str(device),
             verbose=int(self.verbose),
             seed=seed,
+            label=type(self).__name__,
             **{
                 f"{part}__{name}": value
                 for part, arguments in parts.items()
@@ -630,6 +661,7 @@ class BaseAutoencoder(NestedParameters, Generic[SamplesT]):
             self._record.work,
             type(self).__name__,
             is_ragged=self._record.sequences is not None,
+            shows_progress=bool(self.verbose),
         )
 
     # ---- copies and files --------------------------------------------------------

@@ -44,6 +44,8 @@ class TrainedNetwork:
         Name of the estimator, for messages.
     is_ragged : bool, default=False
         Whether rows are sequences of different lengths, which are NaN after their end.
+    shows_progress : bool, default=False
+        Whether long computations have a progress bar.
     """
 
     network: Network
@@ -53,6 +55,7 @@ class TrainedNetwork:
     work: float
     name: str
     is_ragged: bool = False
+    shows_progress: bool = False
 
     def encode(self, rows: Array) -> Array:
         """Return the codes of rows of shape (n_samples, n_features)."""
@@ -170,6 +173,7 @@ class TrainedNetwork:
             n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
             work=self.work + extra_work,
             at_once=at_once and self.network.is_thread_safe(),
+            progress=self.name if self.shows_progress else "",
         )
 
 

@@ -179,7 +179,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         networks on hardware that is faster with it. Results are computed in
         float32.
     verbose : int, default=0
-        1 shows a progress bar for each epoch, 2 prints the losses too.
+        1 shows a progress bar, 2 prints a line for each epoch in its place. Both show
+        a bar for long computations after `fit`. Without a terminal, bars are plain
+        lines.
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights, the order of the rows, and the validation
         part. Global generators are neither read nor changed.
@@ -528,6 +530,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
             n_numbers=shown.shape[1],
             work=self._record.work,
             at_once=network.is_thread_safe(),
+            progress=type(self).__name__ if self.verbose else "",
         )
         return answers
 

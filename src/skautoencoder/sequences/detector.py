@@ -17,7 +17,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 from skautoencoder._estimator.array_statistics import feature_spread
 from skautoencoder._estimator.array_types import Array
@@ -38,7 +37,7 @@ from skautoencoder.sequences.windows import (
     window_rows,
     window_starts,
 )
-from skautoencoder.training import draw_seed
+from skautoencoder.training import Progress, draw_seed
 
 # Parts of the training data, one after the other, and the rank of the one whose nearest
 # window counts: an outlier is near windows of its own part, and of a neighbouring one.
@@ -161,8 +160,9 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         networks on hardware that is faster with it. Results are computed in
         float32.
     verbose : int, default=0
-        1 shows a progress bar for each epoch and while scoring, 2 prints the losses
-        too.
+        1 shows a progress bar, 2 prints a line for each epoch in its place. Both show
+        a bar for long computations after `fit`. Without a terminal, bars are plain
+        lines.
     random_state : int, RandomState instance or None, default=None
         Seed of the first weights, the order of the windows, the validation part, and
         the windows that are compared with. Global generators are neither read nor
@@ -559,14 +559,17 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         scaling, gaps = self._trained.scaling, self._gaps
         found = []
         starts = range(0, len(rows), _WINDOWS_AT_ONCE)
-        quiet = not self.verbose or len(starts) == 1
-        for start in tqdm(starts, desc="scoring", leave=False, disable=quiet):
+        shows = self.verbose and len(starts) > 1
+        bar = Progress(len(starts), "scoring" if shows else "", "part", keeps=True)
+        for start in starts:
             some = rows[start : start + _WINDOWS_AT_ONCE]
 
             def read(part: slice, some: Array = some) -> Tensor:
                 return gaps.fill(scaling.to_network(some[part]))
 
             found.append(measure(some, read))
+            bar.update()
+        bar.close()
         return np.concatenate(found)
 
     def _check_series(self, X: Any, before: Any) -> tuple[SeriesInput, list[Array]]:

@@ -9,12 +9,14 @@ from skautoencoder.training.devices import (
     resolve_device,
     resolve_precision,
 )
+from skautoencoder.training.epoch_hooks import EpochHooks
 from skautoencoder.training.inference import apply_in_batches, to_tensor
 from skautoencoder.training.learning_rate import SCHEDULES
 from skautoencoder.training.net import AutoencoderNet
 from skautoencoder.training.net_checks import check_net
 from skautoencoder.training.operation_count import counting_operations
 from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
+from skautoencoder.training.progress import Progress
 from skautoencoder.training.randomness import draw_seed, isolated_randomness
 from skautoencoder.training.stopping import EarlyStopping
 from skautoencoder.training.threads import one_thread, one_thread_for_numpy
@@ -26,6 +28,8 @@ __all__ = [
     "SCHEDULES",
     "AutoencoderNet",
     "EarlyStopping",
+    "EpochHooks",
+    "Progress",
     "RowBatches",
     "Rows",
     "apply_in_batches",

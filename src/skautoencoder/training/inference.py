@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skautoencoder.training.batch_invariance import BatchInvariant
 from skautoencoder.training.devices import without_autocast
+from skautoencoder.training.progress import DELAY, Progress
 from skautoencoder.training.threads import (
     is_large,
     one_thread,
@@ -70,6 +71,7 @@ def apply_in_batches(
     n_numbers: int,
     work: float,
     at_once: bool = False,
+    progress: str = "",
 ) -> None:
     """Send rows through a network, batch by batch.
 
@@ -96,6 +98,8 @@ def apply_in_batches(
         Whether several threads may call `function` and `write` at the same time. Each
         batch is computed by one thread, so that the results do not depend on how many
         there are.
+    progress : str, default=""
+        Label of a progress bar, which is drawn if the computation takes long. "": none.
     """
     most_work = _WORK_PER_BATCH if at_once else _WORK_PER_FOREIGN_BATCH
     whole = batch_size_for(work, n_numbers, most_work)
@@ -123,16 +127,23 @@ def apply_in_batches(
             write(part, function(rows.to(device))[:n_rows].cpu())
 
     starts = range(0, n_samples, whole)
+    bar = Progress(n_samples, progress, "row", delay=DELAY)
+
+    def count(start: int) -> None:
+        bar.update(n_steps=min(whole, n_samples - start))
+
     on_threads = is_large(3 * work * _USUAL_BATCH) and device.type == "cpu"
     if at_once and on_threads and len(starts) > 1:
         with threads_for(len(starts)) as run:
-            for _ in run(answer, starts):
-                pass
-        return
-    # Large modules of the user's own are computed on torch's threads.
-    with torchs_threads() if on_threads and not at_once else one_thread():
-        for start in starts:
-            answer(start)
+            for start, _ in zip(starts, run(answer, starts), strict=True):
+                count(start)
+    else:
+        # Large modules of the user's own are computed on torch's threads.
+        with torchs_threads() if on_threads and not at_once else one_thread():
+            for start in starts:
+                answer(start)
+                count(start)
+    bar.close()
 
 
 def _few_rows(work: float) -> int:

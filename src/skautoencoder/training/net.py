@@ -18,8 +18,6 @@ from skorch.callbacks import (
     EpochTimer,
     GradientNormClipping,
     LRScheduler,
-    PrintLog,
-    ProgressBar,
 )
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
@@ -28,6 +26,7 @@ from torch import Tensor
 from skautoencoder.training.allocator import keep_freed_memory
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.devices import without_autocast
+from skautoencoder.training.epoch_hooks import EpochHooks
 from skautoencoder.training.learning_rate import learning_rate_factor
 from skautoencoder.training.net_checks import (
     is_memory_error,
@@ -37,6 +36,7 @@ from skautoencoder.training.net_checks import (
     require_finite_weights,
 )
 from skautoencoder.training.optimizers import takes_one_gradient
+from skautoencoder.training.progress import EpochTable, FitProgress
 from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
 from skautoencoder.training.stopping import EarlyStopping, StopTraining
@@ -60,11 +60,12 @@ except ModuleNotFoundError:  # training/fast was deleted: slower, same results
 # Callbacks that neither change the network during an epoch nor keep its gradients.
 _KNOWN_CALLBACKS = {
     EarlyStopping,
+    EpochHooks,
+    EpochTable,
     EpochTimer,
+    FitProgress,
     GradientNormClipping,
     LRScheduler,
-    PrintLog,
-    ProgressBar,
 }
 
 
@@ -96,6 +97,8 @@ class AutoencoderNet(NeuralNet):
         Floating-point operations of a step: large ones are computed in shards.
     seed : int, default=0
         Seed of the validation split.
+    label : str, default="AutoencoderNet"
+        What a progress bar calls the fit.
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNet`.
     """
@@ -110,6 +113,7 @@ class AutoencoderNet(NeuralNet):
         compute_dtype: torch.dtype = torch.float32,
         step_work: float = 0.0,
         seed: int = 0,
+        label: str = "AutoencoderNet",
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("iterator_train", RowBatches)
@@ -121,6 +125,7 @@ class AutoencoderNet(NeuralNet):
         self.compute_dtype = compute_dtype
         self.step_work = step_work
         self.seed = seed
+        self.label = label
 
     # The module that users import it from, and that its representation shows.
     __module__ = "skautoencoder.training"
@@ -136,10 +141,10 @@ class AutoencoderNet(NeuralNet):
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         callbacks: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
-        if self.verbose:
-            callbacks.append(("progress", ProgressBar()))
+        if self.verbose == 1:
+            callbacks.append(("progress", FitProgress(self.label)))
         if self.verbose > 1:
-            callbacks.append(("print_log", PrintLog()))
+            callbacks.append(("print_log", EpochTable()))
         return callbacks
 
     def initialize(self) -> Self:
@@ -446,17 +451,23 @@ class AutoencoderNet(NeuralNet):
 
         Callbacks and their state are shared.
         """
+        net = self.snapshot()
+        net.initialize_optimizer()
+        if self.optimizer_.state:
+            state = copy.deepcopy(self.optimizer_.state_dict())
+            net.optimizer_.load_state_dict(state)
+        return net
+
+    def snapshot(self) -> AutoencoderNet:
+        """Return a copy with the weights of now, in evaluation mode."""
         net: AutoencoderNet = object.__new__(type(self))
         net.__dict__.update(self.__dict__)
         # Hooks in the copied module must refer to the same callbacks.
         memo = {id(callback): callback for _, callback in self.callbacks_}
         net.module_ = copy.deepcopy(self.module_, memo)
         net.criterion_ = copy.copy(self.criterion_)
-        net.initialize_optimizer()
-        if self.optimizer_.state:
-            state = copy.deepcopy(self.optimizer_.state_dict())
-            net.optimizer_.load_state_dict(state)
         net.history = History(self.history)
+        net._set_training(False)
         return net
 
     def forget_steps(self) -> None:

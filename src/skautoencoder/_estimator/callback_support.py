@@ -1,0 +1,85 @@
+"""scikit-learn's callbacks, which it has since 1.9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from skautoencoder.training import EpochHooks
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in the place of scikit-learn's class: there are no callbacks."""
+
+    def with_callbacks(method: Any) -> Any:
+        """Return the method unchanged."""
+        return method
+
+
+class FitTasks:
+    """The tasks of a fit that scikit-learn's callbacks are told of: it and its epochs.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        The estimator that is being fitted.
+    X, y : object
+        What `fit` was given. Without `y`, callbacks are given `X` for it, which is
+        what an autoencoder is to reconstruct.
+    is_part : bool
+        Whether this is a call of `partial_fit`, of which callbacks are told nothing.
+    """
+
+    def __init__(self, estimator: Any, X: Any, y: Any, *, is_part: bool) -> None:
+        self._estimator = estimator
+        self._data = {"X": X, "y": X if y is None else y}
+        self._is_told = hasattr(estimator, "_init_callback_context") and not is_part
+
+    @contextmanager
+    def running(self, net: Any, fitted: Callable[[], dict[str, Any]]) -> Iterator[None]:
+        """Tell callbacks of the epochs of a net that is trained within the block.
+
+        Parameters
+        ----------
+        net : AutoencoderNet
+            The net.
+        fitted : callable
+            Returns the fitted attributes as if training ended now.
+        """
+        if not self._is_told:
+            yield
+            return
+        estimator, data = self._estimator, self._data
+        self._fit = estimator._init_callback_context(max_subtasks=net.max_epochs)
+        self._fit.call_on_fit_task_begin(estimator=estimator, **data)
+        if not getattr(estimator, "_skl_callbacks", []):
+            yield
+            return
+
+        def begin() -> None:
+            self._epoch = self._fit.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(estimator=estimator, **data)
+
+        def end() -> bool:
+            stops: bool = self._epoch.call_on_fit_task_end(
+                estimator=estimator, reconstruction_attributes=fitted, **data
+            )
+            return stops
+
+        hooks = ("sklearn_callbacks", EpochHooks(begin, end))
+        net.callbacks_.append(hooks)
+        try:
+            yield
+        finally:
+            net.callbacks_.remove(hooks)
+
+    def end(self) -> None:
+        """Tell callbacks that the fit has ended."""
+        if self._is_told:
+            self._fit.call_on_fit_task_end(
+                estimator=self._estimator, reconstruction_attributes={}, **self._data
+            )
