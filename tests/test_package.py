@@ -59,6 +59,7 @@ def test_public_names() -> None:
         "channels_last",
         "load",
         "save",
+        "to_onnx",
     }
     assert {"Conv", "Custom", "Dense"} <= set(architectures.__all__)
     for module in (skautoencoder, architectures):

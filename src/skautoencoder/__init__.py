@@ -12,6 +12,7 @@ from skautoencoder.architectures import (
 )
 from skautoencoder.channels import channels_first, channels_last
 from skautoencoder.denoising import DenoisingAutoencoder
+from skautoencoder.deployment import to_onnx
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.objectives import KL, L1, MMD, Contraction, Penalty, TopK
 from skautoencoder.outliers import AutoencoderOutlierDetector
@@ -53,4 +54,5 @@ __all__ = [
     "channels_last",
     "load",
     "save",
+    "to_onnx",
 ]

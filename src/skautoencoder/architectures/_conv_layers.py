@@ -149,7 +149,7 @@ class SkipDecoder(nn.Module):
         """Return the images that flat codes stand for."""
         parts = codes.split([math.prod(shape) for shape in self.shapes], dim=1)
         maps = [
-            part.reshape(len(part), *shape[1:], shape[0]).permute(0, 3, 1, 2)
+            part.unflatten(1, (*shape[1:], shape[0])).permute(0, 3, 1, 2)
             for part, shape in zip(parts, self.shapes, strict=True)
         ]
         images, *skipped = maps

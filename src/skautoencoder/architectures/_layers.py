@@ -241,7 +241,8 @@ class Reshaped(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Return the module's output for rows, flattened."""
         outputs: Tensor = self.module(rows.reshape(-1, *self.shape))
-        return outputs.reshape(len(rows), -1)
+        # Not len(rows), which an exporter would take for a constant.
+        return outputs.reshape(rows.shape[0], -1)
 
 
 class TiedDecoder(nn.Module):

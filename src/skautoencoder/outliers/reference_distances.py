@@ -90,18 +90,18 @@ class References:
         read : callable, default=None
             Returns the batch of a slice. None: the rows in the network's units.
         """
+        return self._apply(trained, self.distances_of, rows, (len(rows),), read)
 
-        def distance(points: Tensor) -> Tensor:
-            closeness = self._closeness(points)
-            if self.n_neighbors == 1:  # the quickest way to the smallest
-                nearest = closeness.amin(dim=2, keepdim=True)
-            else:
-                nearest = self._smallest(closeness)[0]
-            if self.set_rank is not None:
-                nearest = nearest.gather(1, self._ranked(nearest))
-            return _to_distance(nearest, points).mean(dim=(1, 2))
-
-        return self._apply(trained, distance, rows, (len(rows),), read)
+    def distances_of(self, points: Tensor) -> Tensor:
+        """Return the distances of points, of shape (n_samples,)."""
+        closeness = self._closeness(points)
+        if self.n_neighbors == 1:  # the quickest way to the smallest
+            nearest = closeness.amin(dim=2, keepdim=True)
+        else:
+            nearest = self._smallest(closeness)[0]
+        if self.set_rank is not None:
+            nearest = nearest.gather(1, self._ranked(nearest))
+        return _to_distance(nearest, points).mean(dim=(1, 2))
 
     def contributions(
         self,
@@ -176,7 +176,7 @@ class References:
         lengths = references.square().sum(dim=1)
         # F.linear, so that the bits do not depend on the batch (BatchInvariant).
         closeness = F.linear(-2.0 * points, references, lengths)
-        return closeness.reshape(len(points), n_sets, size)
+        return closeness.unflatten(1, (n_sets, size))
 
     def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest numbers in each set, and their indices."""

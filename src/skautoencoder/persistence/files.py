@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -183,9 +184,9 @@ def _encoded(estimator: Any) -> Encoder:
 
 
 def _write(file: BinaryIO, encoder: Encoder) -> None:
-    from skautoencoder import __version__
-
-    write(file, encoder.tensors, __version__)
+    # Not imported, as the package itself stands above this module.
+    version = getattr(sys.modules.get("skautoencoder"), "__version__", "unknown")
+    write(file, encoder.tensors, version)
 
 
 def _read(file: BinaryIO, own: dict[str, Any]) -> Any:
