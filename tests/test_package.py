@@ -151,7 +151,8 @@ def test_no_module_filters_warnings_or_seeds_global_generators() -> None:
         code = "\n".join(
             line.split("#")[0] for line in path.read_text(encoding="utf-8").splitlines()
         )
-        for word in forbidden:
-            assert word not in code, f"{word} in {path.name}"
         # Only where it is put back.
+        allowed = ["warnings.simplefilter"] if path.name == "onnx_export.py" else []
+        for word in forbidden:
+            assert word not in code or word in allowed, f"{word} in {path.name}"
         assert "set_default_dtype" not in code or path.name == "devices.py"

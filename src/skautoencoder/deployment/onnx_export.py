@@ -105,6 +105,8 @@ def export(estimator: Any, method: str, shape: tuple[int, ...], opset: int) -> A
     example = torch.zeros(2, *shape)
     with one_thread(), evaluating(answer.network), warnings.catch_warnings():
         # torch deprecates this exporter; its successor needs the compiler.
+        # torch warns of constants, which here are meant, and deprecates this exporter,
+        # whose successor needs the compiler.
         warnings.simplefilter("ignore")
         answer.to("cpu")
         try:
