@@ -39,8 +39,8 @@ from skautoencoder.sequences.windows import (
 )
 from skautoencoder.training import Progress, draw_seed
 
-# Parts of the training data, one after the other, and the rank of the one whose nearest
-# window counts: an outlier is near windows of its own part, and of a neighbouring one.
+# Most parts of the training data, one after the other, and the rank of the one whose
+# nearest window counts: an outlier is near windows of its own part, and of the next.
 _N_PARTS, _PART_RANK = 10, 3
 # Most windows to train on and to compare with, and most numbers in them.
 _MOST_TRAINING, _MOST_REFERENCES, _MOST_NUMBERS = 20_000, 4_000, 2**25
@@ -463,7 +463,9 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
     def _complete(self, samples: SeriesSamples, plan: TrainingPlan) -> None:
         """Choose the windows to compare with, and determine the threshold."""
         rows = samples.rows
-        embedding = WindowEmbedding.from_rows(self._trained, rows, self.window_)
+        embedding = WindowEmbedding.from_rows(
+            self._trained, rows, self.sample_shape_[1]
+        )
         sets = self._draw_sets(len(rows), rows.shape[1])
         self._references = References.from_rows(
             self._trained, embedding, rows, sets, 1, 1 if self.novelty else _PART_RANK
@@ -489,7 +491,9 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         """Draw indices of reference windows, of shape (n_parts, part_size)."""
         random_state = np.random.RandomState(self.net_.seed)
         most = min(_MOST_REFERENCES, max(_MOST_NUMBERS // n_numbers, 100))
-        n_parts = 1 if self.novelty else min(_N_PARTS, n_rows)
+        # Each part has a whole period, for all of it is normal.
+        n_parts = n_rows * self.stride // self.window_
+        n_parts = 1 if self.novelty else min(max(n_parts, 1), _N_PARTS, n_rows)
         parts = np.array_split(np.arange(n_rows), n_parts)
         size = min(len(parts[-1]), most // n_parts)
         return np.array(
