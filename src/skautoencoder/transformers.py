@@ -144,6 +144,10 @@ class AutoencoderTransformer(CodeTransformer):
     ----------
     net_ : AutoencoderNet
         The trained skorch net; ``net_.module_`` is the torch module.
+    encoder_ : torch.nn.Module
+        Its encoder, see :ref:`the guide <encoder_decoder>`.
+    decoder_ : torch.nn.Module
+        Its decoder.
     code_size_ : int
         Numbers in a code.
     sample_shape_ : tuple of int
@@ -396,6 +400,10 @@ class ConvAutoencoderTransformer(CodeTransformer):
     ----------
     net_ : AutoencoderNet
         The trained skorch net; ``net_.module_`` is the torch module.
+    encoder_ : torch.nn.Module
+        Its encoder, see :ref:`the guide <encoder_decoder>`.
+    decoder_ : torch.nn.Module
+        Its decoder.
     code_size_ : int
         Numbers in a code.
     sample_shape_ : tuple of int

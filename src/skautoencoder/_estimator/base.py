@@ -19,6 +19,7 @@ from sklearn.base import _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from skautoencoder._estimator.array_statistics import range_of
 from skautoencoder._estimator.array_types import Array, Shape
@@ -57,6 +58,12 @@ from skautoencoder._estimator.sequences import (
     SequenceFormat,
     Sequences,
     lengths_of_rows,
+)
+from skautoencoder._estimator.summary import (
+    ShortRepr,
+    Summary,
+    WithSummary,
+    documentation_url,
 )
 from skautoencoder._estimator.trained_network import TrainedNetwork, measure
 from skautoencoder.architectures import ARCHITECTURES, Architecture, Conv
@@ -107,12 +114,15 @@ class FitRecord:
         Floating-point operations that the network takes for a row.
     sequences : SequenceFormat, default=None
         How `fit` was given sequences of different lengths. None: it was not.
+    n_inputs : int, default=0
+        Numbers in a row of the network's input.
     """
 
     data_shape: Shape
     units: Units
     work: float
     sequences: SequenceFormat | None = None
+    n_inputs: int = 0
 
 
 class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT]):
@@ -393,7 +403,11 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         self.net_, self.history_, self.n_iter_ = net, net.history, len(net.history)
         self.sample_shape_ = samples.sample_shape
         self._record = FitRecord(
-            samples.data_shape, plan.units, work, samples.sequences
+            samples.data_shape,
+            plan.units,
+            work,
+            samples.sequences,
+            plan.data.rows.shape[1],
         )
 
     def _complete(self, samples: SamplesT, plan: TrainingPlan) -> None:
@@ -663,6 +677,66 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             is_ragged=self._record.sequences is not None,
             shows_progress=bool(self.verbose),
         )
+
+    @property
+    def encoder_(self) -> nn.Module:
+        """The encoder, a torch module; see :ref:`the guide <encoder_decoder>`."""
+        check_is_fitted(self)
+        encoder: nn.Module = self.net_.module_.encoder
+        return encoder
+
+    @property
+    def decoder_(self) -> nn.Module:
+        """The decoder, a torch module; see :ref:`the guide <encoder_decoder>`."""
+        check_is_fitted(self)
+        decoder: nn.Module = self.net_.module_.decoder
+        return decoder
+
+    # ---- how it is shown ---------------------------------------------------------
+
+    def summary(self) -> str:
+        """Return a table of the network's layers and facts of its training, as text.
+
+        Returns
+        -------
+        summary : str
+            For each layer its name in ``net_.module_``, its class, the shape that it
+            returns for one sample, and the number of its weights; then the device,
+            epochs, seconds and best losses. Notebooks show the same in the diagram of
+            the estimator.
+        """
+        return Summary.of(self).to_text()
+
+    # scikit-learn's diagram links to the documentation of this package.
+    _doc_link_module = "skautoencoder"
+
+    def _get_doc_link(self) -> str:
+        url = documentation_url()
+        name = type(self).__name__
+        return f"{url}/generated/skautoencoder.{name}.html" if url else ""
+
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the table of parameters; those of objects are marked if changed."""
+        table = super()._get_params_html(*args, **kwargs)
+        defaults = self._defaults_of_objects()
+        changed = [
+            name
+            for name in table.non_default
+            if name not in defaults or table[name] != defaults[name]
+        ]
+        order = [*changed, *(name for name in table if name not in changed)]
+        table.data = {name: table.data[name] for name in order}
+        table.non_default = tuple(changed)
+        return table
+
+    def _get_fitted_attr_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the table of fitted attributes, below one of the network."""
+        table = super()._get_fitted_attr_html(*args, **kwargs)
+        shown = {"net_": "skorch net", "history_": f"{self.n_iter_} epochs"}
+        shown |= dict.fromkeys(("encoder_", "decoder_"), "torch module")
+        for name, text in shown.items():
+            table.data[name]["value"] = ShortRepr(text)
+        return WithSummary(table, Summary.of(self))
 
     # ---- copies and files --------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -18,14 +19,21 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._estimator.array_statistics import ROUNDING, row_chunks
-from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
 from skautoencoder._estimator.fit_warnings import warn_of_large_codes, warn_of_units
+from skautoencoder._estimator.interpolation import (
+    as_samples,
+    check_count,
+    codes_between,
+    require_one,
+)
 from skautoencoder._estimator.penalties import make_penalties
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.sample_validation import (
     check_codes,
+    from_torch,
     warn_of_ignored_samples,
 )
 from skautoencoder.architectures._ragged import lengths_of
@@ -142,12 +150,73 @@ class CodeTransformer(
         codes: Array = self._trained.encode(rows)
         return codes
 
+    @property
+    def code_shape_(self) -> Shape:
+        """Shape of a code: (n_channels, height, width) if it is a spatial map."""
+        first = next(self.decoder_.children(), None)
+        shape = tuple(getattr(first, "unflattened_size", ()))
+        return shape if math.prod(shape) == self.code_size_ else (self.code_size_,)
+
+    def code_maps(self, X: ArrayLike) -> Array:
+        """Encode samples, with codes in their shape.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples, flat or in the shape that `fit` saw.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, n_channels, height, width)
+            What `transform` returns, in the shape of the encoder's spatial map, which
+            `inverse_transform` takes, too. Where the code is no such map (see
+            `code_size`), of shape (n_samples, code_size).
+        """
+        codes: Array = self._trained.encode(self._check_applied(X))
+        return codes.reshape(-1, *self.code_shape_)
+
+    def interpolate(self, start: Any, stop: Any, n_steps: int = 10) -> Any:
+        """Walk from one sample to another through their codes.
+
+        Parameters
+        ----------
+        start, stop : array-like of shape (n_features,) or (1, n_features) or of \
+                one sample's shape, or DataFrame of one row
+            The two samples.
+        n_steps : int, default=10
+            Number of samples on the way, both ends included.
+
+        Returns
+        -------
+        samples : ndarray of shape (n_steps, n_features) or (n_steps, ...)
+            The reconstructions of `start` and `stop` and, between them, what codes on
+            the straight line between theirs are decoded to.
+
+        Raises
+        ------
+        ValueError
+            If an end is not one sample, or `n_steps` is below 2.
+        """
+        check_is_fitted(self)
+        check_count(n_steps, "n_steps", 2)
+        ends = []
+        for sample, name in ((start, "start"), (stop, "stop")):
+            if self._record.sequences is not None and np.ndim(sample) < 3:
+                given = sample if isinstance(sample, list) else [sample]
+            else:
+                shapes = (self._record.data_shape, self.sample_shape_)
+                given = as_samples(sample, shapes)
+            rows = self._check_applied(given)
+            require_one(rows, name)
+            ends.append(self._trained.encode(rows))
+        return self.inverse_transform(codes_between(ends[0], ends[1], n_steps))
+
     def inverse_transform(self, X: ArrayLike) -> Any:
         """Decode codes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, code_size)
+        X : array-like of shape (n_samples, code_size) or (n_samples, *code_shape_)
             Codes.
 
         Returns
@@ -158,6 +227,9 @@ class CodeTransformer(
             with the index of `X` if that is one and samples are flat.
         """
         check_is_fitted(self)
+        shape = np.shape(X)
+        if len(shape) > 2 and shape[1:] == self.code_shape_:
+            X = np.asarray(from_torch(X)).reshape(shape[0], -1)
         codes = check_codes(self, X)
         samples = self._trained.decode(codes)
         if self._record.sequences is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from numbers import Integral
 from typing import Any, Self
 
@@ -119,6 +120,15 @@ class NestedParameters(BaseEstimator):
             name.removeprefix(f"{prefix}__"): value
             for name, value in nested.items()
             if name.startswith(f"{prefix}__")
+        }
+
+    def _defaults_of_objects(self) -> dict[str, Any]:
+        """Return defaults of the parameters of an architecture or a penalty object."""
+        return {
+            f"{prefix}__{name}": parameter.default
+            for prefix in _OBJECTS
+            if hasattr(given := getattr(self, prefix, None), "get_params")
+            for name, parameter in inspect.signature(type(given)).parameters.items()
         }
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -202,6 +202,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         `calibration_fraction`.
     net_ : AutoencoderNet
         The trained skorch net; ``net_.module_`` is the torch module.
+    encoder_ : torch.nn.Module
+        Its encoder, see :ref:`the guide <encoder_decoder>`.
+    decoder_ : torch.nn.Module
+        Its decoder.
     code_size_ : int
         Numbers in a code.
     sample_shape_ : tuple of int

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_scalar
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.optim import Optimizer
@@ -35,6 +35,12 @@ from skautoencoder._estimator.containers import (
 )
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.image_detection import looks_like_image
+from skautoencoder._estimator.interpolation import (
+    as_samples,
+    check_count,
+    codes_between,
+    require_one,
+)
 from skautoencoder._estimator.plan import (
     Recipe,
     Samples,
@@ -264,6 +270,10 @@ class VAESampler(
         The classes, with ``conditional=True``.
     net_ : AutoencoderNet
         The trained skorch net; ``net_.module_`` is the torch module.
+    encoder_ : torch.nn.Module
+        Its encoder, see :ref:`the guide <encoder_decoder>`.
+    decoder_ : torch.nn.Module
+        Its decoder.
     code_size_ : int
         Numbers in a code.
     sample_shape_ : tuple of int
@@ -678,6 +688,30 @@ class VAESampler(
         means, deviations = self._model.posterior(self._format.to_rows(given))
         return means.astype(dtype), deviations.astype(dtype)
 
+    def sample_posterior(
+        self, X: Any, random_state: int | np.random.RandomState | None = None
+    ) -> Array:
+        """Draw one code of each sample's posterior.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. None: other codes at every call. Global generators are
+            neither read nor changed.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, code_size)
+            The codes: the means of `transform` plus noise of their standard deviations.
+        """
+        check_is_fitted(self)
+        means, deviations = self._codes(X)
+        random = np.random.RandomState(draw_seed(random_state))
+        noise = random.normal(size=means.shape).astype(means.dtype)
+        return means + deviations * noise
+
     def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
         """Return the mean rows that codes stand for.
 
@@ -771,24 +805,16 @@ class VAESampler(
             that `fit` did not see or was given without ``conditional=True``.
         """
         check_is_fitted(self)
-        _check_count(n_steps, "n_steps", 2)
-        ends = [self._code_of(start, "start"), self._code_of(stop, "stop")]
-        share = np.linspace(0, 1, n_steps)[:, np.newaxis]
-        return self.inverse_transform((1 - share) * ends[0] + share * ends[1], y)
+        check_count(n_steps, "n_steps", 2)
+        first, last = self._code_of(start, "start"), self._code_of(stop, "stop")
+        return self.inverse_transform(codes_between(first, last, n_steps), y)
 
     def _code_of(self, sample: Any, name: str) -> Array:
         """Return the code of one sample, with or without an axis of samples."""
-        if not hasattr(sample, "columns"):
-            sample = np.asarray(from_torch(sample))
-            if sample.shape in (self._record.data_shape, self.sample_shape_):
-                sample = sample[np.newaxis]
+        sample = as_samples(sample, (self._record.data_shape, self.sample_shape_))
         rows = self._format.to_rows(self._read(sample, self)[0])
-        if len(rows) != 1:
-            raise ValueError(
-                f"{name} has to be one sample, but has {len(rows)} rows. Pass one of "
-                "them, such as X[:1]."
-            )
-        return self._model.posterior(rows)[0]
+        require_one(rows, name)
+        return self._model.posterior(rows)[0].astype(np.float64)
 
     # ---- rows ----------------------------------------------------------------
 
@@ -826,7 +852,7 @@ class VAESampler(
             that `fit` did not see or was given without ``conditional=True``.
         """
         check_is_fitted(self)
-        _check_count(n_samples, "n_samples", 1)
+        check_count(n_samples, "n_samples", 1)
         random = np.random.RandomState(draw_seed(random_state))
         numbers = self._numbers(y, n_samples)
         if self._classes is not None and y is None:
@@ -971,12 +997,6 @@ def _check_range(rows: Array, likelihood: str, form: RowFormat) -> None:
             f"{low:.6g} to {high:.6g}. Put a MinMaxScaler(clip=True) in front (or "
             "divide pixels by 255), or use likelihood='gaussian'."
         )
-
-
-def _check_count(value: object, name: str, least: int) -> None:
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be an instance of int, not bool.")
-    check_scalar(value, name, Integral, min_val=least)
 
 
 def _check_enough(X: pd.DataFrame, least: int) -> None:

@@ -179,6 +179,10 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         The threshold: steps whose `score_samples` is below it are outliers.
     net_ : AutoencoderNet
         The trained skorch net; ``net_.module_`` is the torch module.
+    encoder_ : torch.nn.Module
+        Its encoder, see :ref:`the guide <encoder_decoder>`.
+    decoder_ : torch.nn.Module
+        Its decoder.
     code_size_ : int
         Numbers in a code.
     sample_shape_ : tuple of int

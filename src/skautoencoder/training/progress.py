@@ -105,7 +105,8 @@ class Progress:
             when += f", {seconds / self._done * left:.0f} s left"
         text = f", {self._text}" if self._text else ""
         line = f"{self.label}: {self.unit} {self._done}/{self.total}{text}, {when}"
-        print(line, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 class FitProgress(Callback):
