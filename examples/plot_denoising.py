@@ -8,6 +8,8 @@ it learns depends on the noise; here are three kinds. The same digits go through
 two methods of scikit-learn's example on image denoising, PCA and kernel PCA.
 """
 
+# sphinx_gallery_thumbnail_number = 1
+
 # %%
 # Three kinds of noise
 # --------------------

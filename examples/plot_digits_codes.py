@@ -3,10 +3,12 @@
 Codes of images, and images from codes
 =======================================
 
-An autoencoder squeezes each image through a code of a few numbers. How much
-survives depends on the size of the code; with a code of two numbers, the codes
-themselves are a picture of the data.
+An autoencoder compresses each image to a code of a few numbers (its latent vector, or
+embedding) and reconstructs it from there. How good the reconstruction is depends on the
+size of the code. Codes of two numbers are a map of the data.
 """
+
+# sphinx_gallery_thumbnail_number = 3
 
 # %%
 # Digits of 8×8 pixels, in [0, 1]
@@ -35,7 +37,7 @@ labels = digits.target[1200:]
 # the loss on them no longer falls, training ends and the best weights come back.
 
 autoencoder = ConvAutoencoderTransformer(
-    code_size=8, channels=(16, 32), early_stopping=True, max_epochs=60, random_state=0
+    code_size=8, channels=(16, 32), early_stopping=True, max_epochs=30, random_state=0
 )
 autoencoder.fit(train)
 
@@ -48,16 +50,16 @@ ax.legend()
 plt.show()
 
 # %%
-# How much survives
-# -----------------
+# How much is reconstructed
+# -------------------------
 #
-# ``score`` is the fraction of variance explained, which compares with PCA's. On
-# images that neither has seen:
+# ``score`` is the share of the variance that is explained, as in PCA. On images that
+# neither has seen:
 
 code_sizes = [2, 4, 8, 16]
 autoencoders = [
     ConvAutoencoderTransformer(
-        code_size=code_size, channels=(16, 32), max_epochs=40, random_state=0
+        code_size=code_size, channels=(16, 32), max_epochs=12, random_state=0
     ).fit(train)
     for code_size in code_sizes
 ]
@@ -84,7 +86,7 @@ ax.legend()
 plt.show()
 
 # %%
-# The same digits, seen through codes of four numbers:
+# Digits and their reconstructions from codes of four numbers:
 
 fig, axes = plt.subplots(3, 10, figsize=(10, 3.2), layout="constrained")
 rows = {
@@ -100,10 +102,11 @@ for row_axes, (title, row) in zip(axes, rows.items(), strict=True):
 plt.show()
 
 # %%
-# A picture of the codes
-# ----------------------
+# A map of the codes
+# ------------------
 #
-# Codes of two numbers can be drawn. Nobody told either method which digit is which.
+# Each point is the code of an image. The colours are the digits, which neither method
+# was told.
 
 fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
 pictures = {
@@ -117,7 +120,7 @@ fig.colorbar(points, ax=axes, label="digit", ticks=range(10))
 plt.show()
 
 # %%
-# And codes can be turned into images: a walk between two digits, step by step.
+# Codes can be decoded to images: here those on a straight line between two digits.
 
 start, stop = autoencoders[3].transform(test[[0, 7]])
 steps = np.linspace(0, 1, 10)[:, np.newaxis]

@@ -8,6 +8,8 @@ First holes in pictures, where one can see how well this goes; then a table with
 missing values, in a Pipeline before a classifier.
 """
 
+# sphinx_gallery_thumbnail_number = 1
+
 # %%
 # Digits with holes
 # -----------------
@@ -44,7 +46,7 @@ imputer = AutoencoderImputer(
 filled = {"autoencoder": imputer.fit(holes[train]).transform(holes[test])}
 
 # %%
-# The peers take rows, and fill one pixel at a time.
+# Imputers of scikit-learn take rows, and fill one pixel at a time.
 
 rows = holes.reshape(-1, 64)
 for name, peer in {

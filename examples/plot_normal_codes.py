@@ -1,13 +1,15 @@
 """
-=======================================
-Codes that draws of N(0, I) can replace
-=======================================
+==================================
+Codes with a normal distribution
+==================================
 
-An autoencoder puts its codes wherever the reconstruction wants them. With
-``penalty="mmd"`` it is a Wasserstein autoencoder: the codes of each batch are compared
-with draws of a standard normal distribution, and made to look like them. Then such a
-draw is a code, and the decoder makes a new image of it.
+The codes of an autoencoder have no particular distribution. With ``penalty="mmd"`` it
+is a Wasserstein autoencoder: the codes of each batch are compared with draws of a
+standard normal distribution, and trained to be distributed like them. Then such a draw
+can be decoded to a new image.
 """
+
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # Where codes lie
@@ -33,7 +35,7 @@ def fit(code_size, penalty):
         code_size,
         architecture="dense",
         penalty=penalty,
-        max_epochs=40,
+        max_epochs=15,
         random_state=0,
     ).fit(train)
 
@@ -51,8 +53,8 @@ plt.show()
 
 # %%
 # The circles are one, two and three standard deviations of the normal distribution.
-# Without the penalty codes lie far beyond them; with it they fill them, and most
-# digits still have a place of their own.
+# Without the penalty codes lie far outside of them; with it they fill them, and most
+# digits still form a cluster.
 #
 # New digits
 # ----------
@@ -76,9 +78,9 @@ for row_axes, (title, row) in zip(axes, rows.items(), strict=True):
 plt.show()
 
 # %%
-# Codes of the first autoencoder are so far apart that all draws lie in one place among
-# them: the pictures are much alike. Those of the second are as different as digits
-# are.
+# The codes of the first autoencoder are so far apart that, compared with them, all
+# draws are nearly the same: the images look much alike. Those of the second autoencoder
+# differ as digits do.
 #
 # What it costs
 # -------------
@@ -96,7 +98,6 @@ for weight, autoencoder in fits.items():
     )
 
 # %%
-# :class:`~skautoencoder.VAESampler` is made for drawing: it knows how likely a sample
-# is, and takes tables with categories. An autoencoder with this penalty is a
-# transformer first, whose codes are exact, and well placed for distances, clusters
-# and interpolation.
+# :class:`~skautoencoder.VAESampler` is made for drawing: it estimates how likely a
+# sample is, and takes tables with categories. An autoencoder with this penalty is a
+# transformer first, with codes that are not random and have a common scale.

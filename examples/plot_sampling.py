@@ -3,19 +3,21 @@
 Drawing new digits
 ==================
 
-A sampler learns what the data look like and draws more of them. Here it draws
-digits, walks from one digit to another, says which digits are odd, and draws digits
-of a class and in a handwriting that it is asked for.
+A variational autoencoder learns how the data are distributed and draws new samples.
+Here it draws digits, interpolates between two digits, says which digits are unlikely,
+and draws digits of a given class and in a given handwriting.
 """
 
+# sphinx_gallery_thumbnail_number = 5
+
 # %%
-# Digits that nobody wrote
-# ------------------------
+# New digits
+# ----------
 #
 # Pixels lie between 0 and 1, so they are taken for probabilities of ink
-# (``likelihood="bernoulli"``), and what is drawn has grey values, too. For images as
-# small as these a dense network is quick and good; larger ones want ``"conv"``, which
-# is what images are given by default.
+# (``likelihood="bernoulli"``), and drawn images have grey values, too. For images as
+# small as these a dense network is quick and good. The default for images is
+# convolutional.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,8 +82,8 @@ show(
 # From one digit to another
 # -------------------------
 #
-# Between the codes of two digits are the codes of others. A straight line between the
-# images themselves only fades one out and the other in.
+# Codes on a straight line between those of two digits are decoded to digits. A straight
+# line between the images themselves only fades one out and the other in.
 
 six = test_images[test_classes == 6][1]
 zero = test_images[test_classes == 0][1]
@@ -120,7 +122,7 @@ plt.show()
 # Digits of a class
 # -----------------
 #
-# With ``conditional=True`` the decoder is told the class, and the code has only to say
+# With ``conditional=True`` the decoder is told the class, and the code only describes
 # the rest.
 
 conditional = VAESampler(
@@ -135,10 +137,10 @@ grid = conditional.sample(40, random_state=0, y=wanted).reshape(4, 10, 8, 8)
 show(dict(zip(["drawn", "", " ", "  "], grid, strict=True)), 10)
 
 # %%
-# What is left to the code is the handwriting: slope, width, weight. So the code of one
-# digit, decoded with the other classes, gives the others as if written by the same
-# hand. The first column has the digits that were given: those whose codes lie
-# furthest out in the two directions in which codes vary most.
+# The rest is the handwriting: slope, width, weight. So the code of one digit, decoded
+# with the other classes, gives the other digits in the same handwriting. The first
+# column has the digits whose codes were taken: the extreme ones in the two directions
+# in which codes vary most.
 
 codes = conditional.transform(test_images)
 along = PCA(2).fit_transform(codes)

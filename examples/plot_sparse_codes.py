@@ -8,6 +8,8 @@ decoder's weights are then a dictionary of parts, and an image is the sum of tho
 that its code names.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # Ten parts of a hundred
 # ----------------------
@@ -53,7 +55,7 @@ plt.show()
 # How many parts it takes
 # -----------------------
 #
-# Fewer parts say less. The more of them are allowed, the better the picture.
+# The more parts are allowed, the better the reconstruction.
 
 ks = [1, 3, 10, 30]
 fits = [

@@ -3,10 +3,13 @@
 A synthetic table
 =================
 
-A second table that looks like a first one: with the same columns, types and levels,
-and with the relations between them, but with rows of its own. Here is how near it
-comes: column by column, in pairs of columns, and to a classifier that learns from it.
+Synthetic data: a second table with the same columns, types and levels as a real one,
+and with the relations between them, but with rows of its own. Here it is compared with
+the real one: column by column, in pairs of columns, and by a classifier that learns
+from it.
 """
+
+# sphinx_gallery_thumbnail_number = 1
 
 # %%
 # A table with columns of every kind
@@ -65,10 +68,10 @@ real, held_out = train_test_split(flats, train_size=800, random_state=0)
 real.head()
 
 # %%
-# Its twin
-# --------
+# Drawn rows
+# ----------
 #
-# The sampler is given the frame as it is. What comes back has the same columns and
+# The sampler is given the frame as it is. The drawn frame has the same columns and
 # types.
 
 sampler = VAESampler(random_state=0).fit(real)
@@ -88,7 +91,7 @@ len(real.merge(synthetic))
 # Each column for itself
 # ----------------------
 #
-# Both modes of the year are there, and the tails of area and rent.
+# Both modes of the year are reproduced, and the tails of area and rent.
 
 fig, axes = plt.subplots(2, 4, figsize=(11, 5), layout="constrained")
 for ax, name in zip(axes.flat, real, strict=True):
@@ -110,8 +113,8 @@ plt.show()
 # ------------
 #
 # Larger flats cost more, and those in the centre more than others of their size. Flats
-# in old houses seldom have a balcony. If each column were drawn for itself, the
-# histograms above would be as good, and nothing of this would be left: that is the
+# in old houses seldom have a balcony. If each column were drawn on its own, the
+# histograms above would be as good, but these relations would be lost: that is the
 # table on the right.
 
 random = np.random.RandomState(0)
@@ -155,11 +158,11 @@ plt.show()
 # To a classifier
 # ---------------
 #
-# Whether a flat is let fast depends on rent and area together, on the district and
-# on the balcony. Classifiers learn this from either table, and are asked about real
-# flats that neither they nor the sampler have seen. Where columns have nothing to do
-# with each other, there is nothing to learn: the area under the ROC curve is then as
-# good as a guess, or worse.
+# Whether a flat is let fast depends on rent and area together, on the district and on
+# the balcony. Classifiers learn this from either table, and are asked about real flats
+# that neither they nor the sampler have seen. Columns that were drawn one by one do not
+# depend on each other, so nothing can be learned from them: the area under the ROC
+# curve is then that of a guess, or worse.
 
 areas_under_curve = {}
 for name, table in tables.items():
@@ -192,5 +195,5 @@ ax.legend()
 plt.show()
 
 # %%
-# That no row is a copy does not make a table anonymous. What the sampler learnt of rare
-# rows may show in what it draws; a guarantee of privacy takes other methods.
+# That no row is a copy does not make a table anonymous. Drawn rows may reveal what the
+# sampler learned of rare rows; a guarantee of privacy takes other methods.
