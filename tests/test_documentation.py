@@ -117,3 +117,18 @@ def test_files_that_a_text_links_to_exist(page: Path) -> None:
         for link in links
         if not link.startswith("http") and not (page.parent / link).exists()
     ] == []
+
+
+def test_the_reference_lists_names_that_exist_and_all_that_are_public() -> None:
+    listed: dict[str, set[str]] = {}
+    module = ""
+    for line in (ROOT / "docs" / "api.rst").read_text(encoding="utf-8").splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   [A-Za-z]\w+", line):
+            listed.setdefault(module, set()).add(line.strip())
+    for module, names in listed.items():
+        missing = [name for name in names if not hasattr(import_module(module), name)]
+        assert not missing, module
+    public = {name for name in skautoencoder.__all__ if not name.startswith("__")}
+    assert public <= set.union(*listed.values())
