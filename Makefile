@@ -25,7 +25,7 @@ help:
 	@echo "make demo        digits: pipeline, grid search over the code size, figure"
 	@echo "make test        linters, types, import floors and the whole test suite"
 	@echo "make test-plain  the tests without training/fast, all by autograd"
-	@echo "make fuzz        files damaged at random, N=2000 of each kind"
+	@echo "make fuzz        files damaged at random (N=2000 of each kind), killed fits"
 	@echo "make lint        the first three of these"
 	@echo "make docs        the HTML pages, in docs/_build/html"
 	@echo "make benchmarks  ours against the peers; options in ARGS='--only small_tables'"
@@ -80,10 +80,13 @@ test-plain: $(VENV)/.installed-test
 	    --ignore=tests/architectures/test_native_crashes.py \
 	    --ignore=tests/training/test_batch_invariance.py $(ARGS)
 
-# Many files that are damaged or edited at random; the counts are printed.
+# Many files that are damaged or edited at random, and many fits that are killed; the
+# counts are printed.
 fuzz: $(VENV)/.installed-test
 	SKAUTOENCODER_FUZZ=$(or $(N),2000) $(BIN)/python -m pytest -s -n 0 \
 	    tests/persistence/test_tampered_files.py $(ARGS)
+	SKAUTOENCODER_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -s -n 0 \
+	    tests/training/test_checkpoint.py -k killed
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

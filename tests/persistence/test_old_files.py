@@ -86,7 +86,7 @@ def test_they_are_loaded_and_answer_as_then(version: int, name: str) -> None:
 
 
 def test_there_are_files_of_the_present_version() -> None:
-    from skautoencoder.persistence.file_format import FORMAT_VERSION
+    from skautoencoder.tensor_files import FORMAT_VERSION
 
     assert list(range(1, FORMAT_VERSION + 1)) == VERSIONS
 
@@ -94,7 +94,7 @@ def test_there_are_files_of_the_present_version() -> None:
 def write_files() -> None:
     """Write files and answers of the present version."""
     import skautoencoder as sk
-    from skautoencoder.persistence.file_format import FORMAT_VERSION
+    from skautoencoder.tensor_files import FORMAT_VERSION
 
     how: dict[str, Any] = {"max_epochs": 3, "random_state": 0}
     dense = sk.Dense((4,))

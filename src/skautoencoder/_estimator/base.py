@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import importlib
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -73,6 +74,7 @@ from skautoencoder.training import (
     PRECISIONS,
     SCHEDULES,
     AutoencoderNet,
+    Checkpoint,
     EarlyStopping,
     Rows,
     check_net,
@@ -155,6 +157,7 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
         "precision": [StrOptions(set(PRECISIONS))],
         "verbose": ["verbose"],
@@ -240,15 +243,20 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         self, X: ArrayLike, y: object, previous: Self | None, *, is_part: bool
     ) -> None:
         """Take the steps of a fit, on a copy of the estimator; see :meth:`_fit`."""
-        samples = self._validate(X, y, previous)
-        plan = self._make_plan(samples, previous)
-        tasks = FitTasks(self, X, y, is_part=is_part)
-        self._train(plan, samples, previous, tasks, is_part=is_part)
-        self._complete(samples, plan)
-        warn_of_divergence(self.net_, plan.data, is_part=is_part)
-        if not is_part:
-            self.net_.forget_steps()
-        tasks.end()
+        with Checkpoint.opened(None if is_part else self.checkpoint) as checkpoint:
+            attributes = self.__dict__
+            if checkpoint is not None and attributes["random_state"] is None:
+                # This is a copy: the parameter of the estimator stays None.
+                attributes["random_state"] = checkpoint.seed
+            samples = self._validate(X, y, previous)
+            plan = self._make_plan(samples, previous)
+            tasks = FitTasks(self, X, y, is_part=is_part)
+            self._train(plan, samples, previous, tasks, checkpoint, is_part=is_part)
+            self._complete(samples, plan)
+            warn_of_divergence(self.net_, plan.data, is_part=is_part)
+            if not is_part:
+                self.net_.forget_steps()
+            tasks.end()
 
     @contextmanager
     def _learner(self, previous: Self | None) -> Iterator[Self]:
@@ -352,6 +360,7 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         samples: SamplesT,
         previous: Self | None,
         tasks: FitTasks,
+        checkpoint: Checkpoint | None,
         *,
         is_part: bool,
     ) -> None:
@@ -392,7 +401,10 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             now._complete(samples, plan)
             return {k: v for k, v in vars(now).items() if k in self._fitted_state}
 
-        with isolated_randomness(seed, device), tasks.running(net, fitted):
+        keeping: AbstractContextManager[None] = nullcontext()
+        if checkpoint is not None:
+            keeping = checkpoint.of(net, plan.data, type(self).__name__)
+        with isolated_randomness(seed, device), keeping, tasks.running(net, fitted):
             net.partial_fit(plan.data.to(device))
         self._keep(net, work, samples, plan)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from numbers import Real
 from typing import Any, Self
@@ -159,6 +160,10 @@ class DenoisingAutoencoder(CodeTransformer):
     callbacks : list of skorch callbacks, default=None
         Called during training, see :mod:`skorch.callbacks`; copied first.
         Parameters are given as ``callbacks__<name>__<parameter>``.
+    checkpoint : str or path-like, default=None
+        Folder in which `fit` keeps its state after each epoch. If the process dies,
+        the same call goes on from there, to the same result. The folder is for one
+        fit at a time, and its state is removed when that is done. None: no folder.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is CUDA where there is one, then MPS, then the
         CPU.
@@ -281,6 +286,7 @@ class DenoisingAutoencoder(CodeTransformer):
         tol: float = 1e-4,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
         verbose: int = 0,
@@ -311,6 +317,7 @@ class DenoisingAutoencoder(CodeTransformer):
         self.tol = tol
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.verbose = verbose

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -171,6 +172,10 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
     callbacks : list of skorch callbacks, default=None
         Called during training, see :mod:`skorch.callbacks`; copied first.
         Parameters are given as ``callbacks__<name>__<parameter>``.
+    checkpoint : str or path-like, default=None
+        Folder in which `fit` keeps its state after each epoch. If the process dies,
+        the same call goes on from there, to the same result. The folder is for one
+        fit at a time, and its state is removed when that is done. None: no folder.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is CUDA where there is one, then MPS, then the
         CPU.
@@ -311,6 +316,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         tol: float = 1e-4,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
         verbose: int = 0,
@@ -335,6 +341,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         self.tol = tol
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.verbose = verbose

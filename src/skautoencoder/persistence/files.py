@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +14,8 @@ import numpy as np
 import torch
 
 from skautoencoder.persistence import classes, skops
-from skautoencoder.persistence.file_format import TensorFile, UnreadableFile, write
 from skautoencoder.persistence.values import CannotBeStored, Decoder, Encoder
+from skautoencoder.tensor_files import TensorFile, UnreadableFile, replacing, write
 
 # Name of the array that holds the JSON.
 _DOCUMENT = "document"
@@ -87,17 +86,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     True
     """
     encoder = _encoded(estimator)
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with open(unfinished, "x+b") as file:
-            _write(file, encoder)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    with replacing(Path(path)) as file:
+        _write(file, encoder)
 
 
 def load(
@@ -221,14 +211,3 @@ def _not_valid(error: Exception, tensors: TensorFile) -> UnreadableFile:
         f"({type(error).__name__}: {error}). It was written by version "
         f"{tensors.written_by}, or by something else."
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that a new name in a folder survives a loss of power."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from skautoencoder.architectures import Custom
 from skautoencoder.persistence import classes
-from skautoencoder.persistence.file_format import UnreadableFile
+from skautoencoder.tensor_files import UnreadableFile
 from skautoencoder.training import (
     AutoencoderNet,
     EarlyStopping,

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from skautoencoder.persistence import classes
-from skautoencoder.persistence.file_format import UnreadableFile
 from skautoencoder.persistence.values import Decoder, Encoder
+from skautoencoder.tensor_files import UnreadableFile
 
 #: Names of our estimators for the parameter `trusted` of ``skops.io.load``. Objects of
 #: these classes are made from data alone.

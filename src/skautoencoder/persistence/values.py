@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,8 @@ from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.persistence import classes
-from skautoencoder.persistence.file_format import TensorFile, UnreadableFile
 from skautoencoder.persistence.nets import decode_net, encode_net
+from skautoencoder.tensor_files import TensorFile, UnreadableFile
 from skautoencoder.training import AutoencoderNet
 
 Json = Any
@@ -565,6 +567,7 @@ _ENCODERS_OF_SUBCLASSES: dict[Any, Callable[[Encoder, Any], Json]] = {
     np.ndarray: _encode_array,
     np.random.Generator: _encode_random,
     np.random.RandomState: _encode_random,
+    os.PathLike: lambda _, value: _tagged("path", of=os.fspath(value)),
     pd.Index: _encode_index,
     pd.api.extensions.ExtensionDtype: _encode_pandas_dtype,
 }
@@ -622,6 +625,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "own": _decode_own,
     "pairs": lambda decoder, of: {decoder.decode(k): decoder.decode(v) for k, v in of},
     "pandas_dtype": lambda _, of: pd.api.types.pandas_dtype(of),
+    "path": lambda _, of: Path(of),
     "polars": _decode_polars,
     "random": _decode_random,
     "range_index": lambda decoder, of, name: pd.RangeIndex(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -235,6 +236,10 @@ class VAESampler(
     callbacks : list of skorch callbacks, default=None
         Called during training, see :mod:`skorch.callbacks`; copied first.
         Parameters are given as ``callbacks__<name>__<parameter>``.
+    checkpoint : str or path-like, default=None
+        Folder in which `fit` keeps its state after each epoch. If the process dies,
+        the same call goes on from there, to the same result. The folder is for one
+        fit at a time, and its state is removed when that is done. None: no folder.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is CUDA where there is one, then MPS, then the
         CPU.
@@ -396,6 +401,7 @@ class VAESampler(
         tol: float = 1e-4,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
         verbose: int = 0,
@@ -424,6 +430,7 @@ class VAESampler(
         self.tol = tol
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.verbose = verbose

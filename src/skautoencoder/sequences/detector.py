@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -152,6 +153,10 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
     callbacks : list of skorch callbacks, default=None
         Called during training, see :mod:`skorch.callbacks`; copied first.
         Parameters are given as ``callbacks__<name>__<parameter>``.
+    checkpoint : str or path-like, default=None
+        Folder in which `fit` keeps its state after each epoch. If the process dies,
+        the same call goes on from there, to the same result. The folder is for one
+        fit at a time, and its state is removed when that is done. None: no folder.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is CUDA where there is one, then MPS, then the
         CPU.
@@ -302,6 +307,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         tol: float = 1e-4,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
         verbose: int = 0,
@@ -327,6 +333,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         self.tol = tol
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.verbose = verbose

@@ -1,6 +1,7 @@
 """How a network learns and how it is applied: skorch, batches, seeds, devices."""
 
 from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
+from skautoencoder.training.checkpoint import Checkpoint
 from skautoencoder.training.devices import (
     PRECISIONS,
     evaluating,
@@ -27,6 +28,7 @@ __all__ = [
     "PRECISIONS",
     "SCHEDULES",
     "AutoencoderNet",
+    "Checkpoint",
     "EarlyStopping",
     "EpochHooks",
     "Progress",

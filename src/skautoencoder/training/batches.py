@@ -136,6 +136,11 @@ class RowBatches:
     def __len__(self) -> int:
         return len(self._bounds)
 
+    def skip(self) -> None:
+        """Pass over one pass through the rows."""
+        if self.shuffle:
+            torch.randperm(len(self.dataset), generator=self.generator)
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if not self.shuffle:
             for start, stop in self._bounds:

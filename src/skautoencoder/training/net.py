@@ -25,6 +25,7 @@ from torch import Tensor
 
 from skautoencoder.training.allocator import keep_freed_memory
 from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.checkpoint import KeepsState
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.epoch_hooks import EpochHooks
 from skautoencoder.training.learning_rate import learning_rate_factor
@@ -65,6 +66,7 @@ _KNOWN_CALLBACKS = {
     EpochTimer,
     FitProgress,
     GradientNormClipping,
+    KeepsState,
     LRScheduler,
 }
 
@@ -134,6 +136,8 @@ class AutoencoderNet(NeuralNet):
     optimizer_: Any
     # Number of shards of each batch in the last fit.
     n_shards_: int = 1
+    # Epochs of this fit that an earlier process has done, see Checkpoint.
+    n_epochs_before: int = 0
     # Set during a fit only.
     _shards: Shards | None = None
     _quick: StepFunctions | None = None
@@ -189,7 +193,7 @@ class AutoencoderNet(NeuralNet):
         fit_params.pop("_routing_method", None)
         keep_freed_memory()
         # Counters of this call, from which the schedule computes its progress.
-        self._n_steps, self._n_done = 0, 0
+        self._n_steps, self._n_done, self.n_epochs_before = 0, 0, 0
         for group in self.optimizer_.param_groups:
             # An earlier call may have ended at the low end of its schedule.
             group["lr"] = group.setdefault("initial_lr", group["lr"])
@@ -200,11 +204,20 @@ class AutoencoderNet(NeuralNet):
             self._threads(),
             suppress(StopTraining),
         ):
-            self.fit_loop(X, y, **fit_params)
+            n_left = self.max_epochs - self.n_epochs_before
+            self.fit_loop(X, y, epochs=n_left, **fit_params)
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
         require_finite_weights(self)
         return self
+
+    def get_iterator(self, dataset: Rows, training: bool = False) -> RowBatches:
+        """Return the batches of rows, in the order that follows the epochs before."""
+        batches: RowBatches = super().get_iterator(dataset, training=training)
+        if training:
+            for _ in range(self.n_epochs_before):
+                batches.skip()
+        return batches
 
     @contextmanager
     def _threads(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The file: arrays in the safetensors format, with a checksum in front.
+"""Arrays in files: the safetensors format, with a checksum in front.
 
 A file of :func:`skautoencoder.save` is a safetensors file: the length of a header, the
 header, which is JSON, and the arrays' bytes. The header starts with fields of fixed
@@ -11,8 +11,11 @@ import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -72,6 +75,37 @@ class _Entry:
     shape: tuple[int, ...]
     start: int
     stop: int
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file, which takes the place of another one when it is complete.
+
+    It is written beside it, and on the disk before it is moved: the file that was there
+    is lost in no case.
+
+    Parameters
+    ----------
+    path : path
+        The file, which may not exist yet.
+    """
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with open(unfinished, "x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    if os.name == "posix":
+        # The new name, too, survives a loss of power.
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 # ---- writing -------------------------------------------------------------------
@@ -168,8 +202,8 @@ class TensorFile:
             )
         self._entries = _read_entries(header, n_bytes)
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
 
     @property
     def n_bytes(self) -> int:

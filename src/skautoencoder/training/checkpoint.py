@@ -1,0 +1,443 @@
+"""Checkpoints: a fit that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from skorch.callbacks import (
+    Callback,
+    EpochTimer,
+    GradientNormClipping,
+    PrintLog,
+    ProgressBar,
+)
+from torch import Tensor
+
+from skautoencoder.tensor_files import TensorFile, UnreadableFile, replacing, write
+from skautoencoder.training.batches import Rows
+from skautoencoder.training.stopping import EarlyStopping
+
+_FILE, _LOCK = "checkpoint.safetensors", "lock"
+_DOCUMENT = "document"
+_OF_STOPPING = ("best_loss_", "n_waited_", "lowest_loss_")
+# Callbacks without a state that later epochs depend on. (The state of early stopping is
+# stored.)
+_STATELESS = (EpochTimer, GradientNormClipping, PrintLog, ProgressBar)
+
+
+class Checkpoint:
+    """A folder in which a fit keeps its state after each epoch.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder. It is made if it does not exist.
+
+    Attributes
+    ----------
+    seed : int
+        A seed that stays the same until the fit is done.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / _FILE
+        self._found = self._read()
+        if self._found is None:
+            self.seed = int(np.random.default_rng().integers(2**31 - 1))
+        else:
+            self.seed = self._found.said["seed"]
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls, folder: str | os.PathLike[str] | None
+    ) -> Iterator[Checkpoint | None]:
+        """Yield the checkpoint in a folder, which no other fit can use meanwhile.
+
+        What is in it is removed at the end, if the block does not raise.
+
+        Parameters
+        ----------
+        folder : str, path-like or None
+            The folder. None: yields None.
+        """
+        if folder is None:
+            yield None
+            return
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            lock = open(Path(folder, _LOCK), "a+b")  # noqa: SIM115
+        except OSError as error:
+            raise type(error)(
+                error.errno,
+                f"checkpoint={os.fspath(folder)!r} is no folder that can be written to "
+                f"({error.strerror}). Name another one",
+            ) from error
+        with lock:
+            _lock(lock, folder)
+            for unfinished in Path(folder).glob(f".{_FILE}.*"):  # of a fit that died
+                unfinished.unlink()
+            checkpoint = cls(folder)
+            yield checkpoint
+            checkpoint.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def of(self, net: Any, data: Rows, name: str) -> Iterator[None]:
+        """Keep the state of a net that is trained within the block.
+
+        Parameters
+        ----------
+        net : AutoencoderNet
+            The net, with its initial weights.
+        data : Rows
+            The rows that it is trained on.
+        name : str
+            Name of the estimator.
+
+        Raises
+        ------
+        ValueError
+            If the folder has the state of another net or of other data, or a callback
+            has a state that is not known.
+        OSError
+            If there is not enough space.
+        """
+        _check_callbacks(net)
+        identity = {"model": _describe(net, name), "data": _digest_of(data)}
+        weights = [*net.module_.state_dict().values()]
+        identity["weights"] = _digest(weights)
+        if self._found is not None:
+            self._require_same(identity)
+        self._require_space(6 * sum(weight.nbytes for weight in weights))
+        callback = KeepsState(self, identity, self._found)
+        net.callbacks_.append(("checkpoint", callback))
+        try:
+            yield
+        finally:
+            net.callbacks_.remove(("checkpoint", callback))
+
+    def write(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Replace the checkpoint, so that one of the two is there at any time."""
+        raw = json.dumps(said | {"seed": self.seed}).encode()
+        document = torch.from_numpy(np.frombuffer(raw, np.uint8).copy())
+        arrays = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
+        }
+        with replacing(self.path) as file:
+            write(file, {**arrays, _DOCUMENT: document}, "checkpoint")
+
+    def _read(self) -> _State | None:
+        try:
+            with open(self.path, "rb") as file:
+                tensors = TensorFile(file)
+                raw = tensors.read(_DOCUMENT).numpy().tobytes()
+                arrays = {n: tensors.read(n) for n in tensors if n != _DOCUMENT}
+            return _State(json.loads(raw), arrays)
+        except FileNotFoundError:
+            return None
+        except UnreadableFile as error:
+            raise UnreadableFile(
+                f"checkpoint={os.fspath(self.folder)!r}: {error} Empty the folder to "
+                "begin anew."
+            ) from error
+
+    def _require_same(self, identity: dict[str, Any]) -> None:
+        """Raise if the checkpoint is that of another fit."""
+        assert self._found is not None
+        before = self._found.said["identity"]
+        where = f"checkpoint={os.fspath(self.folder)!r}"
+        cure = "Use another folder, or empty this one to begin anew."
+        for name, value in identity["model"].items():
+            if before["model"].get(name) != value:
+                raise ValueError(
+                    f"{where} has the state of another model: its {name} is "
+                    f"{before['model'].get(name)}, here it is {value}. {cure}"
+                )
+        if before["data"] != identity["data"]:
+            raise ValueError(f"{where} has the state of a fit to other data. {cure}")
+        if before["weights"] != identity["weights"]:
+            raise ValueError(
+                f"{where} has the state of a fit that began with other weights, as "
+                f"with another random_state or warm start. {cure}"
+            )
+
+    def _require_space(self, n_bytes: int) -> None:
+        """Raise if two checkpoints do not fit: the next is written beside the last."""
+        free = shutil.disk_usage(self.folder).free
+        if free < n_bytes:
+            raise OSError(
+                errno.ENOSPC,
+                f"checkpoint={os.fspath(self.folder)!r} has {free / 2**20:.0f} MiB of "
+                f"free space, but needs {n_bytes / 2**20:.0f}",
+            )
+
+
+class _State:
+    """What a checkpoint holds.
+
+    Parameters
+    ----------
+    said : dict
+        Numbers and names.
+    arrays : dict of str to Tensor
+        Arrays, by name.
+    """
+
+    def __init__(self, said: dict[str, Any], arrays: dict[str, Tensor]) -> None:
+        self.said = said
+        self.arrays = arrays
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """Return the arrays whose names start with a prefix."""
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.arrays.items()
+            if name.startswith(prefix)
+        }
+
+
+class KeepsState(Callback):
+    """Writes a net's state after each epoch, and puts a state back before the first.
+
+    It comes after early stopping, whose state it stores.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, identity: dict[str, Any], found: _State | None
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.identity = identity
+        self.found = found
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Put back the state, or write that of the beginning."""
+        self.n_before = len(net.history)
+        self.random: _State | None = None
+        if self.found is None:
+            self.keep(net)
+            return
+        said = self.found.said
+        net.module_.load_state_dict(self.found.under("weights/"))
+        _load_optimizer(net.optimizer_, said["optimizer"], self.found)
+        net.history.extend(said["history"])
+        for stopping, state in zip(_stopping(net), said["stopping"], strict=True):
+            best = self.found.under("best/")
+            stopping.__dict__.update(state, best_weights_=best or None)
+        net._n_done = said["n_done"]
+        net.n_epochs_before = len(said["history"])
+        if any(s.n_waited_ >= s.patience for s in _stopping(net)):
+            net.n_epochs_before = net.max_epochs
+        self.random = self.found
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Put back the state of torch's generators.
+
+        Not earlier: what is drawn before the first epoch is drawn anew.
+        """
+        if self.random is not None:
+            for name, state in self.random.under("random/").items():
+                _set_random_state(name, state)
+        self.random = None
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write the state."""
+        self.keep(net)
+
+    def keep(self, net: Any) -> None:
+        """Write the state of now."""
+        tensors = {f"weights/{k}": v for k, v in net.module_.state_dict().items()}
+        optimizer = _said_of_optimizer(net.optimizer_, tensors)
+        stopping = []
+        for each in _stopping(net):
+            stopping.append(
+                {
+                    k: getattr(each, k)
+                    for k in ("best_loss_", "n_waited_", "lowest_loss_")
+                }
+            )
+            best = each.best_weights_ or {}
+            tensors |= {f"best/{name}": weight for name, weight in best.items()}
+        for name, state in _random_states(net.device):
+            tensors[f"random/{name}"] = state
+        rows = [dict(row, batches=[{}]) for row in net.history[self.n_before :]]
+        said = {
+            "identity": self.identity,
+            "optimizer": optimizer,
+            "history": rows,
+            "stopping": stopping,
+            "n_done": net._n_done,
+        }
+        self.checkpoint.write(said, tensors)
+
+
+# ---- the optimizer ---------------------------------------------------------------
+
+
+def _said_of_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Return an optimizer's state but for its tensors, which are added to others."""
+    state = optimizer.state_dict()
+    numbers: dict[str, dict[str, Any]] = {}
+    for weight, values in state["state"].items():
+        numbers[str(weight)] = {}
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer/{weight}/{name}"] = value
+            elif isinstance(value, list):  # the memory of L-BFGS
+                are_tensors = [isinstance(part, Tensor) for part in value]
+                numbers[str(weight)][name] = [
+                    None if is_tensor else part
+                    for part, is_tensor in zip(value, are_tensors, strict=True)
+                ]
+                for place in np.flatnonzero(are_tensors):
+                    tensors[f"optimizer/{weight}/{name}/{place}"] = value[place]
+            else:
+                numbers[str(weight)][name] = value
+    groups = [
+        {k: v for k, v in group.items() if k != "params"}
+        for group in state["param_groups"]
+    ]
+    return {"numbers": numbers, "groups": groups}
+
+
+def _load_optimizer(optimizer: Any, said: dict[str, Any], found: _State) -> None:
+    state = optimizer.state_dict()
+    values: dict[int, dict[str, Any]] = {
+        int(weight): dict(numbers) for weight, numbers in said["numbers"].items()
+    }
+    for place, tensor in found.under("optimizer/").items():
+        weight, name, *part = place.split("/")
+        if part:
+            values[int(weight)][name][int(part[0])] = tensor
+        else:
+            values[int(weight)][name] = tensor
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for number, known in values.items():
+        for name, value in known.items():
+            # With the axes in the order in memory that the weight has.
+            if isinstance(value, Tensor) and value.shape == weights[number].shape:
+                known[name] = torch.empty_like(weights[number]).copy_(value)
+    groups = [
+        group | _as_before(stored, group)
+        for group, stored in zip(state["param_groups"], said["groups"], strict=True)
+    ]
+    optimizer.load_state_dict({"state": values, "param_groups": groups})
+
+
+def _as_before(stored: dict[str, Any], group: dict[str, Any]) -> dict[str, Any]:
+    """Return a group's stored values; JSON has made lists of tuples."""
+    return {
+        name: tuple(value) if isinstance(group.get(name), tuple) else value
+        for name, value in stored.items()
+    }
+
+
+# ---- generators and callbacks ------------------------------------------------------
+
+
+def _random_states(device: str) -> Iterator[tuple[str, Tensor]]:
+    yield "cpu", torch.get_rng_state()
+    if device.startswith("cuda"):
+        yield "cuda", torch.cuda.get_rng_state(device)
+    elif device.startswith("mps"):
+        yield "mps", torch.mps.get_rng_state()
+
+
+def _set_random_state(name: str, state: Tensor) -> None:
+    if name == "cuda":
+        torch.cuda.set_rng_state(state)
+    elif name == "mps":
+        torch.mps.set_rng_state(state)
+    else:
+        torch.set_rng_state(state)
+
+
+def _stopping(net: Any) -> list[EarlyStopping]:
+    return [c for _, c in net.callbacks_ if type(c) is EarlyStopping]
+
+
+def _check_callbacks(net: Any) -> None:
+    """Raise if a callback is not known to have no state, or its state is not stored."""
+    for _, callback in net.callbacks_:
+        is_ours = type(callback).__module__.startswith("skautoencoder.training")
+        if not is_ours and type(callback) not in _STATELESS:
+            raise ValueError(
+                f"callbacks has a {type(callback).__name__}, whose state a checkpoint "
+                "does not hold, so that the fit could not go on as it was. Leave out "
+                "checkpoint or the callback."
+            )
+
+
+# ---- what identifies a fit ---------------------------------------------------------
+
+
+def _describe(net: Any, name: str) -> dict[str, str]:
+    """Return what determines a fit besides its data and its first weights."""
+    parts = {
+        key: value
+        for key, value in vars(net).items()
+        if key.startswith(("criterion__", "optimizer__", "iterator_train__"))
+        and key != "iterator_train__seed"  # follows from the one below
+    }
+    names = ("lr", "lr_schedule", "batch_size", "max_epochs", "validation_fraction")
+    described = {
+        "estimator": name,
+        "network": repr(net.module_),
+        "objective": net.criterion.__name__,
+        "optimizer": net.optimizer.__name__,
+        **{key: getattr(net, key) for key in names},
+        **parts,
+        "random_state": net.seed,
+    }
+    # Without the addresses of objects.
+    return {
+        key: re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+        for key, value in described.items()
+    }
+
+
+def _digest_of(data: Rows) -> str:
+    tensors = [data.rows, data.targets, data.samples]
+    return _digest([tensor for tensor in tensors if tensor is not None])
+
+
+def _digest(tensors: list[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+        memory = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(memoryview(memory.view(torch.uint8).numpy()))  # type: ignore[arg-type]
+    return digest.hexdigest()
+
+
+# ---- the lock ----------------------------------------------------------------------
+
+
+def _lock(file: BinaryIO, folder: str | os.PathLike[str]) -> None:
+    """Lock an open file until it is closed, or the process ends in any way."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint={os.fspath(folder)!r} is in use by another fit. Give each fit "
+            "a folder of its own; a search has many fits, for which it cannot be set."
+        ) from error

@@ -1,0 +1,415 @@
+"""Fits that are killed and go on in another process."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import (
+    IMAGES,
+    OF_ROWS,
+    ROWS,
+    Interrupts,
+    Recorder,
+    assert_same_weights,
+    tiny_conv,
+    tiny_dense,
+)
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import LRScheduler
+
+from skautoencoder import (
+    MMD,
+    DenoisingAutoencoder,
+    Dense,
+    VAESampler,
+    load,
+)
+from skautoencoder.tensor_files import UnreadableFile
+
+X = ROWS[:60]
+
+# Each fit is a process that is forked, as to import torch takes longer than a fit.
+KILLED = """
+import hashlib, os, signal, sys, time
+import numpy as np
+from sklearn.datasets import load_digits
+from skautoencoder import *
+
+X = load_digits().data[:300] / 16
+images = X.reshape(-1, 8, 8)
+dense = Dense((16,), dropout=0.2)
+models = {
+    "dense": (AutoencoderTransformer(4, architecture=dense, max_epochs=25), X),
+    "stopping": (
+        DenoisingAutoencoder(
+            code_size=4, architecture=dense, max_epochs=60, early_stopping=True,
+            n_iter_no_change=4, lr_schedule="constant", tol=0.01, lr=0.02,
+        ),
+        X,
+    ),
+    "conv": (
+        ConvAutoencoderTransformer(
+            4, channels=(3, 4), batch_norm=True, optimizer="adamw", max_epochs=10
+        ),
+        images,
+    ),
+    "sampler": (
+        VAESampler(2, architecture=dense, prior="normal", max_epochs=20,
+                   likelihood="gaussian"),
+        X,
+    ),
+}
+model, samples = models[sys.argv[1]]
+folder, n_kills = sys.argv[2], int(sys.argv[3])
+random = np.random.RandomState(int(sys.argv[4]))
+
+
+def digest(fitted):
+    found = hashlib.sha256()
+    for weight in fitted.net_.module_.state_dict().values():
+        found.update(weight.contiguous().numpy().tobytes())
+    rows = [{k: v for k, v in row.items() if k != "dur"} for row in fitted.history_]
+    found.update(repr(rows).encode())
+    answer = getattr(fitted, "transform", None) or fitted.predict
+    found.update(answer(samples).tobytes())
+    return found.hexdigest()
+
+
+def die_at(name, call):
+    \"\"\"Die at a call of a function of `os` that writes the checkpoint.\"\"\"
+    function, calls = getattr(os, name), iter(range(10**6))
+
+    def dies(*args):
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args)
+
+    setattr(os, name, dies)
+
+
+def fit(checkpoint, place=None):
+    \"\"\"Fit in another process; return it, and the end of a pipe for its digest.\"\"\"
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if place is not None:
+                die_at(*place)
+            model.set_params(random_state=0, checkpoint=checkpoint)
+            os.write(into, digest(model.fit(samples)).encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    return child, out
+
+
+def finish(child, out):
+    os.waitpid(child, 0)
+    said = os.read(out, 100).decode()
+    os.close(out)
+    return said
+
+
+begin = time.monotonic()
+expected = finish(*fit(None))
+duration = time.monotonic() - begin
+assert expected
+n_killed = 0
+while n_killed < n_kills:
+    how = n_killed % 4
+    place = None
+    if how == 2:
+        place = "fsync", random.randint(1, 6)
+    elif how == 3:
+        place = "replace", random.randint(0, 4)
+    child, out = fit(folder, place)
+    if place is None:
+        time.sleep(duration * random.uniform(0.05, 0.6))
+        os.kill(child, signal.SIGKILL)
+    said = finish(child, out)
+    assert said in ("", expected), "another result"
+    n_killed += said == ""
+    if said:
+        n_kills -= 1  # it was done before
+assert finish(*fit(folder)) == expected, "another result after the last"
+assert os.listdir(folder) == ["lock"], os.listdir(folder)
+print(n_killed)
+"""
+
+N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "6"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("name", ["dense", "stopping", "conv", "sampler"])
+def test_a_killed_fit_ends_as_if_it_had_not_been(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            KILLED,
+            name,
+            tmp_path,
+            str(N_KILLS),
+            "0",
+        ],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    print(f"\n{name}: {done.stdout.strip()} kills survived")
+
+
+def interrupted(model: Any, samples: Any, folder: Path, y: Any = None) -> Any:
+    """Fit in two calls, the first of which is interrupted after two epochs."""
+    model = clone(model).set_params(checkpoint=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        model.set_params(callbacks=[Interrupts(2)])
+        patch.setattr(
+            "skautoencoder.training.checkpoint._check_callbacks", lambda net: None
+        )
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(samples, y)
+    assert not hasattr(model, "net_")
+    assert (folder / "checkpoint.safetensors").exists()
+    return model.set_params(callbacks=None).fit(samples, y)
+
+
+HOW: dict[str, Any] = {"max_epochs": 4, "random_state": 0, "lr": 0.01}
+CASES: dict[str, tuple[Any, Any]] = {
+    **{
+        optimizer: (tiny_dense(optimizer=optimizer, **HOW), X)
+        for optimizer in ("sgd", "adagrad", "rmsprop", "lbfgs", "adafactor", "nadam")
+    },
+    "momentum": (tiny_dense(optimizer="sgd", optimizer__momentum=0.9, **HOW), X),
+    "decay": (tiny_dense(optimizer="adamw", lr_schedule="cosine", **HOW), X),
+    "stopping": (tiny_dense(early_stopping=True, n_iter_no_change=2, **HOW), X),
+    "noise": (
+        DenoisingAutoencoder(
+            code_size=2, architecture=Dense((6,)), early_stopping=True, **HOW
+        ),
+        X,
+    ),
+    "conv": (tiny_conv(batch_norm=True, **HOW), IMAGES[:60]),
+    "penalty": (tiny_dense(penalty=MMD(), **HOW), X),
+    "bfloat16": (tiny_dense(precision="bfloat16", **HOW), X),
+    "conditional": (
+        VAESampler(2, architecture=Dense((6,)), conditional=True, **HOW),
+        X,
+    ),
+    **{
+        name: (clone(OF_ROWS[name]).set_params(max_epochs=4), X)
+        for name in ("detector", "novelty", "imputer", "table")
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", CASES)
+def test_an_interrupted_fit_goes_on(name: str, tmp_path: Path) -> None:
+    model, samples = CASES[name]
+    y = np.arange(60) % 2 if name == "conditional" else None
+    straight = clone(model).fit(samples, y)
+    resumed = interrupted(model, samples, tmp_path, y)
+    assert_same_weights(resumed, straight)
+    kept = [
+        [{k: v for k, v in row.items() if k != "dur"} for row in each.history_]
+        for each in (resumed, straight)
+    ]
+    assert kept[0] == kept[1]
+    assert resumed.n_iter_ == straight.n_iter_
+    answer = "predict" if hasattr(model, "predict") else "transform"
+    np.testing.assert_array_equal(
+        getattr(resumed, answer)(samples), getattr(straight, answer)(samples)
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    assert [name for name, _ in resumed.net_.callbacks_] == [
+        name for name, _ in straight.net_.callbacks_
+    ]
+
+
+def test_a_fit_without_a_seed_keeps_its_own(tmp_path: Path) -> None:
+    model = tiny_dense(max_epochs=4, random_state=None)
+    resumed = interrupted(model, X, tmp_path)
+    assert resumed.random_state is None
+    assert resumed.n_iter_ == 4
+
+
+def test_a_warm_start_goes_on(tmp_path: Path) -> None:
+    fits = []
+    for folder in (None, tmp_path):
+        model = tiny_dense(max_epochs=3).fit(X)
+        model.set_params(warm_start=True, checkpoint=folder)
+        if folder is not None:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(
+                    "skautoencoder.training.checkpoint._check_callbacks",
+                    lambda net: None,
+                )
+                model.set_params(callbacks=[Interrupts(5)])
+                with pytest.raises(KeyboardInterrupt):
+                    model.fit(X)
+            model.set_params(callbacks=None)
+        fits.append(model.fit(X))
+    assert fits[0].n_iter_ == fits[1].n_iter_ == 6
+    assert_same_weights(*fits)
+
+
+def abandoned(folder: Path, **params: Any) -> Any:
+    """Leave a checkpoint in a folder; return the model."""
+    model = tiny_dense(checkpoint=folder, **params)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "skautoencoder.training.checkpoint._check_callbacks", lambda net: None
+        )
+        with pytest.raises(KeyboardInterrupt):
+            model.set_params(callbacks=[Interrupts(2)]).fit(X)
+    return model.set_params(callbacks=None)
+
+
+OTHERS: dict[str, tuple[dict[str, Any], Any, str]] = {
+    "rows": ({}, X[:59], "other data"),
+    "values": ({}, X + np.eye(60, 64) * 1e-3, "other data|other weights|another model"),
+    "code": ({"code_size": 4}, X, "another model: its network"),
+    "rate": ({"lr": 0.5}, X, "another model: its lr is 0.003, here it is 0.5"),
+    "epochs": ({"max_epochs": 9}, X, "another model: its max_epochs"),
+    "loss": ({"loss": "l1"}, X, "another model: its criterion__loss"),
+    "seed": ({"random_state": 1}, X, "another model: its random_state"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_folder_of_another_fit_is_refused(name: str, tmp_path: Path) -> None:
+    params, samples, message = OTHERS[name]
+    model = abandoned(tmp_path)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=message):
+        clone(model).set_params(**params).fit(samples)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert model.fit(X).n_iter_ == 3
+
+
+def test_two_fits_with_one_folder_are_refused_by_name(tmp_path: Path) -> None:
+    refused = []
+
+    class Second(Recorder):
+        def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+            if not refused:
+                with pytest.raises(ValueError, match="in use by another fit") as error:
+                    tiny_dense(checkpoint=tmp_path).fit(X)
+                refused.append(str(error.value))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "skautoencoder.training.checkpoint._check_callbacks", lambda net: None
+        )
+        first = tiny_dense(checkpoint=tmp_path, callbacks=[Second()])
+        thread = threading.Thread(target=first.fit, args=(X,))
+        thread.start()
+        thread.join()
+    assert first.n_iter_ == 3
+    assert str(tmp_path) in refused[0]
+    tiny_dense(checkpoint=tmp_path).fit(X)  # free again
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"checkpoint=.*no folder that can be written"):
+        tiny_dense(checkpoint=tmp_path / "file").fit(X)
+    tiny_dense(checkpoint=str(tmp_path / "new" / "folder")).fit(X)
+    assert (tmp_path / "new" / "folder").is_dir()
+
+
+def test_a_full_disk_is_said_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: usage(9, 9, 1000))
+        with pytest.raises(OSError, match="free space") as error:
+            tiny_dense(checkpoint=tmp_path).fit(X)
+        assert error.value.errno == errno.ENOSPC
+    model = abandoned(tmp_path)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _full)
+        with pytest.raises(OSError, match="No space left"):
+            model.fit(X)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint.safetensors", "lock"]
+    assert_same_weights(model.fit(X), tiny_dense().fit(X))
+
+
+def _full(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path: Path) -> None:
+    model = abandoned(tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-50] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match=r"checkpoint=.*Empty the folder"):
+        model.fit(X)
+
+
+def test_a_checkpoint_is_no_model(tmp_path: Path) -> None:
+    abandoned(tmp_path)
+    with pytest.raises(ValueError, match="content is not that of an estimator"):
+        load(tmp_path / "checkpoint.safetensors")
+
+
+def test_callbacks_with_a_state_are_refused(tmp_path: Path) -> None:
+    callback = LRScheduler("StepLR", step_size=1)
+    model = tiny_dense(
+        checkpoint=tmp_path, callbacks=[callback], lr_schedule="constant"
+    )
+    with pytest.raises(ValueError, match="callbacks has a LRScheduler.*checkpoint"):
+        model.fit(X)
+
+
+def test_a_search_without_processes_may_share_a_folder(tmp_path: Path) -> None:
+    model = tiny_dense(checkpoint=tmp_path, max_epochs=1)
+    # One after the other: each removes what it has left.
+    search = GridSearchCV(model, {"code_size": [2, 3]}, cv=2).fit(X)
+    assert search.best_params_["code_size"] in (2, 3)
+
+
+def test_partial_fit_uses_no_folder(tmp_path: Path) -> None:
+    tiny_dense(checkpoint=tmp_path / "none").partial_fit(X)
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_global_generator_is_left_alone(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    model = abandoned(tmp_path)
+    model.fit(X)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_layout_of_weights_is_kept(tmp_path: Path) -> None:
+    model = tiny_conv(**HOW)
+    straight = clone(model).fit(IMAGES[:60])
+    resumed = interrupted(model, IMAGES[:60], tmp_path)
+    for one, other in zip(
+        straight.net_.module_.parameters(),
+        resumed.net_.module_.parameters(),
+        strict=True,
+    ):
+        assert one.stride() == other.stride()
