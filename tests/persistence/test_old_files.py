@@ -1,6 +1,7 @@
 """Files of each version of the format, kept as they were written.
 
-Run as a script, it writes those of the present version anew.
+Run as a script, it writes those of the present version anew, which may be done until a
+release has that version.
 """
 
 from __future__ import annotations
