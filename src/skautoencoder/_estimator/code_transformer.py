@@ -216,8 +216,8 @@ class CodeTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, code_size) or (n_samples, *code_shape_)
-            Codes.
+        X : array-like of shape (n_samples, code_size) or (n_samples, ...)
+            Codes; those of a spatial map also in their shape, `code_shape_`.
 
         Returns
         -------
