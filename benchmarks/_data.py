@@ -93,9 +93,9 @@ def prepare_cache(
         for name, array in arrays.items():
             np.save(cache_dir / f"mnist_{name}.npy", array)
     if data_dir is not None:
-        tables = data_dir / "adbench"
-        if tables.is_dir():
-            shutil.copytree(tables, cache_dir / "adbench")
+        for name in ("adbench", "omi-1"):
+            if (data_dir / name).is_dir():
+                shutil.copytree(data_dir / name, cache_dir / name)
 
 
 def load_mnist(
