@@ -15,7 +15,7 @@ endif
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-plain fuzz lint docs benchmarks clean
+.PHONY: help demo test test-plain test-dist audit fuzz lint docs benchmarks clean
 # Two pips must not write into one environment at the same time (make -j).
 .NOTPARALLEL:
 # Stamps are only ever reached through a pattern; make must not delete them.
@@ -25,6 +25,8 @@ help:
 	@echo "make demo        digits: pipeline, grid search over the code size, figure"
 	@echo "make test        linters, types, import floors and the whole test suite"
 	@echo "make test-plain  the tests without training/fast, all by autograd"
+	@echo "make test-dist   the wheel and the source distribution, in empty environments"
+	@echo "make audit       known vulnerabilities of what the package requires"
 	@echo "make fuzz        files damaged at random (N=2000 of each kind), killed fits"
 	@echo "make lint        the first three of these"
 	@echo "make docs        the HTML pages, in docs/_build/html"
@@ -87,6 +89,22 @@ fuzz: $(VENV)/.installed-test
 	    tests/persistence/test_tampered_files.py $(ARGS)
 	SKAUTOENCODER_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -s -n 0 \
 	    tests/training/test_checkpoint.py -k killed
+
+# What is published, in environments of its own that have nothing else.
+test-dist: $(VENV)/.created
+	rm -rf build/dist
+	$(BIN)/python -m pip install -q build
+	$(BIN)/python -m build --outdir build/dist .
+	for made in build/dist/*.whl build/dist/*.tar.gz; do \
+	    rm -rf build/dist/env && $(BIN)/python -m venv build/dist/env && \
+	    build/dist/env/bin/python -m pip install -q -c constraints.txt "$$made" && \
+	    (cd build/dist && env/bin/python -P ../../tests/smoke.py) || exit 1; \
+	done
+
+# Known vulnerabilities of what the package requires.
+audit: $(VENV)/.created
+	$(BIN)/python -m pip install -q pip-audit
+	$(BIN)/python -m pip_audit --desc off .
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
