@@ -28,6 +28,10 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "**.ipynb", "auto_examples/*.py"]
 default_role = "code"
+# A reference without a target is a warning, and so an error of `make docs`. What other
+# packages document is not looked up, but for scikit-learn's (below).
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(matplotlib|skorch|torch)\..*")]
 
 # --- API reference ------------------------------------------------------------
 

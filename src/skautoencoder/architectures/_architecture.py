@@ -37,7 +37,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     that it can be cloned and searched over (``architecture__channels``), and
     :meth:`build` makes a fresh network from it.
 
-    A subclass implements :meth:`_build_encoder_decoder`.
+    A subclass implements `_build_encoder_decoder`.
     """
 
     # The module that users import it from, and that errors about `architecture` name.

@@ -30,7 +30,8 @@ def to_onnx(estimator: Any, method: str = "transform") -> Any:
     ----------
     estimator : estimator object
         A fitted transformer, denoiser or outlier detector; a VAESampler of arrays for
-        its codes. For a Pipeline see :func:`register_converters`.
+        its codes. For a Pipeline see
+        :func:`~skautoencoder.deployment.register_converters`.
     method : {"transform", "inverse_transform", "predict", "score_samples", \
             "decision_function"}, default="transform"
         The method; one that the estimator has.
@@ -51,7 +52,8 @@ def to_onnx(estimator: Any, method: str = "transform") -> Any:
 
     See Also
     --------
-    register_converters : Lets skl2onnx convert Pipelines with our steps.
+    skautoencoder.deployment.register_converters : Lets skl2onnx convert Pipelines
+        with our steps.
 
     Notes
     -----

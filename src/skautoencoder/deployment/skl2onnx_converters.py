@@ -30,7 +30,7 @@ def register_converters() -> None:
 
     See Also
     --------
-    to_onnx : A single estimator, by each of its methods.
+    skautoencoder.to_onnx : A single estimator, by each of its methods.
 
     Examples
     --------
