@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Series = NDArray[np.float64]
 
 N_STEPS = 60
-N_TRAIN, N_TEST = 2000, 1000
+N_TRAIN, N_TEST = 1000, 1000
 
 
 def sines(random: np.random.RandomState, n_series: int) -> Series:
