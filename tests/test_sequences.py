@@ -97,3 +97,57 @@ def test_sequences_of_a_class_are_drawn(architecture: Any) -> None:
     assert drawn.shape == (40, 20, 2)
     assert len(classes) == 5
     assert drawn.mean() > 2
+
+
+KINDS = [
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    AutoencoderOutlierDetector,
+    AutoencoderImputer,
+    VAESampler,
+]
+
+
+@each_architecture
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", ["constant channel", "one step", "constant"])
+@pytest.mark.filterwarnings("ignore:The network answers worse than the mean")
+def test_odd_sequences_have_finite_answers(
+    architecture: Any, kind: Any, case: str
+) -> None:
+    odd = X[:40].copy()
+    if case == "constant channel":
+        odd[:, :, 1] = 7.0
+    elif case == "constant":
+        odd[:] = 7.0
+    else:
+        odd = odd[:, :1].repeat(2, axis=2)
+    estimator = kind(architecture=architecture, max_epochs=1, random_state=0)
+    estimator.set_params(code_size=2).fit(odd)
+    if kind is AutoencoderImputer:
+        odd[::2, 0, 0] = np.nan
+        answers = [estimator.transform(odd)]
+    elif kind is VAESampler:
+        answers = [estimator.sample(4), estimator.transform(odd)]
+    else:
+        answers = [estimator.score_samples(odd), estimator.predict(odd)]
+    for answer in answers:
+        assert np.isfinite(answer).all()
+
+
+@each_architecture
+@pytest.mark.parametrize("kind", KINDS)
+def test_missing_values_are_an_error_or_filled(architecture: Any, kind: Any) -> None:
+    estimator = kind(architecture=architecture, max_epochs=1, random_state=0)
+    estimator.set_params(code_size=2)
+    one, every = X[:40].copy(), np.full_like(X[:40], np.nan)
+    one[3, 5, 1] = np.nan
+    if kind is AutoencoderImputer:
+        assert np.isfinite(estimator.fit(one).transform(one)).all()
+        with pytest.raises(ValueError, match="X has no observed value"):
+            estimator.fit(every)
+        return
+    with pytest.raises(ValueError, match="NaN"):
+        estimator.fit(one)
+    with pytest.raises(ValueError, match="NaN"):
+        estimator.fit(every)
