@@ -201,7 +201,7 @@ def test_a_file_cannot_call_what_is_given(tmp_path: Path) -> None:
     content = to_bytes(noisy)
     for node in (
         {"$": "own", "name": "noise", "fields": {}},
-        {"$": "estimator", "kind": "noise", "params": {}, "state": {}},
+        {"$": "estimator", "kind": "noise", "params": {}, "state": {}, "settings": {}},
     ):
         document = document_of(content)
         document["content"]["params"]["loss"] = node

@@ -15,6 +15,7 @@ import torch
 from fits import waves
 from helpers import IMAGES, OF_ROWS, ROWS, tiny_conv, tiny_dense, weights_of
 from safetensors.torch import load_file
+from sklearn import config_context
 from sklearn.base import clone
 
 import skautoencoder
@@ -395,6 +396,18 @@ def test_every_class_that_a_fit_leaves_is_listed() -> None:
         and hasattr(kind, "fit")
     }
     assert public == set(classes.ESTIMATORS)
+
+
+def test_output_and_metadata_requests_come_back(tmp_path: Path) -> None:
+    denoiser = DenoisingAutoencoder(code_size=2, architecture=Dense((6,)), **HOW)
+    denoiser.set_output(transform="pandas")
+    with config_context(enable_metadata_routing=True):
+        denoiser.set_fit_request(X_clean="clean").fit(X)
+        loaded = stored(denoiser, tmp_path)
+        requests = [e.get_metadata_routing().fit.requests for e in (denoiser, loaded)]
+    assert requests[0] == requests[1] == {"X_clean": "clean"}
+    assert_same(loaded.transform(X), denoiser.transform(X))
+    assert isinstance(loaded.transform(X), pd.DataFrame)
 
 
 def test_what_a_file_cannot_hold_is_named(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from skautoencoder import AutoencoderOutlierDetector, Dense, VAESampler, load, s
 X = ROWS[:40]
 
 #: How many files each kind of damage is tried on; `make fuzz` sets more.
-N_TRIED = int(os.environ.get("SKAUTOENCODER_FUZZ", "100"))
+N_TRIED = int(os.environ.get("SKAUTOENCODER_FUZZ", "50"))
 
 
 @pytest.fixture(scope="module")

@@ -763,7 +763,7 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Set the attributes that pickle, copy or skops kept."""
-        if state.keys() <= {"file", "member"}:
+        if "file" in state or "member" in state:
             state = _files().attributes_from_skops(state)
         self.__dict__.update(state)
 

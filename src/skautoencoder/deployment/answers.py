@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -35,8 +37,10 @@ class Answer(nn.Module):
 
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
-        self.trained = estimator._trained
-        self.network = self.trained.network
+        # A copy on the CPU, as the export changes modules for a while.
+        network = copy.deepcopy(estimator._trained.network).to("cpu")
+        self.trained = replace(estimator._trained, network=network)
+        self.network = network
         self.references = getattr(estimator, "_references", None)
         self.offset = getattr(estimator, "offset_", 0.0)
         self.divisor = 1

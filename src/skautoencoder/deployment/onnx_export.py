@@ -102,7 +102,6 @@ def export(estimator: Any, method: str, shape: tuple[int, ...], opset: int) -> A
     if method == "inverse_transform":
         shape = (estimator.code_size_,)
     answer, file = Answer(estimator, method), io.BytesIO()
-    device = next(answer.network.parameters()).device
     # Two samples, as torch may take the axis of a single one for a constant.
     example = torch.zeros(2, *shape)
     with one_thread(), evaluating(answer.network), warnings.catch_warnings():
@@ -110,20 +109,16 @@ def export(estimator: Any, method: str, shape: tuple[int, ...], opset: int) -> A
         # torch warns of constants, which here are meant, and deprecates this exporter,
         # whose successor needs the compiler.
         warnings.simplefilter("ignore")
-        answer.to("cpu")
-        try:
-            torch.onnx.export(
-                answer,
-                (example,),
-                file,  # type: ignore[arg-type]
-                input_names=["X"],
-                output_names=[method],
-                dynamic_axes={"X": {0: "n_samples"}, method: {0: "n_samples"}},
-                opset_version=opset,
-                dynamo=False,
-            )
-        finally:
-            answer.to(device)
+        torch.onnx.export(
+            answer,
+            (example,),
+            file,  # type: ignore[arg-type]
+            input_names=["X"],
+            output_names=[method],
+            dynamic_axes={"X": {0: "n_samples"}, method: {0: "n_samples"}},
+            opset_version=opset,
+            dynamo=False,
+        )
     model = onnx.load_from_string(file.getvalue())
     _let_states_start_at_zero(model.graph)
     return model

@@ -315,3 +315,36 @@ def defaults_of(kind: type) -> dict[str, Any]:
         for name, parameter in signature.parameters.items()
         if parameter.default is not parameter.empty
     }
+
+
+# The methods whose metadata may be requested of a Pipeline or a search.
+_ROUTED = ("fit", "partial_fit", "predict", "score", "transform", "inverse_transform")
+
+
+def settings_of(estimator: Any) -> dict[str, Any]:
+    """Return what `set_output` and `set_fit_request` and its like have set."""
+    settings = {}
+    if hasattr(estimator, "_sklearn_output_config"):
+        settings["output"] = dict(estimator._sklearn_output_config)
+    if hasattr(estimator, "_metadata_request"):
+        request = estimator._metadata_request
+        settings["requests"] = {
+            method: dict(getattr(request, method).requests)
+            for method in _ROUTED
+            if hasattr(request, method)
+        }
+    return settings
+
+
+def set_settings(estimator: Any, settings: dict[str, Any]) -> None:
+    """Set what `settings_of` returned."""
+    if "output" in settings:
+        estimator._sklearn_output_config = settings["output"]
+    if "requests" in settings:
+        request = estimator._get_metadata_request()
+        for method, wanted in settings["requests"].items():
+            if method not in _ROUTED:
+                raise ValueError(f"there are no requests of {method!r}")
+            for name, alias in wanted.items():
+                getattr(request, method).add_request(param=name, alias=alias)
+        estimator._metadata_request = request

@@ -23,8 +23,11 @@ SKOPS_TYPES = [
 ]
 
 _SCORERS = {
-    f"sklearn.metrics._scorer.{name}"
-    for name in ("_MultimetricScorer", "_PassthroughScorer", "_Scorer")
+    "sklearn.metrics._scorer._MultimetricScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
 }
 
 # Our estimators within an object that skops takes apart or puts together.

@@ -182,6 +182,7 @@ class Encoder:
             kind=kind.__name__,
             params=self._encode_params(estimator.get_params(deep=False)),
             state=self.encode_fields(state),
+            settings=self.encode_fields(classes.settings_of(estimator)),
         )
 
     def _encode_params(self, params: dict[str, Any]) -> Json:
@@ -278,7 +279,7 @@ class Decoder:
             self._made[name] = make()
         return self._made[name]
 
-    def estimator(self, kind: str, params: Json, state: Json) -> Any:
+    def estimator(self, kind: str, params: Json, state: Json, settings: Json) -> Any:
         """Return an estimator, without calling its constructor."""
         made_of: Any = classes.ESTIMATORS.get(kind) or self.own[kind]
         if not classes.is_kind_of_estimator(made_of):
@@ -302,6 +303,7 @@ class Decoder:
             given = {k: v for k, v in given.items() if not k.startswith("callbacks__")}
         defaults = classes.defaults_of(made_of)
         estimator.__dict__ = defaults | given | self.decode_fields(state)
+        classes.set_settings(estimator, self.decode_fields(settings))
         return estimator
 
 
