@@ -132,3 +132,13 @@ def test_the_reference_lists_names_that_exist_and_all_that_are_public() -> None:
         assert not missing, module
     public = {name for name in skautoencoder.__all__ if not name.startswith("__")}
     assert public <= set.union(*listed.values())
+
+
+def test_pages_that_the_decision_chart_links_to_exist() -> None:
+    chart = (ROOT / "docs" / "_static" / "choosing.svg").read_text(encoding="utf-8")
+    pages = set(re.findall(r'href="([\w/]+)\.html', chart))
+    assert len(pages) > 5
+    for page in pages:
+        name = page.removeprefix("auto_examples/")
+        is_there = (ROOT / "docs" / f"{name}.rst").exists()
+        assert is_there or (ROOT / "examples" / f"{name}.py").exists(), page
