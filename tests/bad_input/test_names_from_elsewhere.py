@@ -102,7 +102,6 @@ def test_parameters_of_dense_are_not_those_of_the_conv_transformer() -> None:
         ("batch_size", "Set the parameter 'batch_size' of the estimator."),
         ("validation_data", "early_stopping=True"),
         ("shuffle", "Set iterator_train__shuffle."),
-        ("sample_weight", "no weights here"),
         ("max_epoch", "Did you mean 'max_epochs'?"),
     ],
 )

@@ -9,7 +9,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 from torch import nn
 
 from skautoencoder._estimator.array_statistics import range_of
@@ -54,6 +54,11 @@ from skautoencoder._estimator.sample_validation import (
     check_samples,
     resolve_sample_shape,
     warn_of_ignored_samples,
+)
+from skautoencoder._estimator.sample_weights import (
+    as_counts,
+    check_sample_weight,
+    repeated_samples,
 )
 from skautoencoder._estimator.sequences import (
     SequenceFormat,
@@ -186,9 +191,18 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
     # Whether NaN at the end of a sequence marks its end.
     _takes_ragged: ClassVar[bool] = False
+    # Whether `fit` takes weights of samples.
+    _takes_weights: ClassVar[bool] = False
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        X_valid: Any = None,
+        **fit_params: Any,
+    ) -> Self:
         """Learn to encode `X` and to decode it again.
 
         Parameters
@@ -200,8 +214,16 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             different lengths.
         y : None
             Ignored.
+        X_valid : array-like of shape (n_valid, n_features) or (n_valid, ...), \
+                default=None
+            Samples to measure ``valid_loss`` on after each epoch, which `history_` then
+            holds and `early_stopping` goes by: all of `X` is trained on, and
+            `validation_fraction` is unused.
         **fit_params : dict
-            None: what training needs are parameters of the estimator.
+            Only ``sample_weight``, an array of shape (n_samples,), for transformers,
+            denoisers and samplers: a whole number counts a sample so many times, other
+            weights say how often it is drawn in an epoch. What else training needs are
+            parameters of the estimator.
 
         Returns
         -------
@@ -211,36 +233,63 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         Raises
         ------
         TypeError
-            If there are `fit_params`; says which parameter it is instead.
+            If there are other `fit_params`; says which parameter it is instead.
         ValueError
             If samples or parameters are not what they should be, or the loss
             stops being a finite number. The estimator then is as it was before.
         """
-        self._refuse_fit_params(fit_params)
+        weights = self._take_weights(fit_params)
         warn_of_ignored_samples(y, X, type(self).__name__, "learns")
-        self._fit(X, y)
+        self._fit(X, y, X_valid=X_valid, sample_weight=weights)
         return self
+
+    # `sample_weight` is not in the signature of `fit`: scikit-learn's checks would ask
+    # for the last digit of a fit to repeated rows, which are in another order.
+    def _take_weights(self, fit_params: dict[str, Any]) -> Any:
+        """Return `sample_weight`, and refuse other parameters of `fit`."""
+        weights = None
+        if self._takes_weights:
+            weights = fit_params.pop("sample_weight", None)
+        self._refuse_fit_params(fit_params)
+        return weights
 
     # ---- the steps of a fit ---------------------------------------------------
 
-    def _fit(self, X: ArrayLike, y: object, *, is_part: bool = False) -> None:
+    def _fit(
+        self,
+        X: ArrayLike,
+        y: object,
+        *,
+        X_valid: Any = None,
+        sample_weight: Any = None,
+        is_part: bool = False,
+    ) -> None:
         """Fit anew, from the weights of the previous fit, or to a part of the data.
 
         Parameters
         ----------
         X, y : object
             What `fit` or `partial_fit` was given.
+        X_valid, sample_weight : object, default=None
+            What `fit` was given.
         is_part : bool, default=False
             Whether more of the data is to come, in further calls.
         """
         continues = hasattr(self, "net_") and (is_part or self.warm_start)
         previous = self if continues else None
         with self._learner(previous) as learner:
-            learner._learn(X, y, previous, is_part=is_part)
+            learner._learn(X, y, previous, X_valid, sample_weight, is_part=is_part)
 
     @with_callbacks
     def _learn(
-        self, X: ArrayLike, y: object, previous: Self | None, *, is_part: bool
+        self,
+        X: ArrayLike,
+        y: object,
+        previous: Self | None,
+        X_valid: Any,
+        sample_weight: Any,
+        *,
+        is_part: bool,
     ) -> None:
         """Take the steps of a fit, on a copy of the estimator; see :meth:`_fit`."""
         with Checkpoint.opened(None if is_part else self.checkpoint) as checkpoint:
@@ -248,8 +297,19 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             if checkpoint is not None and attributes["random_state"] is None:
                 # This is a copy: the parameter of the estimator stays None.
                 attributes["random_state"] = checkpoint.seed
+            weights = None
+            if sample_weight is not None:
+                weights = check_sample_weight(sample_weight, _num_samples(X))
+                counts = None if weights is None else as_counts(weights)
+                if counts is not None:
+                    X, y = (repeated_samples(given, counts) for given in (X, y))
+                    weights = None
             samples = self._validate(X, y, previous)
             plan = self._make_plan(samples, previous)
+            if weights is not None:
+                plan = replace(plan, data=plan.data.weighted(weights))
+            if X_valid is not None:
+                plan = self._with_validation(plan, X_valid, samples)
             tasks = FitTasks(self, X, y, is_part=is_part)
             self._train(plan, samples, previous, tasks, checkpoint, is_part=is_part)
             self._complete(samples, plan)
@@ -257,6 +317,22 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             if not is_part:
                 self.net_.forget_steps()
             tasks.end()
+
+    def _with_validation(
+        self, plan: TrainingPlan, X_valid: Any, samples: SamplesT
+    ) -> TrainingPlan:
+        """Return the plan with rows of the user's own to measure the loss on."""
+        # What methods of a fitted estimator validate samples by.
+        self.sample_shape_ = samples.sample_shape
+        self._record = FitRecord(samples.data_shape, plan.units, 0.0, samples.sequences)
+        schedule = replace(plan.schedule, validation_fraction=None)
+        valid = self._valid_rows(X_valid, samples, plan)
+        return replace(plan, schedule=schedule, valid=valid)
+
+    def _valid_rows(self, X_valid: Any, samples: SamplesT, plan: TrainingPlan) -> Rows:
+        """Return validation samples in the network's units, and their targets."""
+        rows, _ = self._check_samples(X_valid, self)
+        return Rows(plan.units.scaling.to_network_in_parts(rows))
 
     @contextmanager
     def _learner(self, previous: Self | None) -> Iterator[Self]:
@@ -404,8 +480,11 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         keeping: AbstractContextManager[None] = nullcontext()
         if checkpoint is not None:
             keeping = checkpoint.of(net, plan.data, type(self).__name__)
+        if plan.valid is not None:
+            net.valid_rows = plan.valid.to(device)
         with isolated_randomness(seed, device), keeping, tasks.running(net, fitted):
             net.partial_fit(plan.data.to(device))
+        net.__dict__.pop("valid_rows", None)  # it would be pickled with the net
         self._keep(net, work, samples, plan)
 
     def _keep(
@@ -635,7 +714,8 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             batch_size = n_samples
         callbacks = copy_callbacks(self.callbacks)
         validation_fraction = None if is_part else schedule.validation_fraction
-        if validation_fraction is not None:
+        has_valid = validation_fraction is not None or plan.valid is not None
+        if self.early_stopping and has_valid:
             stopping = EarlyStopping(self.n_iter_no_change, self.tol)
             callbacks.append(("early_stopping", stopping))
         parts = {

@@ -36,6 +36,10 @@ from skautoencoder._estimator.sample_validation import (
     from_torch,
     warn_of_ignored_samples,
 )
+from skautoencoder._estimator.sample_weights import (
+    check_sample_weight,
+    weighted_share_explained,
+)
 from skautoencoder.architectures._ragged import lengths_of
 from skautoencoder.objectives import Penalty
 
@@ -46,6 +50,8 @@ class CodeTransformer(
     """Base class of the transformers: codes, reconstructions and their errors."""
 
     _takes_ragged = True
+    _takes_weights = True
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": None}
     # Whether noise is added in training, which keeps a network from copying its input.
     _learns_from_noise: ClassVar[bool] = False
 
@@ -278,7 +284,9 @@ class CodeTransformer(
         scores: Array = -self._trained.squared_errors(rows)
         return scores
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return the fraction of the variance of `X` that reconstructions explain.
 
         On the same data it compares with ``explained_variance_ratio_.sum()`` of
@@ -290,6 +298,8 @@ class CodeTransformer(
             Samples.
         y : object, default=None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. None: all weigh the same.
 
         Returns
         -------
@@ -302,6 +312,10 @@ class CodeTransformer(
         warn_of_ignored_samples(y, X, type(self).__name__, "compares")
         rows = self._check_applied(X)
         errors = self._trained.squared_errors(rows)
+        weights = check_sample_weight(sample_weight, len(rows))
+        if weights is not None:
+            sums = errors * (~np.isnan(rows)).sum(axis=1)
+            return weighted_share_explained(sums, rows, weights)
         if self._record.sequences is not None:
             n_values = (~np.isnan(rows)).sum(axis=1)
             return fraction_explained(float(errors @ n_values), rows)

@@ -281,8 +281,8 @@ _ALIASES = {
 }
 
 _VALIDATION = (
-    "Set early_stopping=True, which keeps validation_fraction of the rows out of "
-    "training."
+    "Samples of your own: X_valid=..., of fit. Or set early_stopping=True, which keeps "
+    "validation_fraction of the rows out of training."
 )
 _PENALTY = (
     "Penalties on codes are for transformers and denoisers: "
@@ -308,6 +308,7 @@ _CURES = {
     "patience": "Set n_iter_no_change=..., with early_stopping=True.",
     "penalty": _PENALTY,
     "sample_weight": "Rows have no weights here; repeat those that weigh more.",
+    "eval_set": "Samples to validate on: X_valid=...",
     "sparsity": _PENALTY,
     "threshold": _THRESHOLD,
     "validation_data": _VALIDATION,

@@ -105,6 +105,8 @@ class TrainingPlan:
         The user's units and the network's.
     schedule : Schedule
         Batch size and number of epochs.
+    valid : Rows, default=None
+        Rows of the user's own to measure the loss on, in the network's units.
     """
 
     network: Recipe
@@ -112,6 +114,7 @@ class TrainingPlan:
     data: Rows
     units: Units
     schedule: Schedule
+    valid: Rows | None = None
 
 
 def build_network(architecture: Architecture, **arguments: Any) -> Network:

@@ -30,12 +30,16 @@ from skautoencoder._estimator.sample_validation import (
     from_torch,
     holds_samples,
 )
+from skautoencoder._estimator.sample_weights import (
+    check_sample_weight,
+    weighted_share_explained,
+)
 from skautoencoder._estimator.sequences import Sequences
 from skautoencoder.architectures import Architecture
 from skautoencoder.denoising.noise_parameters import make_corruption
 from skautoencoder.objectives import NOISES, Penalty
 from skautoencoder.objectives.corruption import Noise
-from skautoencoder.training import isolated_randomness, one_thread
+from skautoencoder.training import Rows, isolated_randomness, one_thread
 
 # Seed of the noise in `score`, the same for every call.
 _SCORE_SEED = 0
@@ -331,6 +335,7 @@ class DenoisingAutoencoder(CodeTransformer):
         y: object = None,
         *,
         X_clean: ArrayLike | None = None,
+        X_valid: Any = None,
         **fit_params: Any,
     ) -> Self:
         """Learn to take noise away.
@@ -345,8 +350,15 @@ class DenoisingAutoencoder(CodeTransformer):
             Ignored.
         X_clean : array-like of the shape of `X`, default=None
             The clean samples that belong to noisy `X`, in the same units.
+        X_valid : array-like of shape (n_valid, n_features) or (n_valid, ...), or a \
+                pair of them, default=None
+            Samples to measure ``valid_loss`` on after each epoch, which `history_` then
+            holds and `early_stopping` goes by: all of `X` is trained on. With
+            `X_clean`, a pair of noisy and clean samples.
         **fit_params : dict
-            None: what training needs are parameters of the estimator.
+            Only ``sample_weight``, an array of shape (n_samples,): a whole number
+            counts a sample so many times, other weights say how often it is drawn in an
+            epoch. What else training needs are parameters of the estimator.
 
         Returns
         -------
@@ -356,15 +368,15 @@ class DenoisingAutoencoder(CodeTransformer):
         Raises
         ------
         TypeError
-            If there are `fit_params`; says which parameter it is instead.
+            If there are other `fit_params`; says which parameter it is instead.
         ValueError
             If samples or parameters are not what they should be, clean samples come
             as `y`, or the loss stops being a finite number. The estimator then is as
             it was before.
         """
-        self._refuse_fit_params(fit_params)
+        weights = self._take_weights(fit_params)
         self._refuse_samples(y, X, X_clean, "fit")
-        self._fit(X, X_clean)
+        self._fit(X, X_clean, X_valid=X_valid, sample_weight=weights)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -447,6 +459,7 @@ class DenoisingAutoencoder(CodeTransformer):
         self,
         X: ArrayLike,
         y: object = None,
+        sample_weight: ArrayLike | None = None,
         *,
         X_clean: ArrayLike | None = None,
     ) -> float:
@@ -460,6 +473,8 @@ class DenoisingAutoencoder(CodeTransformer):
             is not a callable with random numbers of its own).
         y : object, default=None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. None: all weigh the same.
         X_clean : array-like of the shape of `X`, default=None
             The clean samples.
 
@@ -490,7 +505,8 @@ class DenoisingAutoencoder(CodeTransformer):
                 "set_score_request(X_clean=True)."
             )
         clean = rows if given is None else given
-        residual = 0.0
+        weights = check_sample_weight(sample_weight, len(rows))
+        errors = np.empty(len(rows))
         device = torch.device(self.net_.device)
         with one_thread(), isolated_randomness(_SCORE_SEED, device):
             for part in row_chunks(rows, _CHUNK):
@@ -501,8 +517,10 @@ class DenoisingAutoencoder(CodeTransformer):
                     squares = np.square(difference)
                     # What follows the end of a sequence is NaN.
                     add = np.sum if self._record.sequences is None else np.nansum
-                    residual += float(add(squares))
-        return fraction_explained(residual, clean)
+                    errors[part] = add(squares, axis=1)
+        if weights is not None:
+            return weighted_share_explained(errors, clean, weights)
+        return fraction_explained(float(errors.sum()), clean)
 
     # ---- fitting ------------------------------------------------------------------
 
@@ -510,6 +528,20 @@ class DenoisingAutoencoder(CodeTransformer):
         samples = super()._validate(X, None, previous)
         clean = self._check_targets(samples.rows, y, samples.data_shape)
         return replace(samples, targets=clean)
+
+    def _valid_rows(self, X_valid: Any, samples: Samples, plan: TrainingPlan) -> Rows:
+        if samples.targets is None:
+            return super()._valid_rows(X_valid, samples, plan)
+        if not isinstance(X_valid, tuple) or len(X_valid) != 2:
+            raise ValueError(
+                "With X_clean, X_valid has to be a pair of noisy and clean samples: "
+                "X_valid=(X_noisy, X_clean)."
+            )
+        rows, _ = self._check_samples(X_valid[0], self)
+        clean = self._check_targets(rows, X_valid[1], samples.data_shape)
+        assert clean is not None
+        to_network = plan.units.scaling.to_network_in_parts
+        return Rows(to_network(rows), to_network(clean))
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         plan = super()._make_plan(samples, previous)

@@ -46,6 +46,7 @@ from skautoencoder.imputation.tables import (
 )
 from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import (
+    Rows,
     apply_in_batches,
     draw_seed,
     n_training_rows,
@@ -378,6 +379,13 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
             then is as it was before.
         """
         return super().fit(X, y, **fit_params)
+
+    def _valid_rows(self, X_valid: Any, samples: Any, plan: TrainingPlan) -> Rows:
+        raise ValueError(
+            "X_valid is not for AutoencoderImputer, which learns from values that it "
+            "hides itself. Set early_stopping=True, which keeps samples out of "
+            "training."
+        )
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> IncompleteSamples:
         rows, data_shape = self._check_rows(X, previous)

@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,7 @@ from skautoencoder._estimator.sample_validation import (
     from_torch,
     resolve_sample_shape,
 )
+from skautoencoder._estimator.sample_weights import check_sample_weight
 from skautoencoder.architectures import Architecture, Dense, VariationalNetwork
 from skautoencoder.objectives import (
     BernoulliLikelihood,
@@ -70,7 +71,7 @@ from skautoencoder.sampling.generative_model import GenerativeModel
 from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixture
 from skautoencoder.sampling.row_conversion import ArrayFormat, RowFormat, TableFormat
 from skautoencoder.sampling.table_columns import TableColumns
-from skautoencoder.training import Rows, draw_seed, n_training_rows
+from skautoencoder.training import Rows, draw_seed, drawn_by_weight, n_training_rows
 
 # Wider data are treated like pictures or spectra, whose values are of one kind.
 _MOST_COLUMNS = 200
@@ -375,6 +376,8 @@ class VAESampler(
     _priors: list[Prior]
 
     _betas = (0.9, 0.999)
+    _takes_weights = True
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": None}
 
     def __init__(
         self,
@@ -578,6 +581,26 @@ class VAESampler(
             self._schedule(len(rows), samples),
         )
 
+    def _valid_rows(
+        self, X_valid: Any, samples: SampledRows, plan: TrainingPlan
+    ) -> Rows:
+        labels = None
+        if samples.classes is not None:
+            if not isinstance(X_valid, tuple) or len(X_valid) != 2:
+                raise ValueError(
+                    "With conditional=True, X_valid has to be a pair of samples and "
+                    "their classes: X_valid=(X, y)."
+                )
+            X_valid, y = X_valid
+        self._format = samples.format
+        given, _ = self._read(X_valid, self)
+        rows = samples.format.to_rows(given)
+        _check_range(rows, samples.likelihood, samples.format)
+        if samples.classes is not None:
+            numbers = samples.classes.number(y, len(rows))
+            labels = torch.from_numpy(samples.classes.one_hot(numbers))
+        return Rows(plan.units.scaling.to_network_in_parts(rows), labels)
+
     def _units_of(self, samples: SampledRows) -> Units:
         """Choose the units in which the network sees rows."""
         is_table = isinstance(samples.format, TableFormat)
@@ -622,13 +645,18 @@ class VAESampler(
         if classes is not None:
             self.classes_ = classes.names
         means, deviations = self._model.posterior(samples.rows)
+        numbers = samples.numbers
+        if plan.data.weights is not None:
+            drawn = drawn_by_weight(plan.data.weights, 0.5).numpy()
+            means, deviations = means[drawn], deviations[drawn]
+            numbers = None if numbers is None else numbers[drawn]
         self.n_active_units_ = int((means.var(axis=0) > _ACTIVE_VARIANCE).sum())
         self._priors = [NormalPrior(self.code_size_)]
         if self.prior == "normal":
             return
         parts: list[Any] = [slice(None)]
         if classes is not None:
-            parts = [samples.numbers == n for n in range(len(classes.names))]
+            parts = [numbers == n for n in range(len(classes.names))]
         self._priors = [
             fit_mixture(means[part], deviations[part], self.net_.seed) for part in parts
         ]
@@ -954,7 +982,12 @@ class VAESampler(
         noise = torch.randn(shape, generator=generator, dtype=torch.float32)
         return self._model.log_likelihoods(rows, self._priors, noise)
 
-    def score(self, X: Any, y: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the mean log-likelihood of rows.
 
         Parameters
@@ -963,13 +996,17 @@ class VAESampler(
             Samples.
         y : array-like of shape (n_samples,), default=None
             Their classes; unused unless ``conditional=True``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. None: all weigh the same.
 
         Returns
         -------
         score : float
             The mean of `score_samples`, in nats a row.
         """
-        return float(np.mean(self.score_samples(X, y if self.conditional else None)))
+        scores = self.score_samples(X, y if self.conditional else None)
+        weights = check_sample_weight(sample_weight, len(scores))
+        return float(np.average(scores, weights=weights))
 
     @property
     def _n_features_out(self) -> int:

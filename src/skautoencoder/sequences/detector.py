@@ -38,7 +38,7 @@ from skautoencoder.sequences.windows import (
     window_rows,
     window_starts,
 )
-from skautoencoder.training import Progress, draw_seed
+from skautoencoder.training import Progress, Rows, draw_seed
 
 # Most parts of the training data, one after the other, and the rank of the one whose
 # nearest window counts: an outlier is near windows of its own part, and of the next.
@@ -369,6 +369,12 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
             stops being a finite number. The estimator then is as it was before.
         """
         return super().fit(X, y, **fit_params)
+
+    def _valid_rows(self, X_valid: Any, samples: Any, plan: TrainingPlan) -> Rows:
+        raise ValueError(
+            "X_valid is not for SeriesOutlierDetector, which learns from windows of "
+            "series. Set early_stopping=True, which keeps some of them out of training."
+        )
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SeriesSamples:
         given = SeriesInput.check(self, X, is_fitted=previous is not None)

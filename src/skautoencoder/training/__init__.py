@@ -1,6 +1,11 @@
 """How a network learns and how it is applied: skorch, batches, seeds, devices."""
 
-from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
+from skautoencoder.training.batches import (
+    RowBatches,
+    Rows,
+    drawn_by_weight,
+    n_training_rows,
+)
 from skautoencoder.training.checkpoint import Checkpoint
 from skautoencoder.training.devices import (
     PRECISIONS,
@@ -39,6 +44,7 @@ __all__ = [
     "copy_callbacks",
     "counting_operations",
     "draw_seed",
+    "drawn_by_weight",
     "evaluating",
     "float32_by_default",
     "isolated_randomness",

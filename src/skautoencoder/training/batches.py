@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -30,6 +31,9 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     samples : Tensor of int of shape (n_samples,), default=None
         Index of the sample that each row was made from: the validation split keeps
         rows of one sample together. None: each row is a sample of its own.
+    weights : Tensor of shape (n_samples,), default=None
+        In training, how often a row is drawn in an epoch, relative to the others. None:
+        each once.
     """
 
     def __init__(
@@ -37,10 +41,12 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         rows: Tensor,
         targets: Tensor | None = None,
         samples: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.rows = rows
         self.targets = targets
         self.samples = samples
+        self.weights = weights
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,7 +65,11 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     def to(self, device: torch.device) -> Rows:
         """Return the same rows on another device."""
         targets = None if self.targets is None else self.targets.to(device)
-        return Rows(self.rows.to(device), targets, self.samples)
+        return Rows(self.rows.to(device), targets, self.samples, self.weights)
+
+    def weighted(self, weights: NDArray[np.float64]) -> Rows:
+        """Return the same rows with weights."""
+        return Rows(self.rows, self.targets, self.samples, torch.from_numpy(weights))
 
     def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
         """Return a training and a validation part, shuffled by `seed`.
@@ -72,11 +82,29 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         order = np.random.RandomState(seed).permutation(len(every))
         is_valid = torch.isin(samples, every[torch.from_numpy(order[:n_valid])])
         train, valid = (part.nonzero()[:, 0] for part in (~is_valid, is_valid))
-        return self._subset(train), self._subset(valid)
+        # The loss of a validation part is a mean over its rows.
+        valid_rows = self._subset(valid)
+        if valid_rows.weights is not None and valid_rows.weights.any():
+            valid_rows = valid_rows._subset(drawn_by_weight(valid_rows.weights, 0.5))
+        return self._subset(train), valid_rows
 
     def _subset(self, index: Tensor) -> Rows:
         rows, targets = self.take(index.to(self.rows.device))
-        return Rows(rows, None if self.targets is None else targets)
+        weights = None if self.weights is None else self.weights[index]
+        return Rows(rows, None if self.targets is None else targets, weights=weights)
+
+
+def drawn_by_weight(weights: Tensor, offset: float) -> Tensor:
+    """Return as many indices as there are rows, each as often as its weight says.
+
+    A row is drawn its expected number of times, rounded up or down: in the mean over
+    `offset`, which is uniform in [0, 1), exactly that often.
+    """
+    n_rows = len(weights)
+    ends = weights.double().cumsum(0)
+    places = (torch.arange(n_rows, dtype=torch.float64) + offset) / n_rows
+    found = torch.searchsorted(ends, places * ends[-1], right=True)
+    return found.clamp(max=n_rows - 1)
 
 
 def n_training_rows(n_samples: int, validation_fraction: float | None) -> int:
@@ -147,6 +175,9 @@ class RowBatches:
                 yield self.dataset[slice(start, stop)]
             return
         order = torch.randperm(len(self.dataset), generator=self.generator)
+        if self.dataset.weights is not None:
+            offset = float(torch.rand((), generator=self.generator))
+            order = drawn_by_weight(self.dataset.weights, offset)[order]
         order = order.to(self.dataset.rows.device)
         if self.dataset.rows.numel() > _FEW_NUMBERS:
             for start, stop in self._bounds:

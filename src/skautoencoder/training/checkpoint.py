@@ -409,7 +409,7 @@ def _describe(net: Any, name: str) -> dict[str, str]:
 
 
 def _digest_of(data: Rows) -> str:
-    tensors = [data.rows, data.targets, data.samples]
+    tensors = [data.rows, data.targets, data.samples, data.weights]
     return _digest([tensor for tensor in tensors if tensor is not None])
 
 

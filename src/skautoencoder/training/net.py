@@ -140,6 +140,7 @@ class AutoencoderNet(NeuralNet):
     n_epochs_before: int = 0
     # Set during a fit only.
     _shards: Shards | None = None
+    valid_rows: Rows | None = None
     _quick: StepFunctions | None = None
 
     @property
@@ -173,9 +174,12 @@ class AutoencoderNet(NeuralNet):
         self, X: Rows, y: None = None, **fit_params: Any
     ) -> tuple[Rows, Rows | None]:
         """Return the training and the validation part of the rows."""
-        if self.validation_fraction is None:
+        if self.valid_rows is not None:
+            train, valid = X, self.valid_rows
+        elif self.validation_fraction is None:
             return X, None
-        train, valid = X.split(self.validation_fraction, self.seed)
+        else:
+            train, valid = X.split(self.validation_fraction, self.seed)
         corruption = self.get_params_for("criterion").get("corruption")
         if corruption is None:
             return train, valid

@@ -1,0 +1,72 @@
+"""Weights of samples: whole numbers repeat rows, others draw them more often."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
+
+from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.sample_validation import from_torch
+
+Weights = NDArray[np.float64]
+# Repeated rows take memory: above this many times the rows, weights are drawn by.
+_MOST_REPEATED = 10
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> Weights | None:
+    """Return weights as an array; None if they are all the same or not given."""
+    if sample_weight is None:
+        return None
+    weights: Weights = np.asarray(from_torch(sample_weight), dtype=np.float64)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}, but X has {n_samples} samples. "
+            "Give one weight for each."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError(
+            "sample_weight must hold finite numbers that are not negative, and at "
+            "least one above 0."
+        )
+    return None if (weights == weights[0]).all() else weights
+
+
+def repeated_samples(X: Any, counts: NDArray[np.intp]) -> Any:
+    """Return samples in their container, each repeated so many times."""
+    if X is None:
+        return None
+    return _safe_indexing(from_torch(X), np.repeat(np.arange(len(counts)), counts))
+
+
+def as_counts(weights: Weights) -> NDArray[np.intp] | None:
+    """Return weights as how often rows are repeated; None if they are not counts."""
+    is_count = (weights == np.rint(weights)).all()
+    few = weights.sum() <= _MOST_REPEATED * len(weights)
+    return weights.astype(np.intp) if is_count and few else None
+
+
+def weighted_share_explained(errors: Array, rows: Array, weights: Weights) -> float:
+    """Return the fraction of a weighted variance that reconstructions explain.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_samples,)
+        Sum of the squared errors of each row.
+    rows : ndarray of shape (n_samples, n_features)
+        The rows; sequences may be NaN after their end.
+    weights : ndarray of shape (n_samples,)
+        Their weights.
+    """
+    present = ~np.isnan(rows)
+    values = np.where(present, rows, 0.0).astype(np.float64)
+    mean = weights @ values / np.maximum(weights @ present, np.finfo(float).tiny)
+    deviations = np.where(present, rows - mean, 0.0)
+    total = float(weights @ np.square(deviations).sum(axis=1))
+    residual = float(weights @ errors)
+    if not total:
+        return 1.0 if not residual else 0.0
+    return max(1.0 - residual / total, -sys.float_info.max)
