@@ -62,6 +62,7 @@ INVALID_IN_TRAINING: dict[str, list[Any]] = {
     "tol": [-1e-4, "tight", None],
     "warm_start": ["yes", None, 2],
     "callbacks": ["clip", 3, [3], ["clip"]],
+    "checkpoint": [1, True, ["folder"]],
     "device": [0, None],
     "precision": ["float16", 32, None],
     "verbose": [-1, "loud", None],

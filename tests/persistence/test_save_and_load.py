@@ -303,6 +303,11 @@ def test_parameters_come_back(params: dict[str, Any], tmp_path: Path) -> None:
             assert torch.equal(weight, weights_of(states[1])[key])
 
 
+def test_a_folder_comes_back_as_a_path(tmp_path: Path) -> None:
+    loaded = stored(tiny_dense(checkpoint=tmp_path / "folder"), tmp_path)
+    assert loaded.checkpoint == tmp_path / "folder"
+
+
 def test_an_over_sampler_draws_the_same_rows(tmp_path: Path) -> None:
     y = np.array(["a"] * 45 + ["b"] * 15)
     model = VAEOverSampler(VAESampler(2, **HOW), random_state=0)
