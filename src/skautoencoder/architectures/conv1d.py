@@ -69,6 +69,9 @@ class Conv1d(Architecture):
     channel. Three lengths are (n_planes, n_steps, n_channels): several arrays of the
     same steps and channels, such as values and flags that say which are missing.
 
+    Sequences of different lengths see zeros after their ends, where nothing is learnt
+    from; see :ref:`ragged_sequences`.
+
     References
     ----------
     LeCun and Bengio, "Convolutional networks for images, speech, and time series",

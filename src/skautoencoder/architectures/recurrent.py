@@ -67,6 +67,9 @@ class Recurrent(Architecture):
     channel. Three lengths are (n_planes, n_steps, n_channels): several arrays of the
     same steps and channels, such as values and flags that say which are missing.
 
+    Sequences of different lengths see zeros after their ends, where nothing is learnt
+    from; see :ref:`ragged_sequences`.
+
     Recurrent matrices start orthogonal, gate by gate, and the gates that let a state
     last have a bias of 1.
 
