@@ -23,6 +23,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from skautoencoder import ConvAutoencoderTransformer
+from skautoencoder.displays import CodeSpaceDisplay
 
 digits = load_digits()
 images = digits.images / 16
@@ -114,17 +115,15 @@ pictures = {
     "PCA": pcas[0].transform(test.reshape(-1, 64)),
 }
 for ax, (title, codes) in zip(axes, pictures.items(), strict=True):
-    points = ax.scatter(*codes.T, c=labels, cmap="tab10", s=12)
-    ax.set(title=title, xticks=[], yticks=[])
-fig.colorbar(points, ax=axes, label="digit", ticks=range(10))
+    CodeSpaceDisplay.from_predictions(codes, labels, y_name="digit", ax=ax, s=14)
+    ax.set(title=title)
+axes[0].get_legend().remove()
 plt.show()
 
 # %%
 # Codes can be decoded to images: here those on a straight line between two digits.
 
-start, stop = autoencoders[3].transform(test[[0, 7]])
-steps = np.linspace(0, 1, 10)[:, np.newaxis]
-walk = autoencoders[3].inverse_transform((1 - steps) * start + steps * stop)
+walk = autoencoders[3].interpolate(test[0], test[7], n_steps=10)
 
 fig, axes = plt.subplots(1, 10, figsize=(10, 1.2), layout="constrained")
 for ax, image in zip(axes, walk, strict=True):

@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skautoencoder import AutoencoderOutlierDetector
 from skautoencoder.architectures import Dense
+from skautoencoder.displays import OutlierScoresDisplay
 
 
 def readings(n_moments, rng):
@@ -177,13 +178,9 @@ zeros, others = images[digits.target == 0], images[digits.target != 0]
 detector = AutoencoderOutlierDetector(novelty=True, max_epochs=100, random_state=0)
 detector.fit(zeros[:120])
 
-fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
-bins = np.linspace(0, 1.05 * -detector.score_samples(others).min(), 40)
-for name, group in [("other digits", others), ("new zeros", zeros[120:])]:
-    ax.hist(-detector.score_samples(group), bins, density=True, alpha=0.7, label=name)
-ax.axvline(-detector.offset_, color="black", linestyle="--", label="threshold")
-ax.set(xlabel="distance from the training images", yticks=[])
-ax.legend()
+asked = np.concatenate([zeros[120:], others])
+kinds = np.repeat(["new zeros", "other digits"], [len(zeros) - 120, len(others)])
+OutlierScoresDisplay.from_estimator(detector, asked, kinds)
 plt.show()
 
 # %%
