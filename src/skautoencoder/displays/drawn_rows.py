@@ -218,7 +218,8 @@ class DrawnRowsDisplay:
         real = associations(self.real[names], categorical)
         drawn = associations(self.drawn[names], categorical)
         self.trends_ = real, drawn
-        panel = (1.6 + 0.18 * len(names),) * 2
+        side = 1.6 + 0.18 * len(names)
+        panel = (side, side + 1.0)  # room for names and titles
         self.axes_ = axes_grid("DrawnRowsDisplay", ax, (1, 3), panel)[0]
         difference = np.abs(real - drawn)
         mean = np.nanmean(difference[np.triu_indices(len(names), 1)])
