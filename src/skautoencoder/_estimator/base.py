@@ -94,6 +94,7 @@ from skautoencoder.training import (
     resolve_device,
     resolve_optimizer,
     resolve_precision,
+    train_in_company,
 )
 
 # Constraints of `code_size` in estimators that have a default for it.
@@ -482,8 +483,12 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             keeping = checkpoint.of(net, plan.data, type(self).__name__)
         if plan.valid is not None:
             net.valid_rows = plan.valid.to(device)
-        with isolated_randomness(seed, device), keeping, tasks.running(net, fitted):
-            net.partial_fit(plan.data.to(device))
+        rows = plan.data.to(device)
+        with keeping, tasks.running(net, fitted):
+            # Not within isolated_randomness, which one fit holds at a time.
+            if not train_in_company(net, rows):
+                with isolated_randomness(seed, device):
+                    net.partial_fit(rows)
         net.__dict__.pop("valid_rows", None)  # it would be pickled with the net
         self._keep(net, work, samples, plan)
 

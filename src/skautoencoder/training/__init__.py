@@ -7,6 +7,7 @@ from skautoencoder.training.batches import (
     n_training_rows,
 )
 from skautoencoder.training.checkpoint import Checkpoint
+from skautoencoder.training.company import Finished, run_in_company, train_in_company
 from skautoencoder.training.devices import (
     PRECISIONS,
     evaluating,
@@ -36,6 +37,7 @@ __all__ = [
     "Checkpoint",
     "EarlyStopping",
     "EpochHooks",
+    "Finished",
     "Progress",
     "RowBatches",
     "Rows",
@@ -55,5 +57,7 @@ __all__ = [
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",
+    "run_in_company",
     "to_tensor",
+    "train_in_company",
 ]

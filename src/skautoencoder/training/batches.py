@@ -148,7 +148,8 @@ class RowBatches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.generator = torch.Generator().manual_seed(seed)
-        self._bounds = self._make_bounds()
+        # First and last row of each batch, in the order of a pass.
+        self.bounds = self._make_bounds()
 
     def _make_bounds(self) -> list[tuple[int, int]]:
         n_samples = len(self.dataset)
@@ -162,7 +163,15 @@ class RowBatches:
         return list(zip(starts, [*starts[1:], n_samples], strict=True))
 
     def __len__(self) -> int:
-        return len(self._bounds)
+        return len(self.bounds)
+
+    def next_order(self) -> Tensor:
+        """Draw the order of the rows for the next pass."""
+        order = torch.randperm(len(self.dataset), generator=self.generator)
+        if self.dataset.weights is None:
+            return order
+        offset = float(torch.rand((), generator=self.generator))
+        return drawn_by_weight(self.dataset.weights, offset)[order]
 
     def skip(self) -> None:
         """Pass over one pass through the rows."""
@@ -171,19 +180,15 @@ class RowBatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if not self.shuffle:
-            for start, stop in self._bounds:
+            for start, stop in self.bounds:
                 yield self.dataset[slice(start, stop)]
             return
-        order = torch.randperm(len(self.dataset), generator=self.generator)
-        if self.dataset.weights is not None:
-            offset = float(torch.rand((), generator=self.generator))
-            order = drawn_by_weight(self.dataset.weights, offset)[order]
-        order = order.to(self.dataset.rows.device)
+        order = self.next_order().to(self.dataset.rows.device)
         if self.dataset.rows.numel() > _FEW_NUMBERS:
-            for start, stop in self._bounds:
+            for start, stop in self.bounds:
                 yield self.dataset.take(order[start:stop])
             return
-        rows, targets = self.dataset.take(order[: self._bounds[-1][1]])
-        sizes = [stop - start for start, stop in self._bounds]
+        rows, targets = self.dataset.take(order[: self.bounds[-1][1]])
+        sizes = [stop - start for start, stop in self.bounds]
         for part, wanted in zip(rows.split(sizes), targets.split(sizes), strict=True):
             yield part, part if targets is rows else wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import zip_longest
@@ -50,12 +50,18 @@ from skautoencoder.training.threads import (
 )
 
 try:
-    from skautoencoder.training.fast import step_for
+    from skautoencoder.training.fast import fit_many, step_for
 except ModuleNotFoundError:  # training/fast was deleted: slower, same results
 
     def step_for(network: Any, objective: Any, optimizer: Any) -> StepFunctions:
         """Return no faster ways: autograd and the optimizer do everything."""
         return StepFunctions()
+
+    def fit_many(
+        nets: Sequence[Any], data: Sequence[Rows]
+    ) -> list[bool | str | Exception]:
+        """Train no networks together: they are trained one by one."""
+        return ["training/fast was deleted"] * len(nets)
 
 
 # Callbacks that neither change the network during an epoch nor keep its gradients.
@@ -190,18 +196,12 @@ class AutoencoderNet(NeuralNet):
 
     def partial_fit(
         self, X: Rows, y: None = None, classes: None = None, **fit_params: Any
-    ) -> AutoencoderNet:
+    ) -> Self:
         """Train on `X` for ``max_epochs`` epochs, from the current weights."""
         if not self.initialized_:
             self.initialize()
         fit_params.pop("_routing_method", None)
-        keep_freed_memory()
-        # Counters of this call, from which the schedule computes its progress.
-        self._n_steps, self._n_done, self.n_epochs_before = 0, 0, 0
-        for group in self.optimizer_.param_groups:
-            # An earlier call may have ended at the low end of its schedule.
-            group["lr"] = group.setdefault("initial_lr", group["lr"])
-        self.notify("on_train_begin", X=X, y=y)
+        self.begin(X, y)
         # The compute dtype applies even if the caller uses autocast.
         with (
             without_autocast(self._device_type),
@@ -210,6 +210,20 @@ class AutoencoderNet(NeuralNet):
         ):
             n_left = self.max_epochs - self.n_epochs_before
             self.fit_loop(X, y, epochs=n_left, **fit_params)
+        return self.end(X, y)
+
+    def begin(self, X: Rows, y: None = None) -> None:
+        """Prepare for the first epoch of a call of ``partial_fit``."""
+        keep_freed_memory()
+        # Counters of this call, from which the schedule computes its progress.
+        self._n_steps, self._n_done, self.n_epochs_before = 0, 0, 0
+        for group in self.optimizer_.param_groups:
+            # An earlier call may have ended at the low end of its schedule.
+            group["lr"] = group.setdefault("initial_lr", group["lr"])
+        self.notify("on_train_begin", X=X, y=y)
+
+    def end(self, X: Rows, y: None = None) -> Self:
+        """Notify callbacks and check the weights, after the last epoch."""
         self.notify("on_train_end", X=X, y=y)
         self._set_training(False)
         require_finite_weights(self)
@@ -265,6 +279,20 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad() if is_quick and not listen else nullcontext():
             steps = self._steps(iterator, training, step_fn, bool(listen), unknown)
             loss, n_steps = _mean_loss(steps, iterator)
+        self.record_epoch(prefix, loss, n_steps)
+
+    def record_epoch(self, prefix: str, loss: float, n_steps: int) -> None:
+        """Record the mean loss of an epoch in the history.
+
+        Parameters
+        ----------
+        prefix : {"train", "valid"}
+            What the epoch was for.
+        loss : float
+            The mean loss. An error is raised if it is not finite.
+        n_steps : int
+            Number of batches.
+        """
         name, epoch = f"{prefix}_loss", self.history[-1]
         best = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
         epoch[f"{name}_best"] = loss < next(best, math.inf)
@@ -273,7 +301,7 @@ class AutoencoderNet(NeuralNet):
         if hasattr(self.criterion_, "take_terms"):
             for term, mean in self.criterion_.take_terms().items():
                 epoch[f"{prefix}_{term}"] = mean
-        if training:
+        if prefix == "train":
             epoch["lr"] = self.optimizer_.param_groups[0]["lr"]
         require_finite(self, loss, f"{prefix}_loss")
 

@@ -1,4 +1,4 @@
-"""Faster steps of training: gradients of dense chains, a prepared Adam step.
+"""Faster training: gradients of dense chains, a prepared Adam step, many nets at once.
 
 This package can be deleted: :mod:`skautoencoder.training.net` then uses autograd and
 torch's own optimizers, which is slower and gives the same results up to rounding. Code
@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from skautoencoder.training.fast.adam import update_for
+from skautoencoder.training.fast.many import fit_many
 from skautoencoder.training.fast.objective_gradient import gradient_for
 from skautoencoder.training.step_functions import StepFunctions
+
+__all__ = ["fit_many", "step_for"]
 
 
 def step_for(network: Any, objective: Any, optimizer: Any) -> StepFunctions:

@@ -1,0 +1,183 @@
+"""Fits that wait for each other, so that their networks are trained at once.
+
+The tasks of a search (a candidate on a fold each) prepare their samples in any way they
+like before a network is trained, and use it in any way afterwards. So each task runs in
+a thread of its own up to its training and waits there; when all do, the networks are
+trained together and the tasks go on. Only one thread runs at any time. Tasks continue
+in the reverse of the order in which they stopped, so that what they have set for a
+while (warning filters, default types) is undone in the right order.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skautoencoder.training.batches import Rows
+from skautoencoder.training.net import AutoencoderNet, fit_many
+
+
+class _Here(threading.local):
+    """State of the current thread.
+
+    Attributes
+    ----------
+    task : _Task or None
+        The task that it runs, if its training may still be shared.
+    """
+
+    task: _Task | None = None
+
+
+class _Cancelled(BaseException):
+    """Ends a task that waits while another one failed."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task that has come to its end.
+
+    Parameters
+    ----------
+    value : object
+        What it returned.
+    alone : str or None
+        Why its network was not trained together with others; None if it was. Empty if
+        it trained no network.
+    extra_seconds : float
+        What to add to the seconds between its start and its end, so that they are its
+        own: its share of the common training less the time in which it waited.
+    """
+
+    value: Any
+    alone: str | None
+    extra_seconds: float
+
+
+_here = _Here()
+
+
+def train_in_company(net: AutoencoderNet, rows: Rows) -> bool:
+    """Train a net together with those of other tasks, if there are any.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        The net, initialised.
+    rows : Rows
+        The rows to train it on.
+
+    Returns
+    -------
+    trained : bool
+        Whether it was trained. If not, it has to be trained by itself.
+    """
+    task, _here.task = _here.task, None
+    return task is not None and task.wait(net, rows)
+
+
+class _Task:
+    """A function in a thread of its own that stops where a network is to be trained."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        # The net to train and its rows, while it waits.
+        self.fit: tuple[AutoencoderNet, Rows] | None = None
+        self.outcome: Any = ""
+        self.error: BaseException | None = None
+        self.value: Any = None
+        self.extra_seconds = 0.0
+
+    def start(self) -> None:
+        """Run up to the training of a network, or to the end."""
+        self._thread.start()
+        self._wait_for_stop()
+
+    def resume(self, outcome: Any) -> None:
+        """Run on to the end, after the training."""
+        self.outcome = outcome
+        self._go.release()
+        self._wait_for_stop()
+        self._thread.join()
+
+    def _wait_for_stop(self) -> None:
+        try:
+            self._stopped.acquire()
+        except BaseException:  # Ctrl-C: one thread at a time, even then
+            self._stopped.acquire()
+            raise
+
+    def _run(self) -> None:
+        _here.task = self
+        try:
+            self.value = self._function()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.fit = None
+            self._stopped.release()
+
+    def wait(self, net: AutoencoderNet, rows: Rows) -> bool:
+        """Let the others run up to here; return whether the net was then trained."""
+        start = time.time()
+        self.fit = net, rows
+        self._stopped.release()
+        self._go.acquire()
+        self.fit = None
+        self.extra_seconds += start - time.time()
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome is True
+
+
+def run_in_company(functions: Sequence[Callable[[], Any]]) -> list[Finished]:
+    """Call functions, and train the networks that they fit together where possible.
+
+    Parameters
+    ----------
+    functions : sequence of callable
+        The functions, without arguments. The first network that each of them trains
+        is trained together with those of the others.
+
+    Returns
+    -------
+    finished : list of Finished
+        What they returned, in order. If one raises, the others are ended and its error
+        is raised.
+    """
+    tasks = [_Task(function) for function in functions]
+    waiting: list[_Task] = []
+    try:
+        for task in tasks:
+            task.start()
+            if task.fit is not None:
+                waiting.append(task)
+            elif task.error is not None:
+                raise task.error
+        start = time.time()
+        fits = [task.fit for task in waiting if task.fit is not None]
+        outcomes = fit_many([net for net, _ in fits], [rows for _, rows in fits])
+        n_trained = max(sum(outcome is True for outcome in outcomes), 1)
+        share = (time.time() - start) / n_trained
+        for outcome, task in reversed([*zip(outcomes, waiting, strict=True)]):
+            task.extra_seconds += share if outcome is True else 0.0
+            waiting.remove(task)
+            task.resume(outcome)
+            if task.error is not None:
+                raise task.error
+    finally:
+        for task in reversed(waiting):
+            task.resume(_Cancelled())
+    return [
+        Finished(
+            task.value,
+            task.outcome if isinstance(task.outcome, str) else None,
+            task.extra_seconds,
+        )
+        for task in tasks
+    ]

@@ -1,0 +1,731 @@
+"""Training of many small networks at once.
+
+A step of a small network is mostly overhead: each of some sixty calls of torch takes
+longer than its arithmetic. Networks that differ in their weights, rows, seeds, learning
+rates and code sizes alone need the same calls, so their weights and batches are stacked
+and each call computes for all of them; layers at the code are stacked by code size.
+
+Each network gets the same bits as in a fit of its own. A product of stacked matrices is
+used only where a test on random numbers gave the bits of single products, and functions
+that round numbers at the end of a tensor differently are called for each network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import Any
+
+import torch
+from skorch.callbacks import EpochTimer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.fast.adam import update_for
+from skautoencoder.training.fast.objective_gradient import (
+    gradient_for,
+    loss_and_gradient,
+)
+from skautoencoder.training.fast.sequential_gradients import (
+    _LAYER_GRADIENTS,
+    LayerGradient,
+    _flat,
+)
+from skautoencoder.training.learning_rate import learning_rate_factor
+from skautoencoder.training.optimizers import takes_one_gradient
+from skautoencoder.training.threads import is_large, one_thread
+
+# Elementwise kernels compute this many numbers at once (a multiple of the vector
+# length), and the rest with other instructions.
+_VECTOR = 32
+# Numbers in a line of the cache (a multiple of it); tensors begin with one.
+_LINE = 16
+# Numbers that the weights of networks trained together may have. With Adam's averages
+# and the gradients it is four times as many, which should stay in a processor's cache.
+_MOST_WEIGHTS = 2**20
+# Numbers that the shuffled rows of networks trained together may have.
+_MOST_ROWS = 2**25
+
+_NO_OTHER = "no other network has its layers, batch size and number of epochs"
+
+# What became of a network: trained, the reason why not, or the error of its training.
+Outcome = bool | str | Exception
+
+
+def fit_many(nets: Sequence[Any], data: Sequence[Rows]) -> list[Outcome]:
+    """Train many nets on their rows, those together that can be.
+
+    Parameters
+    ----------
+    nets : sequence of AutoencoderNet
+        The nets, initialised and checked.
+    data : sequence of Rows
+        The rows of each, on the CPU.
+
+    Returns
+    -------
+    outcomes : list
+        For each net True if it was trained, to the same bits as by ``partial_fit``; the
+        reason if it was not, and is as it was; or the error that ended its training.
+    """
+    outcomes: list[Outcome] = [""] * len(nets)
+    programs: dict[Any, list[int]] = defaultdict(list)
+    for index, (net, rows) in enumerate(zip(nets, data, strict=True)):
+        reason = _obstacle(net, rows)
+        if reason is None:
+            programs[_program_key(net, rows)].append(index)
+        else:
+            outcomes[index] = reason
+    with one_thread(), torch.no_grad():
+        for indices in programs.values():
+            for some in _within_memory(indices, nets, data):
+                if len(some) == 1:
+                    outcomes[some[0]] = _NO_OTHER
+                    continue
+                fits = [_Fit(i, nets[i], data[i]) for i in some]
+                for fit, outcome in zip(fits, _train(fits), strict=True):
+                    outcomes[fit.index] = outcome
+    return outcomes
+
+
+def _obstacle(net: Any, rows: Rows) -> str | None:
+    """Return why a net cannot be trained together with others; None if it can."""
+    if str(net.device) != "cpu":
+        return f"it is trained on the device {str(net.device)!r}"
+    if is_large(net.step_work) or net.compute_dtype != torch.float32:
+        return "its steps are large, so that there is nothing to gain"
+    callbacks = [name for name, cb in net.callbacks_ if type(cb) is not EpochTimer]
+    if callbacks:
+        return f"it has callbacks ({', '.join(callbacks)})"
+    if net.history:
+        return "its training continues from an earlier fit"
+    if rows.targets is not None or rows.samples is not None:
+        return "its targets are not its rows"
+    if net.validation_fraction is not None or net.valid_rows is not None:
+        return "some of its rows are kept for validation"
+    if net.iterator_train is not RowBatches or not net.iterator_train__shuffle:
+        return "its rows are not shuffled"
+    if net.batch_size * rows.rows.shape[1] % _LINE and len(rows) > net.batch_size:
+        return f"its batches are no multiple of {_LINE} numbers"
+    net.module_.train()
+    try:
+        return _obstacle_in_parts(net, rows)
+    finally:
+        net.module_.eval()
+
+
+def _obstacle_in_parts(net: Any, rows: Rows) -> str | None:
+    network, objective, optimizer = net.module_, net.criterion_, net.optimizer_
+    if not takes_one_gradient(optimizer) or update_for(optimizer) is None:
+        return "its optimizer is not Adam, or has options of its own"
+    optimizer.state.clear()  # of the update function above
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if len(optimizer.param_groups) != 1 or {*map(id, weights)} != {
+        *map(id, network.parameters())
+    }:
+        return "its optimizer has groups of weights"
+    if gradient_for(objective, network) is None:
+        return "its gradients need autograd (layers, loss, penalty or tied weights)"
+    if objective.corruption is not None:
+        return "it learns from noise"
+    layers = _layers(network)
+    if any(isinstance(layer, nn.Dropout | nn.BatchNorm1d) for layer in layers):
+        return "it has dropout or batch normalisation"
+    if network.center is not None:
+        # Rows are centred once for the whole fit, not batch by batch.
+        few = rows.rows[: net.batch_size]
+        many = network.encoder_input(rows.rows)[: len(few)]
+        if not torch.equal(network.encoder_input(few), many):
+            return "the bits of its centred rows depend on the batch"
+    return None
+
+
+def _layers(network: Any) -> list[nn.Module]:
+    """Return the layers of a dense network, from rows to logits."""
+    both = [*_flat(network.encoder), *_flat(network.decoder)]
+    return [layer for layer in both if type(layer) is not nn.Identity]
+
+
+def _linear_layers(network: Any) -> list[nn.Linear]:
+    return [layer for layer in _layers(network) if isinstance(layer, nn.Linear)]
+
+
+def _n_encoder_layers(network: Any) -> int:
+    """Return the number of linear layers up to the code."""
+    return sum(isinstance(layer, nn.Linear) for layer in _flat(network.encoder))
+
+
+def _program_key(net: Any, rows: Rows) -> tuple[Any, ...]:
+    """Return what nets that are trained together have in common."""
+    network, n_coding = net.module_, _n_encoder_layers(net.module_)
+    shapes: list[Any] = []
+    for layer in _layers(network):
+        if isinstance(layer, nn.Linear):
+            n_in, n_out = layer.in_features, layer.out_features
+            n_linear = sum(isinstance(shape, tuple) for shape in shapes) + 1
+            # The code size may differ.
+            shapes.append((n_in * (n_linear != n_coding + 1),))
+            shapes[-1] += (n_out * (n_linear != n_coding),)
+        else:
+            shapes.append(repr(layer))
+    return (
+        *(tuple(shapes), n_coding, network.output_activation, net.criterion_.loss),
+        *(network.center is None, net.batch_size, net.max_epochs, net.lr_schedule),
+        bool(net.get_params_for("iterator_train").get("drop_last", False)),
+    )
+
+
+def _within_memory(
+    indices: list[int], nets: Sequence[Any], data: Sequence[Rows]
+) -> Iterator[list[int]]:
+    """Yield nets of a program in portions whose weights stay in the cache."""
+    n_weights = max(
+        sum(w.numel() for w in nets[i].module_.parameters()) for i in indices
+    )
+    n_numbers = max(data[i].rows.numel() for i in indices)
+    most = max(min(_MOST_WEIGHTS // n_weights, _MOST_ROWS // n_numbers), 1)
+    n_portions = -(-len(indices) // most)
+    # Of similar sizes, and nets of a code size in one portion where it can be.
+    indices = sorted(indices, key=lambda i: _code_size(nets[i].module_))
+    size = -(-len(indices) // n_portions)
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
+
+
+def _code_size(network: Any) -> int:
+    return _linear_layers(network)[_n_encoder_layers(network) - 1].out_features
+
+
+class _Fit:
+    """A net in a program.
+
+    Attributes
+    ----------
+    place : int
+        Its place in stacks of all nets.
+    code_place : int
+        Its place among the nets ordered by code size.
+    """
+
+    place = code_place = -1
+
+    def __init__(self, index: int, net: Any, rows: Rows) -> None:
+        self.index, self.net, self.data = index, net, rows
+        self.network = net.module_
+        self.group = net.optimizer_.param_groups[0]
+        self.batches: RowBatches = net.get_iterator(rows, training=True)
+        self.code_size = _code_size(self.network)
+        self.error: Exception | None = None
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        """Nets with the same key have equal batches and the same optimizer step."""
+        group = self.group
+        options = ("initial_lr", "betas", "eps", "weight_decay", "maximize")
+        group.setdefault("initial_lr", group["lr"])
+        return (len(self.data), *(group[option] for option in options))
+
+
+# ---- stacks ----------------------------------------------------------------------
+
+
+def _aligned_zeros(n_nets: int, *shape: int) -> Tensor:
+    """Return a stack of zeros in which each net's begin where a cache line does.
+
+    As tensors of their own do: products round differently for other addresses.
+    """
+    size = math.prod(shape)
+    wide = torch.zeros(n_nets, size + -size % _LINE)
+    return wide[:, :size].unflatten(1, shape)
+
+
+def _aligned(stacked: Tensor) -> list[Tensor]:
+    """Return the numbers of each net, which begin where a cache line does."""
+    parts = [*stacked.unbind()]
+    return [x.clone() for x in parts] if parts[0].numel() % _LINE else parts
+
+
+class _Stack:
+    """The weights of one linear layer of several nets.
+
+    Parameters
+    ----------
+    layers : list of torch.nn.Linear
+        The layers, of one shape.
+    """
+
+    def __init__(self, layers: list[nn.Linear]) -> None:
+        self.layers = layers
+        n_nets, (n_out, n_in) = len(layers), layers[0].weight.shape
+        # Weights, gradients, and Adam's two averages.
+        self.weights = [_aligned_zeros(n_nets, n_out, n_in) for _ in range(4)]
+        self.biases = [_aligned_zeros(n_nets, n_out) for _ in range(4)]
+        for place, layer in enumerate(layers):
+            self.weights[0][place] = layer.weight
+            self.biases[0][place] = layer.bias
+
+    def write_back(self) -> None:
+        """Copy the weights into the nets."""
+        for layer, weight, bias in zip(
+            self.layers, self.weights[0], self.biases[0], strict=True
+        ):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+
+
+class _StackedLinear:
+    """A linear layer of several nets, which are a part of a stack."""
+
+    def __init__(self, stack: _Stack, part: slice) -> None:
+        self.weight, self.weight_grad = (x[part] for x in stack.weights[:2])
+        self.bias, self.bias_grad = (x[part] for x in stack.biases[:2])
+        self.transposed, self.row = self.weight.transpose(1, 2), self.bias[:, None]
+        self.shape = tuple(self.weight.shape)
+        # Which products are exact, for each number of rows.
+        self.known: dict[int, tuple[bool, ...]] = {}
+        self.single = [*zip(self.weight, self.bias, strict=True)]
+        self.single_grads = [*zip(self.weight_grad, self.bias_grad, strict=True)]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.inputs, n_rows = inputs, inputs.shape[1]
+        if n_rows not in self.known:
+            self.known[n_rows] = _exact_products(n_rows, *self.shape)
+        self.exact = self.known[n_rows]
+        if self.exact[0]:
+            return torch.baddbmm(self.row, inputs, self.transposed)
+        return torch.stack(
+            [
+                F.linear(x, w, b)
+                for x, (w, b) in zip(_aligned(inputs), self.single, strict=True)
+            ]
+        )
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        self.learn(gradient)
+        if self.exact[1]:
+            return torch.bmm(gradient, self.weight)
+        pairs = zip(_aligned(gradient), self.single, strict=True)
+        return torch.stack([torch.mm(g, w) for g, (w, _) in pairs])
+
+    def learn(self, gradient: Tensor) -> None:
+        _, _, products, sums = self.exact
+        if products:
+            torch.bmm(gradient.transpose(1, 2), self.inputs, out=self.weight_grad)
+        if sums:
+            torch.sum(gradient, 1, out=self.bias_grad)
+        if products and sums:
+            return
+        parts = zip(
+            _aligned(gradient), _aligned(self.inputs), self.single_grads, strict=True
+        )
+        for g, x, (weight, bias) in parts:
+            if not products:
+                torch.mm(g.t(), x, out=weight)
+            if not sums:
+                torch.sum(g, 0, out=bias)
+
+
+@lru_cache(maxsize=4096)
+def _exact_products(
+    n_rows: int, n_nets: int, n_out: int, n_in: int
+) -> tuple[bool, bool, bool, bool]:
+    """Return whether stacked products have the bits of single ones.
+
+    For the outputs of a linear layer, the gradients by its inputs, by its weights and
+    by its biases. The order of sums does not depend on the values, so that random
+    numbers can tell; but it does depend on where matrices begin in memory.
+    """
+    x_begins, g_begins = not n_rows * n_in % _LINE, not n_rows * n_out % _LINE
+    x, w, b, g = (
+        _random_numbers(n_nets, *shape)
+        for shape in ((n_rows, n_in), (n_out, n_in), (n_out,), (n_rows, n_out))
+    )
+    w, out = (_aligned_zeros(n_nets, n_out, n_in).copy_(w) for _ in range(2))
+    out_sum = torch.empty_like(b)
+    stacked = (
+        torch.baddbmm(b[:, None], x, w.transpose(1, 2)),
+        torch.bmm(g, w),
+        torch.bmm(g.transpose(1, 2), x, out=out),
+        torch.sum(g, 1, out=out_sum),
+    )
+    single = (
+        [F.linear(x[i], w[i], b[i]) for i in range(n_nets)],
+        [torch.mm(g[i], w[i]) for i in range(n_nets)],
+        [torch.mm(g[i].t(), x[i]) for i in range(n_nets)],
+        [g[i].sum(0) for i in range(n_nets)],
+    )
+    outputs, by_inputs, by_weights, by_biases = (
+        torch.equal(many, torch.stack(ones))
+        for many, ones in zip(stacked, single, strict=True)
+    )
+    return (
+        outputs and x_begins,
+        by_inputs and g_begins,
+        by_weights and x_begins and g_begins,
+        by_biases,
+    )
+
+
+def _random_numbers(*shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.empty(shape).uniform_(-1, 1, generator=generator)
+
+
+class _StackedActivation:
+    """An activation of several nets."""
+
+    def __init__(self, layer: nn.Module, n_nets: int) -> None:
+        make = partial(_LAYER_GRADIENTS[type(layer)], layer)
+        self.joint: LayerGradient = make()
+        self.single: list[LayerGradient] = [make() for _ in range(n_nets)]
+        # The signs of numbers are not rounded.
+        self.is_exact = isinstance(layer, nn.ReLU)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.at_once = self.is_exact or not inputs[0].numel() % _VECTOR
+        if self.at_once:
+            return self.joint.forward(inputs)
+        pairs = zip(self.single, inputs, strict=True)
+        return torch.stack([link.forward(x) for link, x in pairs])
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        if self.at_once:
+            return self.joint.backward(gradient)
+        pairs = zip(self.single, gradient, strict=True)
+        return torch.stack([link.backward(g) for link, g in pairs])
+
+
+def _losses_and_gradient(
+    loss: str, logits: Tensor, targets: Tensor, activation: str
+) -> tuple[Tensor, Tensor]:
+    """Return the loss of each net, and the gradient by the logits of all."""
+    size = logits[0].numel()
+    if activation == "sigmoid" or loss != "mse":
+        # More than differences and products, whose bits do not depend on their place.
+        pairs = [
+            loss_and_gradient(loss, logit, target, activation)
+            for logit, target in zip(logits, targets, strict=True)
+        ]
+        values, gradients = zip(*pairs, strict=True)
+        return torch.stack(values), torch.stack(gradients)
+    residual = logits - targets
+    flat = residual.flatten(1).unbind()
+    if size % _VECTOR:
+        # Sums of products depend on where their numbers start in memory.
+        flat = tuple(map(torch.clone, flat))
+    squares = torch.stack([numbers.dot(numbers) for numbers in flat])
+    return squares.div_(size), residual.mul_(2.0 / size)
+
+
+# ---- one program -------------------------------------------------------------------
+
+
+class _Part:
+    """The chain of layers of neighbouring nets, whose batches have equal sizes."""
+
+    def __init__(self, program: _Program, start: int, stop: int) -> None:
+        self.program, self.part = program, slice(start, stop)
+        network = program.fits[0].network
+        layers, n_coding = _layers(network), _n_encoder_layers(network)
+        n_nets = stop - start
+        fits = program.fits[start:stop]
+        by_code = sorted(fits, key=lambda fit: fit.code_place)
+        order = [fit.place - start for fit in by_code]
+        self.order = self.inverse = None
+        if order != sorted(order):
+            self.order = torch.tensor(order)
+            self.inverse = self.order.argsort()
+        groups = [[*g] for _, g in groupby(by_code, key=lambda fit: fit.code_size)]
+        self.sizes = [len(group) for group in groups]
+
+        def links(of: list[nn.Module], first: int, group: list[_Fit]) -> list[Any]:
+            made: list[Any] = []
+            for layer in of:
+                if isinstance(layer, nn.Linear):
+                    stacks = program.stacks[first]
+                    made.append(_StackedLinear(*_locate(stacks, group)))
+                    first += 1
+                else:
+                    made.append(_StackedActivation(layer, len(group)))
+            return made
+
+        linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
+        begin, end = linear[n_coding - 1], linear[n_coding] + 1
+        self.encoder = links(layers[:begin], 0, fits)
+        self.coders = [links(layers[begin:end], n_coding - 1, g) for g in groups]
+        self.decoder = links(layers[end:], n_coding + 1, fits)
+        assert n_nets == sum(self.sizes)
+
+    def learn(self, rows: slice) -> Tensor:
+        """Set the gradients of the weights; return the loss of each net."""
+        program = self.program
+        outputs = _forward(self.encoder, program.inputs[self.part, rows])
+        outputs = self._through_coders(outputs, _forward)
+        outputs = _forward(self.decoder, outputs)
+        if program.offsets is not None:
+            outputs = outputs + program.offsets[self.part]
+        losses, gradient = _losses_and_gradient(
+            program.loss,
+            outputs,
+            program.targets[self.part, rows],
+            program.output_activation,
+        )
+        gradient = _backward(self.decoder, gradient)
+        if self.encoder:
+            gradient = self._through_coders(gradient, _backward)
+            _learn(self.encoder, gradient)
+        else:
+            for links, part in self._by_code(gradient):
+                _learn(links, part)
+        return losses
+
+    def _through_coders(
+        self, stacked: Tensor, function: Callable[[list[Any], Tensor], Tensor]
+    ) -> Tensor:
+        """Apply a function to the nets of each code size."""
+        if len(self.coders) == 1:
+            return function(self.coders[0], stacked)
+        joined = torch.cat([function(*pair) for pair in self._by_code(stacked)])
+        return joined if self.inverse is None else joined[self.inverse]
+
+    def _by_code(self, stacked: Tensor) -> Iterator[tuple[list[Any], Tensor]]:
+        """Yield the layers at the code, and what is theirs of a stack."""
+        if self.order is not None:
+            stacked = stacked.index_select(0, self.order)
+        return zip(self.coders, stacked.split(self.sizes), strict=True)
+
+
+def _forward(links: list[Any], outputs: Tensor) -> Tensor:
+    for link in links:
+        outputs = link.forward(outputs)
+    return outputs
+
+
+def _backward(links: list[Any], gradient: Tensor) -> Tensor:
+    for link in reversed(links):
+        gradient = link.backward(gradient)
+    return gradient
+
+
+def _learn(links: list[Any], gradient: Tensor) -> None:
+    """Go back through the first layers of a chain."""
+    links[0].learn(_backward(links[1:], gradient))
+
+
+def _locate(
+    stacks: list[tuple[_Stack, dict[int, int]]], group: list[_Fit]
+) -> tuple[_Stack, slice]:
+    """Return the stack that has the layers of nets, and where."""
+    for stack, places in stacks:
+        if group[0].index in places:
+            start = places[group[0].index]
+            return stack, slice(start, start + len(group))
+    raise AssertionError
+
+
+class _Update:
+    """Adam's step for nets with the same options and number of steps."""
+
+    def __init__(self, program: _Program, fits: list[_Fit]) -> None:
+        lists: tuple[list[Tensor], ...] = ([], [], [], [])
+        for stacks in program.stacks:
+            for stack, places in stacks:
+                found = sorted(places[f.index] for f in fits if f.index in places)
+                for kind in (stack.weights, stack.biases) if found else ():
+                    at_once = not kind[0][0].numel() % _VECTOR
+                    first, last = found[0], found[-1] + 1
+                    for target, tensor in zip(lists, kind, strict=True):
+                        if at_once:
+                            target.append(tensor[first:last])
+                        else:
+                            target.extend(tensor[first:last].unbind())
+        self.tensors = lists
+        self.counters = torch.zeros(len(lists[0]))
+        self.steps = [*self.counters]
+        group = fits[0].group
+        self.lr, (self.beta1, self.beta2) = group["initial_lr"], group["betas"]
+        self.options = {
+            "weight_decay": group["weight_decay"],
+            "eps": group["eps"],
+            "maximize": group["maximize"],
+        }
+
+    def __call__(self, lr: float) -> None:
+        self.counters.add_(1)
+        weights, gradients, means, squares = self.tensors
+        torch._fused_adam_(
+            weights,
+            gradients,
+            means,
+            squares,
+            [],
+            self.steps,
+            lr=lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            amsgrad=False,
+            **self.options,
+        )
+
+
+class _Block:
+    """Neighbouring nets with equal batches and the same steps of Adam."""
+
+    def __init__(self, program: _Program, fits: list[_Fit]) -> None:
+        self.start, self.stop = fits[0].place, fits[-1].place + 1
+        self.bounds = fits[0].batches.bounds
+        self.update = _Update(program, fits)
+        self.lr, self.n_done = self.update.lr, 0
+        self.n_steps = program.max_epochs * len(self.bounds)
+
+
+class _Program:
+    """Stacked weights and rows of nets, and their training."""
+
+    def __init__(self, fits: list[_Fit]) -> None:
+        self.fits = fits = sorted(fits, key=lambda f: (f.sort_key, f.code_size))
+        for place, fit in enumerate(fits):
+            fit.place = place
+        by_code = sorted(fits, key=lambda fit: (fit.code_size, fit.place))
+        for place, fit in enumerate(by_code):
+            fit.code_place = place
+        first = fits[0].net
+        self.loss, self.schedule = first.criterion_.loss, first.lr_schedule
+        self.max_epochs = first.max_epochs
+        network = fits[0].network
+        self.output_activation = network.output_activation
+        n_coding = _n_encoder_layers(network)
+        # For each linear layer its stacks, and the place of a net in them.
+        self.stacks: list[list[tuple[_Stack, dict[int, int]]]] = []
+        for number in range(len(_linear_layers(network))):
+            groups = [fits]
+            if number in (n_coding - 1, n_coding):
+                groups = [[*g] for _, g in groupby(by_code, lambda f: f.code_size)]
+            self.stacks.append(
+                [
+                    (
+                        _Stack([_linear_layers(f.network)[number] for f in group]),
+                        {fit.index: place for place, fit in enumerate(group)},
+                    )
+                    for group in groups
+                ]
+            )
+        self._set_rows()
+        self.blocks = [
+            _Block(self, [*group])
+            for _, group in groupby(fits, key=lambda fit: fit.sort_key)
+        ]
+        self.parts: dict[tuple[int, int], _Part] = {}
+
+    def _set_rows(self) -> None:
+        """Make room for the shuffled rows of an epoch."""
+        fits = self.fits
+        longest = max(len(fit.data) for fit in fits)
+        n_features = fits[0].data.rows.shape[1]
+        self.targets = _aligned_zeros(len(fits), longest, n_features)
+        self.inputs, self.offsets = self.targets, None
+        self.sources: list[tuple[Tensor, Tensor]] = []
+        for fit in fits:
+            rows = fit.data.rows
+            self.sources.append((rows, fit.network.encoder_input(rows)))
+        if fits[0].network.center is not None:
+            self.inputs = _aligned_zeros(len(fits), longest, n_features)
+        if fits[0].network.output_offset is not None:
+            offsets = [fit.network.output_offset for fit in fits]
+            self.offsets = torch.stack(offsets)[:, None]
+
+    def shuffle(self) -> None:
+        """Put the rows of each net into the order of its next pass."""
+        for place, (fit, (rows, shown)) in enumerate(
+            zip(self.fits, self.sources, strict=True)
+        ):
+            order = fit.batches.next_order()
+            n_rows = len(order)
+            torch.index_select(rows, 0, order, out=self.targets[place, :n_rows])
+            if self.inputs is not self.targets:
+                torch.index_select(shown, 0, order, out=self.inputs[place, :n_rows])
+
+    def run_epoch(self) -> None:
+        """Take the steps of an epoch, and collect their losses."""
+        self.shuffle()
+        self.losses: list[tuple[int, int, Tensor]] = []
+        for step in range(max(len(block.bounds) for block in self.blocks)):
+            active = [block for block in self.blocks if step < len(block.bounds)]
+            for bounds, group in groupby(active, key=lambda b: b.bounds[step]):
+                blocks = [*group]
+                self._learn(blocks[0].start, blocks[-1].stop, slice(*bounds))
+            for block in active:
+                self._update(block)
+
+    def losses_of(self, block: _Block) -> Tensor:
+        """Return the losses of the last epoch, a row for each net of a block."""
+        found = [
+            losses[block.start - start : block.stop - start]
+            for start, stop, losses in self.losses
+            if start <= block.start and block.stop <= stop
+        ]
+        return torch.stack(found, dim=1)
+
+    def _learn(self, start: int, stop: int, rows: slice) -> None:
+        if (start, stop) not in self.parts:
+            self.parts[start, stop] = _Part(self, start, stop)
+        losses = self.parts[start, stop].learn(rows)
+        self.losses.append((start, stop, losses))
+
+    def _update(self, block: _Block) -> None:
+        lr = block.update.lr
+        if self.schedule != "constant":
+            lr *= learning_rate_factor(self.schedule, block.n_done / block.n_steps)
+        block.n_done += 1
+        block.lr = lr
+        block.update(lr)
+
+
+def _train(fits: list[_Fit]) -> list[Outcome]:
+    """Train nets together, and keep the books of each as its own training does."""
+    program = _Program(fits)
+    for fit in fits:
+        fit.net.begin(fit.data)
+    told = {"dataset_valid": None}
+    for _ in range(program.max_epochs):
+        for fit in fits:
+            fit.net.notify("on_epoch_begin", dataset_train=fit.data, **told)
+            fit.net.history.new_batch()
+        program.run_epoch()
+        for block in program.blocks:
+            sizes = [stop - start for start, stop in block.bounds]
+            weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
+            losses = program.losses_of(block)
+            for fit, of_steps in zip(
+                program.fits[block.start : block.stop], losses, strict=True
+            ):
+                fit.group["lr"] = block.lr
+                # A copy, as sums of products depend on where their numbers start.
+                loss = float(of_steps.clone() @ weights)
+                _end_epoch(fit, loss, len(sizes), told)
+    for stacks in program.stacks:
+        for stack, _ in stacks:
+            stack.write_back()
+    outcomes: list[Outcome] = []
+    for fit in fits:
+        try:
+            if fit.error is None:
+                fit.net.end(fit.data)
+        except ValueError as error:
+            fit.error = error
+        outcomes.append(True if fit.error is None else fit.error)
+    return outcomes
+
+
+def _end_epoch(fit: _Fit, loss: float, n_steps: int, told: dict[str, Any]) -> None:
+    if fit.error is not None:
+        return
+    try:
+        fit.net.record_epoch("train", loss, n_steps)
+        fit.net.notify("on_epoch_end", dataset_train=fit.data, **told)
+    except ValueError as error:  # it diverged; the others go on
+        fit.error = error

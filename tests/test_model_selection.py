@@ -1,0 +1,216 @@
+"""The search that trains many networks at once, against scikit-learn's."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import IMAGES, assert_same_weights, noise, tiny_conv, tiny_dense
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skautoencoder.architectures import Dense
+from skautoencoder.model_selection import AutoencoderSearchCV
+from skautoencoder.training import run_in_company
+
+WINE, KINDS = load_wine(return_X_y=True)
+SCALED = StandardScaler().fit_transform(WINE)
+
+needs_fast = pytest.mark.skipif(
+    find_spec("skautoencoder.training.fast") is None, reason="training/fast is deleted"
+)
+
+
+def both(estimator: Any, grid: Any, X: Any, y: Any = None, **params: Any) -> Any:
+    """Return a search of scikit-learn's and ours, with the same results."""
+    params = {"cv": 3, "return_train_score": True, "error_score": "raise", **params}
+    theirs = GridSearchCV(estimator, grid, **params).fit(X, y)
+    ours = AutoencoderSearchCV(clone(estimator), grid, **params).fit(X, y)
+    assert theirs.cv_results_.keys() == ours.cv_results_.keys()
+    for name, column in theirs.cv_results_.items():
+        if "score" in name and "time" not in name:
+            np.testing.assert_array_equal(column, ours.cv_results_[name], err_msg=name)
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+    assert ours.best_params_ == theirs.best_params_
+    return theirs, ours
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"code_size": [1, 2, 3, 5]},
+        {"code_size": [2, 3], "lr": [1e-3, 1e-2], "random_state": [0, 1]},
+        {"code_size": [2], "optimizer__weight_decay": [0.0, 0.1]},
+        {"code_size": [2, 3], "loss": ["l1", "huber"]},
+        {"code_size": [2, 3], "lr_schedule": ["constant", "cosine"]},
+        {"code_size": [2, 3], "iterator_train__drop_last": [True]},
+        {"code_size": [2, 3], "architecture__code_activation": ["sigmoid"]},
+        {"code_size": [2, 3], "architecture__hidden_layer_sizes": [(), (9,), (16, 9)]},
+        {"code_size": [2, 3], "batch_size": [16, 48], "max_epochs": [2, 3]},
+    ],
+    ids=lambda grid: "-".join(grid),
+)
+def test_networks_end_as_they_would_have_alone(grid: Any) -> None:
+    # 178 rows: folds of 118 and 119, so that the last batches differ.
+    theirs, ours = both(tiny_dense(batch_size=32), grid, SCALED)
+    assert ours.trained_alone_ == []
+    assert_same_weights(theirs.best_estimator_, ours.best_estimator_)
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    "activation", ["elu", "gelu", "leaky_relu", "relu", "silu", "softplus", "tanh"]
+)
+def test_every_activation(activation: str) -> None:
+    architecture = Dense(hidden_layer_sizes=(11, 7), activation=activation)
+    estimator = tiny_dense(architecture=architecture, batch_size=32)
+    assert both(estimator, {"code_size": [2, 4]}, SCALED)[1].trained_alone_ == []
+
+
+@needs_fast
+def test_data_in_0_1_with_a_sigmoid() -> None:
+    X = MinMaxScaler().fit_transform(WINE)
+    for loss in ("mse", "bce"):
+        _, ours = both(tiny_dense(loss=loss, batch_size=32), {"code_size": [2, 4]}, X)
+        assert ours.trained_alone_ == []
+
+
+@needs_fast
+def test_histories_are_those_of_single_fits() -> None:
+    """Of networks that are trained together, by the record of one fold of each."""
+    rows = [SCALED[:118], SCALED[10:129], SCALED[60:]]
+    alone = [tiny_dense(k, batch_size=32).fit(X) for X in rows for k in (2, 3)]
+    fits = [partial(tiny_dense(k, batch_size=32).fit, X) for X in rows for k in (2, 3)]
+    for one, end in zip(alone, run_in_company(fits), strict=True):
+        assert end.alone is None
+        assert_same_weights(one, end.value)
+        for name in ("epoch", "train_loss", "lr", "train_batch_count"):
+            assert one.history_[:, name] == end.value.history_[:, name]
+
+
+def test_pipeline_and_processes() -> None:
+    pipeline = Pipeline(
+        [
+            ("scale", StandardScaler()),
+            ("code", tiny_dense(batch_size=32)),
+            ("classify", LogisticRegression(max_iter=500)),
+        ]
+    )
+    grid = {"code__code_size": [2, 4], "classify__C": [0.1, 1.0]}
+    theirs, ours = both(pipeline, grid, WINE, KINDS)
+    np.testing.assert_array_equal(theirs.predict(WINE), ours.predict(WINE))
+    two = AutoencoderSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(WINE, KINDS)
+    for name in ("mean_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(ours.cv_results_[name], two.cv_results_[name])
+
+
+@needs_fast
+def test_what_was_trained_alone_is_reported(capsys: Any) -> None:
+    grid = [
+        {"code_size": [2, 3]},
+        {"early_stopping": [True]},
+        {"architecture__dropout": [0.5]},
+        {"optimizer": ["sgd"]},
+        {"max_epochs": [7]},
+        {"contraction_weight": [0.1]},
+    ]
+    estimator = tiny_dense(batch_size=32)
+    ours = AutoencoderSearchCV(estimator, grid, cv=2, verbose=1).fit(SCALED)
+    reasons = dict(ours.trained_alone_)
+    assert sorted(reasons) == [2, 3, 4, 6]
+    for number, word in ((2, "early_stopping"), (3, "dropout"), (4, "Adam")):
+        assert word in reasons[number]
+    assert "{'optimizer': 'sgd'}" in capsys.readouterr().out
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skautoencoder.training.company.fit_many", _none_together)
+        plain = AutoencoderSearchCV(estimator, grid, cv=2).fit(SCALED)
+    assert len(plain.trained_alone_) == 7
+    np.testing.assert_array_equal(
+        plain.cv_results_["mean_test_score"], ours.cv_results_["mean_test_score"]
+    )
+
+
+def _none_together(nets: Any, data: Any) -> list[str]:
+    return ["it was not asked for"] * len(nets)
+
+
+def test_other_estimators_and_images() -> None:
+    search = AutoencoderSearchCV(
+        LogisticRegression(max_iter=500), {"C": [0.1, 1]}, cv=2
+    )
+    assert search.fit(SCALED, KINDS).trained_alone_ == []
+    images = IMAGES[:60]
+    ours = AutoencoderSearchCV(tiny_conv(max_epochs=1), {"code_size": [2, 3]}, cv=2)
+    assert [index for index, _ in ours.fit(images).trained_alone_] == [0, 1]
+
+
+@needs_fast
+def test_one_that_diverges_does_not_hold_up_the_others() -> None:
+    grid = {"lr": [1e-3, 1e30]}
+    estimator = tiny_dense(batch_size=32, lr_schedule="constant")
+    search = AutoencoderSearchCV(estimator, grid, cv=2)
+    with (
+        pytest.warns(UserWarning, match="non-finite"),
+        pytest.warns(FitFailedWarning, match="Training diverged"),
+    ):
+        search.fit(SCALED)
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores[0])
+    assert np.isnan(scores[1])
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="Training diverged"):
+        search.set_params(error_score="raise").fit(SCALED)
+    assert threading.active_count() == before
+
+
+def test_what_is_wrong_is_said() -> None:
+    for grid in ({}, []):
+        with pytest.raises(ValueError, match="param_grid=.* is empty"):
+            AutoencoderSearchCV(tiny_dense(), grid).fit(SCALED)
+    with pytest.raises(ValueError, match="code_siez"):
+        AutoencoderSearchCV(tiny_dense(), {"code_siez": [2]}).fit(SCALED)
+    with pytest.raises(ValueError, match="non-empty"):
+        AutoencoderSearchCV(tiny_dense(), {"code_size": []}).fit(SCALED)
+
+
+def test_state_of_the_process_is_left_as_it_was() -> None:
+    before = [*warnings.filters]
+    pipeline = make_pipeline(StandardScaler(), tiny_dense(batch_size=32))
+    grid = {"autoencodertransformer__code_size": [2, 3]}
+    search = AutoencoderSearchCV(pipeline, grid, cv=2, pre_dispatch=3).fit(WINE)
+    assert [*warnings.filters] == before
+    assert len(search.cv_results_["params"]) == 2
+    assert (search.cv_results_["mean_fit_time"] > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore")  # checks of interfaces, on any data
+def test_scikit_learns_checks() -> None:
+    # Estimators in a search are checked by scikit-learn in the same way.
+    search = AutoencoderSearchCV(
+        LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, error_score="raise"
+    )
+    for checked, check in estimator_checks_generator(search, legacy=True):
+        check(checked)
+
+
+@needs_fast
+def test_few_features_and_few_rows() -> None:
+    X = noise(40, 1)
+    for rows in (np.hstack([X, X**2]), X[:7], X):
+        both(
+            tiny_dense(batch_size=min(16, len(rows) // 2)),
+            {"code_size": [1], "lr": [1e-2, 1e-3]},
+            rows,
+        )
