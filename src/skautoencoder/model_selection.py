@@ -209,12 +209,7 @@ class AutoencoderSearchCV(GridSearchCV):
         for number, fit in enumerate(finished):
             if fit.alone:
                 reasons.setdefault(number // self.n_splits_, fit.alone)
-        found = sorted(reasons.items())
-        if self.verbose:
-            for candidate, reason in found:
-                parameters = self.cv_results_["params"][candidate]
-                print(f"Trained one by one: {parameters}, as {reason}.")
-        return found
+        return sorted(reasons.items())
 
 
 class _Job:
