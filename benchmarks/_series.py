@@ -25,7 +25,7 @@ def sines(random: np.random.RandomState, n_series: int) -> Series:
 def autoregressive(random: np.random.RandomState, n_series: int) -> Series:
     """AR(2) with weights 1.6 and -0.8: noise that swings.
 
-    Values are jointly normal, so no code of as many numbers keeps more than PCA's.
+    Values are jointly normal and lie near no curve, so there is little beyond PCA.
     """
     noise = random.normal(size=(n_series, N_STEPS + 50))
     values = np.zeros_like(noise)

@@ -2,8 +2,8 @@
 
 Codes of three numbers: the error on held-out series as a share of PCA's with as many.
 Made series (sines of random phase and frequency, AR(2), a switch between two regimes)
-and two collections that aeon ships. Of AR(2), whose values are jointly normal, no code
-keeps more than PCA's: it is there to show that nothing is lost.
+and two collections that aeon ships. Of AR(2), whose values are jointly normal, there is
+little beyond PCA: it is there to show that nothing is lost.
 
 Time: an LSTM autoencoder of 64 units, on 5000 sequences of 100 steps and 8 channels in
 batches of 128. Keras's is the usual one: the code is the last state, repeated at each
@@ -189,7 +189,7 @@ def _rows(series: str, runs: dict[str, list[Result]]) -> list[Row]:
     measured = {name: median_of(runs[name], "mse") for name in OURS}
     known = {name: mse for name, mse in measured.items() if mse is not None}
     best = min(known, key=lambda name: known[name]) if known else OURS[0]
-    # Values that are jointly normal leave nothing to gain.
+    # Values that are jointly normal leave little to gain.
     bound = {} if series == "AR(2)" else {"at_most": SHARE_OF_PCA}
     rows = [
         ratio_row(
