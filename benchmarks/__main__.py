@@ -17,6 +17,7 @@ BENCHMARKS = [
     "import_time",
     "inference",
     "small_tables",
+    "search",
     "against_pca",
     "sequences",
     "recurrent_cures",
@@ -40,6 +41,7 @@ BENCHMARKS = [
 WITHOUT_MNIST = {
     "import_time",
     "small_tables",
+    "search",
     "against_pca",
     "sequences",
     "recurrent_cures",

@@ -89,7 +89,8 @@ class AutoencoderSearchCV(GridSearchCV):
     Networks are trained together if they have the same dense layers up to the code
     size, the same loss, batch size, number of epochs and learning rate schedule, and
     Adam as the optimizer. They may differ in code size, learning rate, seed and rows.
-    Convolutions, dropout, batch normalisation, penalties, noise, early stopping and
+    Networks of more than 65536 weights (the default layers have more), convolutions,
+    dropout, batch normalisation, penalties, noise, early stopping and
     callbacks are trained one by one. Of a Pipeline with several autoencoders the first
     is trained together with others.
 

@@ -47,6 +47,8 @@ _LINE = 16
 # Numbers that the weights of networks trained together may have. With Adam's averages
 # and the gradients it is four times as many, which should stay in a processor's cache.
 _MOST_WEIGHTS = 2**20
+# Weights of a network above which its steps are arithmetic, not overhead.
+_SMALL = 2**16
 # Numbers that the shuffled rows of networks trained together may have.
 _MOST_ROWS = 2**25
 
@@ -98,6 +100,8 @@ def _obstacle(net: Any, rows: Rows) -> str | None:
         return f"it is trained on the device {str(net.device)!r}"
     if is_large(net.step_work) or net.compute_dtype != torch.float32:
         return "its steps are large, so that there is nothing to gain"
+    if sum(weight.numel() for weight in net.module_.parameters()) > _SMALL:
+        return "its layers are large, so that there is nothing to gain"
     callbacks = [name for name, cb in net.callbacks_ if type(cb) is not EpochTimer]
     if callbacks:
         return f"it has callbacks ({', '.join(callbacks)})"
