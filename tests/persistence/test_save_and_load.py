@@ -410,7 +410,8 @@ def test_output_and_metadata_requests_come_back(tmp_path: Path) -> None:
         denoiser.set_fit_request(X_clean="clean").fit(X)
         loaded = stored(denoiser, tmp_path)
         requests = [e.get_metadata_routing().fit.requests for e in (denoiser, loaded)]
-    assert requests[0] == requests[1] == {"X_clean": "clean"}
+    assert requests[0] == requests[1]
+    assert requests[0]["X_clean"] == "clean"
     assert_same(loaded.transform(X), denoiser.transform(X))
     assert isinstance(loaded.transform(X), pd.DataFrame)
 
