@@ -301,14 +301,17 @@ def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
             if key not in results[0]:
                 continue
             limit = {"at_least": max(peers)} if detector == "ours" and peers else {}
-            area = figure_row("", results, f"{key}, AUROC", unit="%").ours
+            peer = ""
+            if key != "made":
+                area = figure_row("", results, f"{key}, AUROC", unit="%").ours
+                peer = f"AUROC {area}"
             rows.append(
                 figure_row(
                     f"{what}: {detector}",
                     results,
                     key,
                     unit="%",
-                    peer="" if key == "made" else f"AUROC {area}",
+                    peer=peer,
                     note=f"mean of {n_seeds} seeds" if n_seeds > 1 else "",
                     **limit,
                 )

@@ -60,7 +60,10 @@ for n_channels, (height, width) in product(range(1, 17), [(12, 12), (15, 15)]):
             architecture = Conv1d(channels, kernel_size=kernel_size)
             learn(architecture.build(shape, 2), n_features)
         for cell in ("lstm", "gru"):
-            learn(Recurrent(cell, hidden_size=n_channels).build(shape, 2), n_features)
+            network = Recurrent(cell, hidden_size=n_channels).build(shape, 2)
+            learn(network, n_features)
+            with torch.autocast("cpu", torch.bfloat16):
+                learn(network, n_features)
 print("alive")
 """
 

@@ -89,12 +89,30 @@ class Steps(nn.Module):
             Numbers of steps, after which outputs have no meaning. None: all.
         """
         inputs = sequences.transpose(1, 2)
-        if lengths is None or not self.layers.bidirectional:
-            hidden, _ = self.layers(inputs)
+        if self._needs_float32(inputs):
+            with torch.autocast("cpu", enabled=False):
+                hidden = self._hidden(inputs.float(), lengths)
         else:
-            hidden = self._both_ways(inputs, lengths)
+            hidden = self._hidden(inputs, lengths)
         answers: Tensor = self.answer(hidden).transpose(1, 2)
         return answers
+
+    def _needs_float32(self, inputs: Tensor) -> bool:
+        """Return whether autocast would raise.
+
+        On processors without AVX-512, oneDNN has no LSTM in bfloat16.
+        """
+        if inputs.device.type != "cpu" or not isinstance(self.layers, nn.LSTM):
+            return False
+        # torch has no public function for this; without the private one, use float32.
+        supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)
+        return torch.is_autocast_enabled("cpu") and not supported()
+
+    def _hidden(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is not None and self.layers.bidirectional:
+            return self._both_ways(inputs, lengths)
+        hidden: Tensor = self.layers(inputs)[0]
+        return hidden
 
     def _both_ways(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Return the outputs of bidirectional layers that go back from each end."""
