@@ -65,6 +65,10 @@ _OTHER_KINDS = {
 }
 
 
+# Name of the tensor that holds what is not one, as JSON.
+DOCUMENT = "document"
+
+
 class UnreadableFile(ValueError):
     """A file that cannot be loaded: it was damaged, or something is missing."""
 
@@ -154,10 +158,15 @@ def _parts(header: bytes, tensors: Mapping[str, Tensor]) -> Iterator[Any]:
     yield len(header).to_bytes(8, "little") + header
     for tensor in tensors.values():
         if tensor.numel():
-            yield _bytes_of(tensor)
+            yield bytes_of(tensor)
 
 
-def _bytes_of(tensor: Tensor) -> NDArray[np.uint8]:
+def tensor_of(content: bytes) -> Tensor:
+    """Return bytes as a tensor."""
+    return torch.from_numpy(np.frombuffer(content, np.uint8).copy())
+
+
+def bytes_of(tensor: Tensor) -> NDArray[np.uint8]:
     """Return the memory of a contiguous tensor, as a view."""
     view: NDArray[np.uint8] = tensor.detach().reshape(-1).view(torch.uint8).numpy()
     return view
@@ -226,7 +235,7 @@ class TensorFile:
         tensor = torch.empty(entry.shape, dtype=_DTYPES[entry.dtype], device="cpu")
         if tensor.numel():
             self._file.seek(self._first + entry.start)
-            memory = memoryview(_bytes_of(tensor))  # type: ignore[arg-type]
+            memory = memoryview(bytes_of(tensor))  # type: ignore[arg-type]
             n_read = 0
             while n_read < len(memory):
                 n_more = self._file.readinto(memory[n_read:])  # type: ignore[attr-defined]
@@ -236,6 +245,10 @@ class TensorFile:
         if entry.dtype == "BOOL" and bool((tensor.view(torch.uint8) > 1).any()):
             raise UnreadableFile(f"The array {name!r} of booleans has other values.")
         return tensor
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the bytes that :func:`tensor_of` made a tensor of."""
+        return self.read(name).numpy().tobytes()
 
     def _digest(self, header: bytes, written: str) -> str:
         """Return the checksum of the file, computed as if it had none."""

@@ -681,16 +681,19 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         """Return the architecture for the parameters."""
         architecture = self.architecture
         if architecture == "auto":
-            given = self.sample_shape is not None
-            is_image = looks_like_image(sample_shape, given=given)
-            is_sequence = is_ragged or looks_like_sequence(sample_shape)
-            architecture = "conv1d" if is_sequence else "dense"
-            if is_image and not is_ragged:
-                architecture = "conv"
+            architecture = self._usual_architecture(sample_shape, is_ragged=is_ragged)
         if isinstance(architecture, str):
             architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)
         return made.set_params(**self._nested_params("architecture"))
+
+    def _usual_architecture(self, sample_shape: Shape, *, is_ragged: bool) -> str:
+        """Return the name of the architecture that "auto" stands for."""
+        if is_ragged:
+            return "conv1d"
+        if looks_like_image(sample_shape, given=self.sample_shape is not None):
+            return "conv"
+        return "conv1d" if looks_like_sequence(sample_shape) else "dense"
 
     def _named_architecture(self, name: str) -> Architecture:
         """Return the default of this estimator for the architecture `name`."""
@@ -811,20 +814,6 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         url = documentation_url()
         name = type(self).__name__
         return f"{url}/generated/skautoencoder.{name}.html" if url else ""
-
-    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the table of parameters; those of objects are marked if changed."""
-        table = super()._get_params_html(*args, **kwargs)
-        defaults = self._defaults_of_objects()
-        changed = [
-            name
-            for name in table.non_default
-            if name not in defaults or table[name] != defaults[name]
-        ]
-        order = [*changed, *(name for name in table if name not in changed)]
-        table.data = {name: table.data[name] for name in order}
-        table.non_default = tuple(changed)
-        return table
 
     def _get_fitted_attr_html(self, *args: Any, **kwargs: Any) -> Any:
         """Return the table of fitted attributes, below one of the network."""

@@ -131,6 +131,20 @@ class NestedParameters(BaseEstimator):
             for name, parameter in inspect.signature(type(given)).parameters.items()
         }
 
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the table of parameters; those of objects are marked if changed."""
+        table = super()._get_params_html(*args, **kwargs)
+        defaults = self._defaults_of_objects()
+        changed = [
+            name
+            for name in table.non_default
+            if name not in defaults or table[name] != defaults[name]
+        ]
+        order = [*changed, *(name for name in table if name not in changed)]
+        table.data = {name: table.data[name] for name in order}
+        table.non_default = tuple(changed)
+        return table
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters for this estimator.
 

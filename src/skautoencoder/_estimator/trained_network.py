@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array, Shape
@@ -19,6 +20,8 @@ from skautoencoder._estimator.sample_validation import (
 )
 from skautoencoder.architectures import Network
 from skautoencoder.training import apply_in_batches, counting_operations
+
+ArrayT = TypeVar("ArrayT", bound=NDArray[Any])
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,7 @@ class TrainedNetwork:
     def encode(self, rows: Array) -> Array:
         """Return the codes of rows of shape (n_samples, n_features)."""
         codes = np.empty((len(rows), self.code_size), dtype=rows.dtype)
-
-        def write(part: slice, result: Tensor) -> None:
-            codes[part] = result.numpy()
-
-        self.apply(self.network.encode, rows, write, at_once=True)
-        return codes
+        return self.fill(codes, self.network.encode, rows)
 
     def decode(self, codes: Array) -> Array:
         """Return the samples decoded from codes of shape (n_samples, code_size).
@@ -84,7 +82,6 @@ class TrainedNetwork:
 
     def squared_errors(self, rows: Array) -> Array:
         """Return each row's mean squared error of reconstruction, in data units."""
-        errors = np.empty(len(rows))
         unit = torch.tensor(self.scaling.scale, dtype=torch.float64)
 
         def error(batch: Tensor) -> Tensor:
@@ -97,11 +94,7 @@ class TrainedNetwork:
             present = ~squares.isnan()
             return squares.nan_to_num_(0.0).sum(dim=1) / present.sum(dim=1)
 
-        def write(part: slice, result: Tensor) -> None:
-            errors[part] = result.numpy()
-
-        self.apply(error, rows, write, at_once=True)
-        return errors
+        return self.fill(np.empty(len(rows)), error, rows)
 
     def _samples(
         self, function: Callable[[Tensor], Tensor], given: Array, **kwargs: Any
@@ -115,6 +108,32 @@ class TrainedNetwork:
 
         self.apply(function, given, write, at_once=True, **kwargs)
         return samples
+
+    def fill(
+        self,
+        answers: ArrayT,
+        function: Callable[[Tensor], Tensor],
+        given: Array,
+        read: Callable[[slice], Tensor] | None = None,
+        *,
+        at_once: bool = True,
+        **numbers: Any,
+    ) -> ArrayT:
+        """Write a function's results for rows into an array, and return that.
+
+        Parameters
+        ----------
+        answers : ndarray of shape (n_samples, ...)
+            The array.
+        function, given, read, at_once, **numbers : object
+            See :meth:`apply`.
+        """
+
+        def write(part: slice, result: Tensor) -> None:
+            answers[part] = result.numpy()
+
+        self.apply(function, given, write, read, at_once=at_once, **numbers)
+        return answers
 
     def apply(
         self,

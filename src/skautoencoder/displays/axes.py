@@ -119,6 +119,13 @@ def near_square(n_panels: int, most_columns: int = 8) -> tuple[int, int]:
     return -(-n_panels // n_columns), n_columns
 
 
+def common_limits(samples: NDArray[np.float64]) -> tuple[float, float]:
+    """Return limits of an axis within which all samples lie."""
+    low, high = float(np.nanmin(samples)), float(np.nanmax(samples))
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
 def hide_ticks(ax: Any) -> None:
     """Take ticks and their labels off, and keep the frame and the axis label."""
     ax.set(xticks=[], yticks=[])

@@ -11,6 +11,7 @@ from sklearn.utils import check_scalar
 
 from skautoencoder.displays.axes import (
     axes_grid,
+    common_limits,
     hide_ticks,
     near_square,
     pyplot,
@@ -166,15 +167,14 @@ class CodeWalkDisplay:
         shape, is_image = self.values.shape, self.form.kind == "image"
         panel_size = self.form.panel if is_image else (1.3, 0.9)
         self.axes_ = axes_grid("CodeWalkDisplay", ax, shape, panel_size)
-        low, high = float(np.nanmin(self.samples)), float(np.nanmax(self.samples))
-        margin = 0.05 * (high - low) or 1.0
+        limits = common_limits(self.samples)
         for number, axes in enumerate(self.axes_):
             for panel, sample, value in zip(
                 axes, self.samples[number], self.values[number], strict=True
             ):
                 self.form.draw(panel, sample)
                 if not is_image:
-                    panel.set_ylim(low - margin, high + margin)
+                    panel.set_ylim(*limits)
                     hide_ticks(panel)
                 panel.set_xlabel(short(value), fontsize="x-small", labelpad=1)
             axes[0].set_ylabel(f"unit {self.units[number] + 1}", fontsize="small")

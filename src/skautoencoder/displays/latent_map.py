@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.utils import check_scalar
 
-from skautoencoder.displays.axes import axes_grid, hide_ticks, short, single_axes
+from skautoencoder.displays.axes import (
+    axes_grid,
+    common_limits,
+    hide_ticks,
+    short,
+    single_axes,
+)
 from skautoencoder.displays.sample_form import SampleForm
 
 # Quantiles of the codes that the map covers.
@@ -172,12 +178,11 @@ class LatentMapDisplay:
         shape = self.samples.shape[:2]
         self.axes_ = axes_grid("LatentMapDisplay", ax, shape, (0.9, 0.7))
         self.ax_ = self.axes_[0, 0]
-        low, high = float(np.nanmin(self.samples)), float(np.nanmax(self.samples))
-        margin = 0.05 * (high - low) or 1.0
+        limits = common_limits(self.samples)
         for axes, row in zip(self.axes_, self.samples[::-1], strict=True):
             for panel, sample in zip(axes, row, strict=True):
                 panel.plot(sample, linewidth=0.9, color="black")
-                panel.set_ylim(low - margin, high + margin)
+                panel.set_ylim(*limits)
                 hide_ticks(panel)
         for number, value in enumerate(self.unit_1):
             name = "\ncode, unit 1" if number == shape[1] // 2 else ""

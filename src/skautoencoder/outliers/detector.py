@@ -33,9 +33,8 @@ from skautoencoder.outliers.reference_distances import References
 from skautoencoder.outliers.sequence_embedding import SequenceEmbedding
 from skautoencoder.outliers.thresholds import (
     conformal_p_values,
+    offset_of_contamination,
     offset_of_false_alarms,
-    offset_of_fence,
-    offset_of_share,
 )
 from skautoencoder.training import draw_seed
 
@@ -46,6 +45,8 @@ _SET_SIZE, _N_SETS = 8, 50
 _MOST_REFERENCES = 10_000
 # Share of clean data that is kept out of training to determine the threshold.
 _KEPT_OUT = 0.1
+# What detectors mean by architecture="dense".
+DENSE_OF_DETECTORS = Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -433,10 +434,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         # too small to determine the threshold.
         has_kept_out = self.novelty and len(kept_out)
         scores = kept_out_scores if has_kept_out else self._score_rows(training)
-        if isinstance(self.contamination, str):
-            self.offset_ = offset_of_fence(scores)
-        else:
-            self.offset_ = offset_of_share(scores, self.contamination)
+        self.offset_ = offset_of_contamination(scores, self.contamination)
         if self.novelty and self.calibration_fraction is None:
             self._references = self._make_references(embedding, samples.every)
 
@@ -496,7 +494,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
-            return Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
+            return DENSE_OF_DETECTORS
         return super()._named_architecture(name)
 
     # ---- scores ----------------------------------------------------------------

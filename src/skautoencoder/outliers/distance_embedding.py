@@ -185,7 +185,6 @@ class ImageEmbedding(Embedding):
         whitening = vectors / (values * len(mean) / _CODE_WEIGHT).sqrt()
         contrast = _SMALLEST_CONTRAST * (usual or 1.0)
         raw = cls(mean, whitening, background, contrast, n_channels)
-        found = np.empty((len(rows), 2))
 
         def measure(batch: Tensor) -> Tensor:
             residual = raw._residual(batch, finite(trained.network(batch)))
@@ -193,11 +192,7 @@ class ImageEmbedding(Embedding):
                 (residual.square().sum(dim=1), raw._log_variances(batch)), dim=1
             )
 
-        def write(part: slice, result: Tensor) -> None:
-            found[part] = result.numpy()
-
-        trained.apply(measure, rows, write, at_once=True)
-        squares, variances = found.T
+        squares, variances = trained.fill(np.empty((len(rows), 2)), measure, rows).T
         # The interquartile range / 1.349 is a normal distribution's standard deviation.
         first, median, third = np.percentile(variances, [25, 50, 75])
         return replace(

@@ -209,21 +209,14 @@ class References:
     ) -> NDArray[np.float64]:
         """Return a function of the points of rows, computed batch by batch."""
         n_sets, size, width = self.points.shape
-        answers = np.empty(shape)
-
-        def write(part: slice, result: Tensor) -> None:
-            answers[part] = result.numpy()
-
-        trained.apply(
+        return trained.fill(
+            np.empty(shape),
             lambda batch: function(self.embedding.points(trained, batch)),
             rows,
-            write,
             read,
             extra_work=2.0 * n_sets * size * width,
             n_numbers=n_sets * size,
-            at_once=True,
         )
-        return answers
 
 
 def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:

@@ -34,6 +34,13 @@ def offset_of_fence(scores: Scores) -> float:
     return float(first - 1.5 * (third - first))
 
 
+def offset_of_contamination(scores: Scores, contamination: float | str) -> float:
+    """Return the threshold for a share of outliers, or for "auto" the lower fence."""
+    if isinstance(contamination, str):
+        return offset_of_fence(scores)
+    return offset_of_share(scores, contamination)
+
+
 def offset_of_false_alarms(calibration_scores: Scores, rate: float) -> float:
     """Return the threshold below which conformal p-values are at most `rate`.
 

@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-import torch
-
 from skautoencoder.persistence import classes, skops
 from skautoencoder.persistence.values import CannotBeStored, Decoder, Encoder
-from skautoencoder.tensor_files import TensorFile, UnreadableFile, replacing, write
-
-# Name of the array that holds the JSON.
-_DOCUMENT = "document"
+from skautoencoder.tensor_files import (
+    DOCUMENT,
+    TensorFile,
+    UnreadableFile,
+    replacing,
+    tensor_of,
+    write,
+)
 
 # What may go wrong in a file whose checksum is right, as it was made by someone else.
 _ERRORS = (
@@ -169,7 +170,7 @@ def _encoded(estimator: Any) -> Encoder:
     raw = json.dumps(
         document, separators=(",", ":"), allow_nan=False, ensure_ascii=False
     ).encode("utf-8", "surrogatepass")
-    encoder.tensors[_DOCUMENT] = torch.from_numpy(np.frombuffer(raw, np.uint8).copy())
+    encoder.tensors[DOCUMENT] = tensor_of(raw)
     return encoder
 
 
@@ -182,7 +183,7 @@ def _write(file: BinaryIO, encoder: Encoder) -> None:
 def _read(file: BinaryIO, own: dict[str, Any]) -> Any:
     tensors = TensorFile(file)
     try:
-        raw = tensors.read(_DOCUMENT).numpy().tobytes()
+        raw = tensors.read_bytes(DOCUMENT)
         document = json.loads(raw.decode("utf-8", "surrogatepass"))
         missing = {k: v for k, v in document["needed"].items() if k not in own}
     except _ERRORS as error:

@@ -9,12 +9,9 @@ from contextvars import ContextVar
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
-import numpy as np
-import torch
-
 from skautoencoder.persistence import classes
 from skautoencoder.persistence.values import Decoder, Encoder
-from skautoencoder.tensor_files import UnreadableFile
+from skautoencoder.tensor_files import UnreadableFile, tensor_of
 
 #: Names of our estimators for the parameter `trusted` of ``skops.io.load``. Objects of
 #: these classes are made from data alone.
@@ -60,10 +57,9 @@ def encode(encoder: Encoder, made: Any) -> Any:
     members: list[Any] = []
     with _with_members(members):
         content = io_of.dumps(made)
-    array = torch.from_numpy(np.frombuffer(content, np.uint8).copy())
     return {
         "$": "skops",
-        "of": encoder.add(array),
+        "of": encoder.add(tensor_of(content)),
         "members": [encoder.encode(member) for member in members],
     }
 

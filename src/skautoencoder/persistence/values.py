@@ -134,6 +134,8 @@ class Encoder:
         return self._encode_own(value)
 
     def _encode_object(self, name: str, value: Any) -> Json:
+        if id(value) in self._stored:
+            return self._stored[id(value)][1]
         fields = self.encode_fields(
             classes.describe(value), classes.may_hold_own(type(value))
         )
@@ -141,9 +143,7 @@ class Encoder:
             return _tagged("object", kind=name, fields=fields)
         # Dataclasses are immutable, and the same columns stand in several places.
         number = len(self._stored)
-        again = _tagged("same", number=number)
-        if self.once(value, lambda: again) is not again:
-            return self.once(value, lambda: again)
+        self._stored[id(value)] = value, _tagged("same", number=number)
         return _tagged("object", kind=name, fields=fields, number=number)
 
     def encode_fields(

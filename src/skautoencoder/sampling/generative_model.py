@@ -152,18 +152,12 @@ class GenerativeModel:
         at_once: bool = True,
     ) -> Any:
         """Send rows through a function of the network."""
-        answers = np.empty((len(given), n_out), dtype=dtype)
-
-        def write(part: slice, result: Tensor) -> None:
-            answers[part] = result.numpy()
-
-        self.trained.apply(
+        return self.trained.fill(
+            np.empty((len(given), n_out), dtype=dtype),
             function,
             given,
-            write,
             read,
+            at_once=at_once,
             extra_work=extra_work,
             n_numbers=max(n_out, given.shape[1]),
-            at_once=at_once,
         )
-        return answers

@@ -20,14 +20,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_statistics import feature_spread
-from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
-from skautoencoder.architectures import Architecture, Dense
-from skautoencoder.outliers.detector import may_predict_training_rows
+from skautoencoder.architectures import Architecture
+from skautoencoder.outliers.detector import (
+    DENSE_OF_DETECTORS,
+    may_predict_training_rows,
+)
 from skautoencoder.outliers.reference_distances import References
-from skautoencoder.outliers.thresholds import offset_of_fence, offset_of_share
+from skautoencoder.outliers.thresholds import offset_of_contamination
 from skautoencoder.sequences.embedding import WindowEmbedding
 from skautoencoder.sequences.gaps import GapFiller, interpolate
 from skautoencoder.sequences.series import SeriesInput
@@ -451,18 +454,12 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
             ]
         )
 
-    def _make_architecture(
-        self, sample_shape: tuple[int, ...], *, is_ragged: bool = False
-    ) -> Architecture:
-        if isinstance(self.architecture, str) and self.architecture == "auto":
-            return self._named_architecture("dense").set_params(
-                **self._nested_params("architecture")
-            )
-        return super()._make_architecture(sample_shape, is_ragged=is_ragged)
+    def _usual_architecture(self, sample_shape: Shape, *, is_ragged: bool) -> str:
+        return "dense"
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
-            return Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
+            return DENSE_OF_DETECTORS
         return super()._named_architecture(name)
 
     def _make_plan(self, samples: SeriesSamples, previous: Self | None) -> TrainingPlan:
@@ -499,10 +496,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         )
         scores = scores[~np.isnan(scores)]
         self._neutral_score = float(np.median(scores))
-        if isinstance(self.contamination, str):
-            self.offset_ = offset_of_fence(scores)
-        else:
-            self.offset_ = offset_of_share(scores, self.contamination)
+        self.offset_ = offset_of_contamination(scores, self.contamination)
 
     def _draw_sets(self, n_rows: int, n_numbers: int) -> NDArray[np.intp]:
         """Draw indices of reference windows, of shape (n_parts, part_size)."""
@@ -632,17 +626,19 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
             channels, as a root mean square over steps and channels. A Series with the
             index of `X` if that is of pandas.
         """
-        given, values = self._check_series(X, before)
-        return given.wrap(
-            [
-                self._known_scores(joined, len(joined) - len(own))
-                for joined, own in zip(values, given.values, strict=True)
-            ]
-        )
+        given, scores = self._scores_of(X, before)
+        return given.wrap(scores)
 
-    def _known_scores(self, values: Array, n_before: int) -> NDArray[np.float64]:
-        scores = self._score_steps(values, n_before)
-        return np.where(np.isnan(scores), self._neutral_score, scores)
+    def _scores_of(
+        self, X: Any, before: Any
+    ) -> tuple[SeriesInput, list[NDArray[np.float64]]]:
+        """Return series as they were given, and the scores of each."""
+        given, values = self._check_series(X, before)
+        scores = [
+            self._score_steps(joined, len(joined) - len(own))
+            for joined, own in zip(values, given.values, strict=True)
+        ]
+        return given, [np.where(np.isnan(s), self._neutral_score, s) for s in scores]
 
     def decision_function(
         self, X: ArrayLike, *, before: ArrayLike | None = None
@@ -661,10 +657,8 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         decision : ndarray of shape (n_timepoints,), Series, or list of them
             Negative for outliers.
         """
-        scores = self.score_samples(X, before=before)
-        if isinstance(scores, list):
-            return [some - self.offset_ for some in scores]
-        return scores - self.offset_
+        given, scores = self._scores_of(X, before)
+        return given.wrap([some - self.offset_ for some in scores])
 
     def predict(
         self, X: ArrayLike, *, before: ArrayLike | None = None
@@ -683,12 +677,8 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         labels : ndarray of shape (n_timepoints,), Series, or list of them
             -1 for outliers and 1 for others.
         """
-        given, values = self._check_series(X, before)
-        labels = []
-        for joined, own in zip(values, given.values, strict=True):
-            scores = self._known_scores(joined, len(joined) - len(own))
-            labels.append(np.where(scores - self.offset_ < 0, -1, 1))
-        return given.wrap(labels)
+        given, scores = self._scores_of(X, before)
+        return given.wrap([np.where(s - self.offset_ < 0, -1, 1) for s in scores])
 
     @available_if(may_predict_training_rows)
     def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.int64]:

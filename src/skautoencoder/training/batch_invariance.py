@@ -31,7 +31,7 @@ _SMALL = 2**14
 _COLUMNS = (16, 48)
 # Elementwise kernels compute this many numbers at once (a multiple of the vector
 # length), and the rest with other instructions.
-_VECTOR = 32
+VECTOR = 32
 
 _CONVOLUTIONS = {
     F.conv1d,
@@ -86,7 +86,7 @@ class BatchInvariant(TorchFunctionMode):
         # Packed sequences, which are no rows, have other arguments.
         if func in _RECURRENT and isinstance(args[3], bool):
             return self._recurrent(func, *args)
-        if func in _OF_SINGLE_NUMBERS and args[0].numel() % _VECTOR:
+        if func in _OF_SINGLE_NUMBERS and args[0].numel() % VECTOR:
             return _in_vectors(lambda flat: func(flat, *args[1:], **kwargs), args[0])
         return func(*args, **kwargs)
 
@@ -326,12 +326,12 @@ def _in_pieces(
 
 
 def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
-    """Return an elementwise function of numbers, padded to a multiple of _VECTOR."""
+    """Return an elementwise function of numbers, padded to a multiple of VECTOR."""
     numbers = _dense(numbers)
     n_numbers = numbers.numel()
     # In the order of memory.
     flat = numbers.as_strided((n_numbers,), (1,), numbers.storage_offset())
-    answers = function(F.pad(flat, (0, -n_numbers % _VECTOR)))
+    answers = function(F.pad(flat, (0, -n_numbers % VECTOR)))
     return answers.as_strided(numbers.shape, numbers.stride())
 
 

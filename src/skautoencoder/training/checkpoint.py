@@ -25,12 +25,19 @@ from skorch.callbacks import (
 )
 from torch import Tensor
 
-from skautoencoder.tensor_files import TensorFile, UnreadableFile, replacing, write
+from skautoencoder.tensor_files import (
+    DOCUMENT,
+    TensorFile,
+    UnreadableFile,
+    bytes_of,
+    replacing,
+    tensor_of,
+    write,
+)
 from skautoencoder.training.batches import Rows
 from skautoencoder.training.stopping import EarlyStopping
 
 _FILE, _LOCK = "checkpoint.safetensors", "lock"
-_DOCUMENT = "document"
 _OF_STOPPING = ("best_loss_", "n_waited_", "lowest_loss_")
 # Callbacks without a state that later epochs depend on. (The state of early stopping is
 # stored.)
@@ -132,19 +139,18 @@ class Checkpoint:
     def write(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Replace the checkpoint, so that one of the two is there at any time."""
         raw = json.dumps(said | {"seed": self.seed}).encode()
-        document = torch.from_numpy(np.frombuffer(raw, np.uint8).copy())
         arrays = {
             name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
         }
         with replacing(self.path) as file:
-            write(file, {**arrays, _DOCUMENT: document}, "checkpoint")
+            write(file, {**arrays, DOCUMENT: tensor_of(raw)}, "checkpoint")
 
     def _read(self) -> _State | None:
         try:
             with open(self.path, "rb") as file:
                 tensors = TensorFile(file)
-                raw = tensors.read(_DOCUMENT).numpy().tobytes()
-                arrays = {n: tensors.read(n) for n in tensors if n != _DOCUMENT}
+                raw = tensors.read_bytes(DOCUMENT)
+                arrays = {n: tensors.read(n) for n in tensors if n != DOCUMENT}
             return _State(json.loads(raw), arrays)
         except FileNotFoundError:
             return None
@@ -262,12 +268,7 @@ class KeepsState(Callback):
         optimizer = _said_of_optimizer(net.optimizer_, tensors)
         stopping = []
         for each in _stopping(net):
-            stopping.append(
-                {
-                    k: getattr(each, k)
-                    for k in ("best_loss_", "n_waited_", "lowest_loss_")
-                }
-            )
+            stopping.append({name: getattr(each, name) for name in _OF_STOPPING})
             best = each.best_weights_ or {}
             tensors |= {f"best/{name}": weight for name, weight in best.items()}
         for name, state in _random_states(net.device):
@@ -417,8 +418,8 @@ def _digest(tensors: list[Tensor]) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-        memory = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(memoryview(memory.view(torch.uint8).numpy()))  # type: ignore[arg-type]
+        memory = bytes_of(tensor.detach().cpu().contiguous())
+        digest.update(memoryview(memory))  # type: ignore[arg-type]
     return digest.hexdigest()
 
 

@@ -12,38 +12,32 @@ that round numbers at the end of a tensor differently are called for each networ
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any
 
 import torch
 from skorch.callbacks import EpochTimer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from skautoencoder.training.batch_invariance import VECTOR
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.fast.adam import update_for
-from skautoencoder.training.fast.objective_gradient import (
-    gradient_for,
-    loss_and_gradient,
-)
-from skautoencoder.training.fast.sequential_gradients import (
-    _LAYER_GRADIENTS,
-    LayerGradient,
-    _flat,
+from skautoencoder.training.fast.objective_gradient import gradient_for
+from skautoencoder.training.fast.sequential_gradients import flat_layers
+from skautoencoder.training.fast.stacked_layers import (
+    LINE,
+    StackedActivation,
+    StackedLinear,
+    WeightStack,
+    aligned_zeros,
+    losses_and_gradient,
 )
 from skautoencoder.training.learning_rate import learning_rate_factor
 from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.threads import is_large, one_thread
 
-# Elementwise kernels compute this many numbers at once (a multiple of the vector
-# length), and the rest with other instructions.
-_VECTOR = 32
-# Numbers in a line of the cache (a multiple of it); tensors begin with one.
-_LINE = 16
 # Numbers that the weights of networks trained together may have. With Adam's averages
 # and the gradients it is four times as many, which should stay in a processor's cache.
 _MOST_WEIGHTS = 2**20
@@ -113,8 +107,8 @@ def _obstacle(net: Any, rows: Rows) -> str | None:
         return "some of its rows are kept for validation"
     if net.iterator_train is not RowBatches or not net.iterator_train__shuffle:
         return "its rows are not shuffled"
-    if net.batch_size * rows.rows.shape[1] % _LINE and len(rows) > net.batch_size:
-        return f"its batches are no multiple of {_LINE} numbers"
+    if net.batch_size * rows.rows.shape[1] % LINE and len(rows) > net.batch_size:
+        return f"its batches are no multiple of {LINE} numbers"
     net.module_.train()
     try:
         return _obstacle_in_parts(net, rows)
@@ -150,7 +144,7 @@ def _obstacle_in_parts(net: Any, rows: Rows) -> str | None:
 
 def _layers(network: Any) -> list[nn.Module]:
     """Return the layers of a dense network, from rows to logits."""
-    both = [*_flat(network.encoder), *_flat(network.decoder)]
+    both = [*flat_layers(network.encoder), *flat_layers(network.decoder)]
     return [layer for layer in both if type(layer) is not nn.Identity]
 
 
@@ -160,7 +154,7 @@ def _linear_layers(network: Any) -> list[nn.Linear]:
 
 def _n_encoder_layers(network: Any) -> int:
     """Return the number of linear layers up to the code."""
-    return sum(isinstance(layer, nn.Linear) for layer in _flat(network.encoder))
+    return sum(isinstance(layer, nn.Linear) for layer in flat_layers(network.encoder))
 
 
 def _program_key(net: Any, rows: Rows) -> tuple[Any, ...]:
@@ -234,197 +228,6 @@ class _Fit:
         return (len(self.data), *(group[option] for option in options))
 
 
-# ---- stacks ----------------------------------------------------------------------
-
-
-def _aligned_zeros(n_nets: int, *shape: int) -> Tensor:
-    """Return a stack of zeros in which each net's begin where a cache line does.
-
-    As tensors of their own do: products round differently for other addresses.
-    """
-    size = math.prod(shape)
-    wide = torch.zeros(n_nets, size + -size % _LINE)
-    return wide[:, :size].unflatten(1, shape)
-
-
-def _aligned(stacked: Tensor) -> list[Tensor]:
-    """Return the numbers of each net, which begin where a cache line does."""
-    parts = [*stacked.unbind()]
-    return [x.clone() for x in parts] if parts[0].numel() % _LINE else parts
-
-
-class _Stack:
-    """The weights of one linear layer of several nets.
-
-    Parameters
-    ----------
-    layers : list of torch.nn.Linear
-        The layers, of one shape.
-    """
-
-    def __init__(self, layers: list[nn.Linear]) -> None:
-        self.layers = layers
-        n_nets, (n_out, n_in) = len(layers), layers[0].weight.shape
-        # Weights, gradients, and Adam's two averages.
-        self.weights = [_aligned_zeros(n_nets, n_out, n_in) for _ in range(4)]
-        self.biases = [_aligned_zeros(n_nets, n_out) for _ in range(4)]
-        for place, layer in enumerate(layers):
-            self.weights[0][place] = layer.weight
-            self.biases[0][place] = layer.bias
-
-    def write_back(self) -> None:
-        """Copy the weights into the nets."""
-        for layer, weight, bias in zip(
-            self.layers, self.weights[0], self.biases[0], strict=True
-        ):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
-
-
-class _StackedLinear:
-    """A linear layer of several nets, which are a part of a stack."""
-
-    def __init__(self, stack: _Stack, part: slice) -> None:
-        self.weight, self.weight_grad = (x[part] for x in stack.weights[:2])
-        self.bias, self.bias_grad = (x[part] for x in stack.biases[:2])
-        self.transposed, self.row = self.weight.transpose(1, 2), self.bias[:, None]
-        self.shape = tuple(self.weight.shape)
-        # Which products are exact, for each number of rows.
-        self.known: dict[int, tuple[bool, ...]] = {}
-        self.single = [*zip(self.weight, self.bias, strict=True)]
-        self.single_grads = [*zip(self.weight_grad, self.bias_grad, strict=True)]
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        self.inputs, n_rows = inputs, inputs.shape[1]
-        if n_rows not in self.known:
-            self.known[n_rows] = _exact_products(n_rows, *self.shape)
-        self.exact = self.known[n_rows]
-        if self.exact[0]:
-            return torch.baddbmm(self.row, inputs, self.transposed)
-        return torch.stack(
-            [
-                F.linear(x, w, b)
-                for x, (w, b) in zip(_aligned(inputs), self.single, strict=True)
-            ]
-        )
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        self.learn(gradient)
-        if self.exact[1]:
-            return torch.bmm(gradient, self.weight)
-        pairs = zip(_aligned(gradient), self.single, strict=True)
-        return torch.stack([torch.mm(g, w) for g, (w, _) in pairs])
-
-    def learn(self, gradient: Tensor) -> None:
-        _, _, products, sums = self.exact
-        if products:
-            torch.bmm(gradient.transpose(1, 2), self.inputs, out=self.weight_grad)
-        if sums:
-            torch.sum(gradient, 1, out=self.bias_grad)
-        if products and sums:
-            return
-        parts = zip(
-            _aligned(gradient), _aligned(self.inputs), self.single_grads, strict=True
-        )
-        for g, x, (weight, bias) in parts:
-            if not products:
-                torch.mm(g.t(), x, out=weight)
-            if not sums:
-                torch.sum(g, 0, out=bias)
-
-
-@lru_cache(maxsize=4096)
-def _exact_products(
-    n_rows: int, n_nets: int, n_out: int, n_in: int
-) -> tuple[bool, bool, bool, bool]:
-    """Return whether stacked products have the bits of single ones.
-
-    For the outputs of a linear layer, the gradients by its inputs, by its weights and
-    by its biases. The order of sums does not depend on the values, so that random
-    numbers can tell; but it does depend on where matrices begin in memory.
-    """
-    x_begins, g_begins = not n_rows * n_in % _LINE, not n_rows * n_out % _LINE
-    x, w, b, g = (
-        _random_numbers(n_nets, *shape)
-        for shape in ((n_rows, n_in), (n_out, n_in), (n_out,), (n_rows, n_out))
-    )
-    w, out = (_aligned_zeros(n_nets, n_out, n_in).copy_(w) for _ in range(2))
-    out_sum = torch.empty_like(b)
-    stacked = (
-        torch.baddbmm(b[:, None], x, w.transpose(1, 2)),
-        torch.bmm(g, w),
-        torch.bmm(g.transpose(1, 2), x, out=out),
-        torch.sum(g, 1, out=out_sum),
-    )
-    single = (
-        [F.linear(x[i], w[i], b[i]) for i in range(n_nets)],
-        [torch.mm(g[i], w[i]) for i in range(n_nets)],
-        [torch.mm(g[i].t(), x[i]) for i in range(n_nets)],
-        [g[i].sum(0) for i in range(n_nets)],
-    )
-    outputs, by_inputs, by_weights, by_biases = (
-        torch.equal(many, torch.stack(ones))
-        for many, ones in zip(stacked, single, strict=True)
-    )
-    return (
-        outputs and x_begins,
-        by_inputs and g_begins,
-        by_weights and x_begins and g_begins,
-        by_biases,
-    )
-
-
-def _random_numbers(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.empty(shape).uniform_(-1, 1, generator=generator)
-
-
-class _StackedActivation:
-    """An activation of several nets."""
-
-    def __init__(self, layer: nn.Module, n_nets: int) -> None:
-        make = partial(_LAYER_GRADIENTS[type(layer)], layer)
-        self.joint: LayerGradient = make()
-        self.single: list[LayerGradient] = [make() for _ in range(n_nets)]
-        # The signs of numbers are not rounded.
-        self.is_exact = isinstance(layer, nn.ReLU)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        self.at_once = self.is_exact or not inputs[0].numel() % _VECTOR
-        if self.at_once:
-            return self.joint.forward(inputs)
-        pairs = zip(self.single, inputs, strict=True)
-        return torch.stack([link.forward(x) for link, x in pairs])
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        if self.at_once:
-            return self.joint.backward(gradient)
-        pairs = zip(self.single, gradient, strict=True)
-        return torch.stack([link.backward(g) for link, g in pairs])
-
-
-def _losses_and_gradient(
-    loss: str, logits: Tensor, targets: Tensor, activation: str
-) -> tuple[Tensor, Tensor]:
-    """Return the loss of each net, and the gradient by the logits of all."""
-    size = logits[0].numel()
-    if activation == "sigmoid" or loss != "mse":
-        # More than differences and products, whose bits do not depend on their place.
-        pairs = [
-            loss_and_gradient(loss, logit, target, activation)
-            for logit, target in zip(logits, targets, strict=True)
-        ]
-        values, gradients = zip(*pairs, strict=True)
-        return torch.stack(values), torch.stack(gradients)
-    residual = logits - targets
-    flat = residual.flatten(1).unbind()
-    if size % _VECTOR:
-        # Sums of products depend on where their numbers start in memory.
-        flat = tuple(map(torch.clone, flat))
-    squares = torch.stack([numbers.dot(numbers) for numbers in flat])
-    return squares.div_(size), residual.mul_(2.0 / size)
-
-
 # ---- one program -------------------------------------------------------------------
 
 
@@ -451,10 +254,10 @@ class _Part:
             for layer in of:
                 if isinstance(layer, nn.Linear):
                     stacks = program.stacks[first]
-                    made.append(_StackedLinear(*_locate(stacks, group)))
+                    made.append(StackedLinear(*_locate(stacks, group)))
                     first += 1
                 else:
-                    made.append(_StackedActivation(layer, len(group)))
+                    made.append(StackedActivation(layer, len(group)))
             return made
 
         linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
@@ -472,7 +275,7 @@ class _Part:
         outputs = _forward(self.decoder, outputs)
         if program.offsets is not None:
             outputs = outputs + program.offsets[self.part]
-        losses, gradient = _losses_and_gradient(
+        losses, gradient = losses_and_gradient(
             program.loss,
             outputs,
             program.targets[self.part, rows],
@@ -521,8 +324,8 @@ def _learn(links: list[Any], gradient: Tensor) -> None:
 
 
 def _locate(
-    stacks: list[tuple[_Stack, dict[int, int]]], group: list[_Fit]
-) -> tuple[_Stack, slice]:
+    stacks: list[tuple[WeightStack, dict[int, int]]], group: list[_Fit]
+) -> tuple[WeightStack, slice]:
     """Return the stack that has the layers of nets, and where."""
     for stack, places in stacks:
         if group[0].index in places:
@@ -540,7 +343,7 @@ class _Update:
             for stack, places in stacks:
                 found = sorted(places[f.index] for f in fits if f.index in places)
                 for kind in (stack.weights, stack.biases) if found else ():
-                    at_once = not kind[0][0].numel() % _VECTOR
+                    at_once = not kind[0][0].numel() % VECTOR
                     first, last = found[0], found[-1] + 1
                     for target, tensor in zip(lists, kind, strict=True):
                         if at_once:
@@ -604,7 +407,7 @@ class _Program:
         self.output_activation = network.output_activation
         n_coding = _n_encoder_layers(network)
         # For each linear layer its stacks, and the place of a net in them.
-        self.stacks: list[list[tuple[_Stack, dict[int, int]]]] = []
+        self.stacks: list[list[tuple[WeightStack, dict[int, int]]]] = []
         for number in range(len(_linear_layers(network))):
             groups = [fits]
             if number in (n_coding - 1, n_coding):
@@ -612,7 +415,7 @@ class _Program:
             self.stacks.append(
                 [
                     (
-                        _Stack([_linear_layers(f.network)[number] for f in group]),
+                        WeightStack([_linear_layers(f.network)[number] for f in group]),
                         {fit.index: place for place, fit in enumerate(group)},
                     )
                     for group in groups
@@ -630,14 +433,14 @@ class _Program:
         fits = self.fits
         longest = max(len(fit.data) for fit in fits)
         n_features = fits[0].data.rows.shape[1]
-        self.targets = _aligned_zeros(len(fits), longest, n_features)
+        self.targets = aligned_zeros(len(fits), longest, n_features)
         self.inputs, self.offsets = self.targets, None
         self.sources: list[tuple[Tensor, Tensor]] = []
         for fit in fits:
             rows = fit.data.rows
             self.sources.append((rows, fit.network.encoder_input(rows)))
         if fits[0].network.center is not None:
-            self.inputs = _aligned_zeros(len(fits), longest, n_features)
+            self.inputs = aligned_zeros(len(fits), longest, n_features)
         if fits[0].network.output_offset is not None:
             offsets = [fit.network.output_offset for fit in fits]
             self.offsets = torch.stack(offsets)[:, None]

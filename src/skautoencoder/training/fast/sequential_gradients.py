@@ -239,7 +239,7 @@ def _tanh(layer: nn.Tanh) -> LayerGradient:
 
 
 # Exact types only: a subclass may compute something else.
-_LAYER_GRADIENTS: dict[type[nn.Module], Callable[[Any], LayerGradient]] = {
+LAYER_GRADIENTS: dict[type[nn.Module], Callable[[Any], LayerGradient]] = {
     nn.BatchNorm1d: _BatchNorm,
     nn.Dropout: _Dropout,
     nn.ELU: _elu,
@@ -323,7 +323,7 @@ def chain_of(network: nn.Module) -> Chain | None:
 def _chain_of_layers(*modules: nn.Module) -> Chain | None:
     if has_global_hooks():
         return None
-    layers = [layer for module in modules for layer in _flat(module)]
+    layers = [layer for module in modules for layer in flat_layers(module)]
     layers = [layer for layer in layers if type(layer) is not nn.Identity]
     if not layers or type(layers[0]) is not nn.Linear:
         return None
@@ -339,22 +339,22 @@ def _chain_of_layers(*modules: nn.Module) -> Chain | None:
         if not isinstance(layer, _FRESH) and not isinstance(before, _FRESH):
             return None
     try:
-        return Chain([_LAYER_GRADIENTS[type(layer)](layer) for layer in layers])
+        return Chain([LAYER_GRADIENTS[type(layer)](layer) for layer in layers])
     except _Missing:
         return None
 
 
-def _flat(module: nn.Module) -> Iterator[nn.Module]:
+def flat_layers(module: nn.Module) -> Iterator[nn.Module]:
     """Yield the layers of nested ``nn.Sequential`` modules in order."""
     if type(module) is nn.Sequential and not has_hooks(module):
         for part in module:
-            yield from _flat(part)
+            yield from flat_layers(part)
     else:
         yield module
 
 
 def _is_simple(layer: nn.Module) -> bool:
-    if type(layer) not in _LAYER_GRADIENTS or has_hooks(layer) or not layer.training:
+    if type(layer) not in LAYER_GRADIENTS or has_hooks(layer) or not layer.training:
         return False
     # At these values of their parameters the derivatives differ.
     if isinstance(layer, nn.Dropout) and layer.p == 1:
