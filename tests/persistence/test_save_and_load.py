@@ -426,3 +426,8 @@ def test_what_a_file_cannot_hold_is_named(tmp_path: Path) -> None:
         load(tmp_path / "model")
     with pytest.raises(FileNotFoundError):
         save(tiny_dense(), tmp_path / "nowhere" / "model")
+
+
+def test_the_name_in_progress_bars_comes_back(tmp_path: Path) -> None:
+    denoiser = DenoisingAutoencoder(code_size=2, architecture=Dense((6,)), **HOW)
+    assert stored(denoiser.fit(X), tmp_path).net_.label == "DenoisingAutoencoder"

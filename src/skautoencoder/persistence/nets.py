@@ -33,6 +33,7 @@ _PARAMETERS = (
     "compute_dtype",
     "criterion",
     "device",
+    "label",
     "lr",
     "lr_schedule",
     "max_epochs",
