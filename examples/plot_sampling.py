@@ -27,6 +27,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KernelDensity
 
 from skautoencoder import VAESampler
+from skautoencoder.displays import OutlierScoresDisplay
 
 digits = load_digits()
 images, test_images, classes, test_classes = train_test_split(
@@ -109,13 +110,11 @@ turned = np.rot90(test_images, axes=(1, 2))
 order = scores.argsort()
 show({"most likely": test_images[order[::-1]], "least likely": test_images[order]}, 12)
 
-fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
-turned_scores = sampler.score_samples(turned)
-bins = np.linspace(min(turned_scores.min(), scores.min()), scores.max(), 40)
-ax.hist(scores, bins, alpha=0.6, label="new digits")
-ax.hist(turned_scores, bins, alpha=0.6, label="the same, turned")
-ax.set(xlabel="log-likelihood, in nats", yticks=[])
-ax.legend()
+OutlierScoresDisplay.from_predictions(
+    np.concatenate([scores, sampler.score_samples(turned)]),
+    np.repeat(["new digits", "the same, turned"], len(scores)),
+    score_label="log-likelihood, in nats",
+)
 plt.show()
 
 # %%

@@ -16,11 +16,11 @@ sensor each of them is due to.
 # happen, and for half a day one sensor is silent. The data are simulated, so that it is
 # known what is to be found.
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from skautoencoder import SeriesOutlierDetector
+from skautoencoder.displays import SeriesScoresDisplay
 
 DAY = 144
 rng = np.random.default_rng(0)
@@ -58,26 +58,12 @@ machine[:] = values
 # its events in it. It finds that a day is the period, and takes windows as long.
 
 detector = SeriesOutlierDetector(contamination=0.06, random_state=0).fit(machine)
-scores = detector.score_samples(machine)
 is_outlier = detector.predict(machine) == -1
 print(f"windows of {detector.window_} steps")
-
-
-def shade(axes, flags):
-    edges = np.flatnonzero(np.diff(np.r_[0, flags, 0]))
-    for start, stop in edges.reshape(-1, 2):
-        axes.axvspan(index[start], index[stop - 1], color="C3", alpha=0.2, lw=0)
-
-
-figure, rows = plt.subplots(4, 1, figsize=(9, 7), sharex=True, layout="constrained")
-for axes, name in zip(rows, machine, strict=False):
-    axes.plot(machine[name], lw=0.6)
-    axes.set_ylabel(name)
-rows[3].plot(scores, lw=0.8, color="C1")
-rows[3].axhline(detector.offset_, color="C3", lw=0.8, ls="--")
-rows[3].set_ylabel("score")
-for axes in rows:
-    shade(axes, is_outlier)
+truth = np.zeros(len(machine), dtype=bool)
+for part in steps.values():
+    truth[part] = True
+display = SeriesScoresDisplay.from_estimator(detector, machine, truth, explain=True)
 
 # %%
 # Each event is found. The silent sensor is not flagged: a window is judged by what is
@@ -92,15 +78,9 @@ print(f"{'temperature silent':20} {is_outlier[silent].mean():5.0%}")
 # Why?
 # ----
 #
-# ``explain`` divides each step's score among the channels.
+# ``explain`` divides each step's score among the channels: the last panel of the picture.
 
 reasons = detector.explain(machine)
-figure, axes = plt.subplots(figsize=(9, 3), layout="constrained")
-axes.stackplot(index, -reasons.to_numpy().T, labels=reasons.columns, lw=0)
-axes.set_ylabel("contribution to the distance")
-axes.legend(loc="upper left", ncols=3)
-shade(axes, is_outlier)
-
 for event, part in steps.items():
     shares = reasons.iloc[part].sum()
     print(f"{event:20} {(shares / shares.sum()).round(2).to_dict()}")

@@ -30,6 +30,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from skautoencoder import VAESampler
+from skautoencoder.displays import DrawnRowsDisplay, OutlierScoresDisplay
 
 
 def flats_to_let(n_flats, random):
@@ -93,19 +94,7 @@ len(real.merge(synthetic))
 #
 # Both modes of the year are reproduced, and the tails of area and rent.
 
-fig, axes = plt.subplots(2, 4, figsize=(11, 5), layout="constrained")
-for ax, name in zip(axes.flat, real, strict=True):
-    tables = {"real": real[name], "drawn": synthetic[name]}
-    if pd.api.types.is_float_dtype(real[name]) or name == "year":
-        bins = np.histogram_bin_edges(real[name], 30)
-        for label, values in tables.items():
-            ax.hist(values, bins, alpha=0.6, label=label)
-    else:
-        counts = pd.DataFrame({k: v.value_counts() for k, v in tables.items()})
-        counts.sort_index().plot.bar(ax=ax, rot=0, legend=False, alpha=0.8)
-        ax.set_xlabel("")
-    ax.set(title=name, yticks=[])
-axes.flat[1].legend()
+DrawnRowsDisplay.from_predictions(real, synthetic)
 plt.show()
 
 # %%
@@ -131,27 +120,10 @@ axes[0].legend()
 plt.show()
 
 # %%
-# The same for all pairs of columns: rank correlations, with a number for each level.
+# The same for all pairs of columns: how strongly they depend on each other in the real
+# table and in the drawn one.
 
-
-def rank_correlations(table):
-    coded = table.apply(
-        lambda column: (
-            column
-            if pd.api.types.is_numeric_dtype(column)
-            else pd.factorize(column, sort=True)[0]
-        )
-    )
-    return coded.astype(float).corr("spearman")
-
-
-fig, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained", sharey=True)
-for ax, (title, table) in zip(axes, tables.items(), strict=True):
-    picture = ax.imshow(rank_correlations(table), cmap="RdBu_r", vmin=-1, vmax=1)
-    ax.set_title(title)
-    ax.set_xticks(range(8), real.columns, rotation=90)
-    ax.set_yticks(range(8), real.columns)
-fig.colorbar(picture, ax=axes, shrink=0.7)
+DrawnRowsDisplay.from_predictions(real, synthetic, kind="pairs")
 plt.show()
 
 # %%
@@ -186,12 +158,12 @@ for name, table in tables.items():
 odd = held_out.head(500).copy()
 odd["rent"] = random.permutation(odd["rent"])
 
-fig, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-bins = np.linspace(-60, -10, 50)
-for name, table in {"new flats": held_out.head(500), "with others' rents": odd}.items():
-    ax.hist(sampler.score_samples(table), bins, alpha=0.6, label=name)
-ax.set(xlabel="log-likelihood, in nats", yticks=[])
-ax.legend()
+flats_and_odd = pd.concat([held_out.head(500), odd])
+OutlierScoresDisplay.from_predictions(
+    sampler.score_samples(flats_and_odd),
+    np.repeat(["new flats", "with others' rents"], 500),
+    score_label="log-likelihood, in nats",
+)
 plt.show()
 
 # %%

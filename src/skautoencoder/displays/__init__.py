@@ -13,6 +13,7 @@ from skautoencoder.displays.latent_map import LatentMapDisplay
 from skautoencoder.displays.outlier_scores import OutlierScoresDisplay
 from skautoencoder.displays.reconstructions import ReconstructionsDisplay
 from skautoencoder.displays.sample_grid import SampleGridDisplay
+from skautoencoder.displays.series_scores import SeriesScoresDisplay
 from skautoencoder.displays.training_curves import TrainingCurvesDisplay
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "OutlierScoresDisplay",
     "ReconstructionsDisplay",
     "SampleGridDisplay",
+    "SeriesScoresDisplay",
     "TrainingCurvesDisplay",
 ]

@@ -24,7 +24,7 @@ _ENDS = (0.02, 0.98)
 
 
 class CodeWalkDisplay:
-    """Decoded samples while one unit of the code changes and the others keep still.
+    """Decoded samples while one unit of the code changes and the others do not.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are
     stored as attributes.
