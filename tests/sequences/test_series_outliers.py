@@ -92,15 +92,31 @@ class TestScores:
             waves(n_channels=2)[:540], PERIOD, axis=0
         )
 
-        def place(windows: np.ndarray) -> np.ndarray:
+        def split(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            """Reconstructions, and what they leave."""
             rows = windows.swapaxes(1, 2).reshape(len(windows), -1)
             shown = trained.scaling.to_network(rows.copy()).double()
             made = (trained.reconstruct(rows.copy()).reshape(rows.shape)) - (
                 trained.scaling.offset
             )
             made /= trained.scaling.scale
-            left = (shown.numpy() - made).reshape(-1, PERIOD, 2)
-            return np.hstack([made, 2 * np.linalg.norm(left, axis=1)])
+            return made, shown.numpy() - made
+
+        # Axes along which residuals vary more than the largest variance of noise.
+        residual = split(training)[1]
+        size = residual.shape[1]
+        _, values, axes = np.linalg.svd(residual, full_matrices=False)
+        variances = values**2 / len(residual)
+        noise = variances[size // 2 :].mean()
+        largest = noise * (1 + np.sqrt(size / len(residual))) ** 2
+        axes = axes[: size // 2][variances[: size // 2] > 1.25 * largest]
+        assert 0 < len(axes) < size // 2
+
+        def place(windows: np.ndarray) -> np.ndarray:
+            made, left = split(windows)
+            structure = left @ axes.T
+            rest = (left - structure @ axes).reshape(-1, PERIOD, 2)
+            return np.hstack([made, structure, 3 * np.linalg.norm(rest, axis=1)])
 
         windows = np.lib.stride_tricks.sliding_window_view(
             with_event(n_channels=2), PERIOD, axis=0
@@ -113,6 +129,25 @@ class TestScores:
         rows = windows.swapaxes(1, 2).reshape(len(windows), -1)
         distances = found._references.distances(trained, rows.copy())
         np.testing.assert_allclose(distances, expected, rtol=1e-2, atol=1e-3)
+
+    @pytest.mark.parametrize("seed", range(1, 4))
+    def test_what_the_network_has_not_learnt_is_compared(self, seed: int) -> None:
+        # Beats of changing length and height, with little noise: a ripple on one of
+        # them is in the residual, and below the usual distances of reconstructions.
+        rng = np.random.RandomState(seed)
+        beats = []
+        for n_steps in rng.randint(36, 45, size=60):
+            t = np.arange(n_steps) / n_steps
+            peaks = np.exp(-(((t - [[0.3], [0.6]]) / [[0.03], [0.08]]) ** 2))
+            beats.append(rng.uniform(0.9, 1.1) * (peaks[0] + 0.4 * peaks[1]))
+        series = np.concatenate(beats)
+        series += 0.01 * rng.normal(size=len(series))
+        training = sum(map(len, beats[:40]))
+        event = training + sum(map(len, beats[40:50]))
+        series[event : event + 40] += 0.1 * np.sin(2.5 * np.arange(40))
+        found = detector(window=40, max_epochs=40, random_state=seed)
+        scores = found.fit(series[:training]).score_samples(series)
+        assert event - 40 < scores.argmin() < event + 80
 
     def test_changed_noise_is_found(self) -> None:
         series = waves()[:, 0]

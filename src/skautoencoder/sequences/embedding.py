@@ -14,24 +14,30 @@ from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.outliers.distance_embedding import Embedding, finite
 from skautoencoder.training import one_thread
 
-# Weight of differences of the residuals' sizes, relative to those of reconstructions.
-_RESIDUAL_WEIGHT = 2.0
+# Weight of differences of the sizes of noise, relative to those of reconstructions.
+_NOISE_WEIGHT = 3.0
 # Smallest standard deviation of a channel, relative to the largest.
 _SMALLEST_UNIT = 1e-6
-# Most principal axes of the reconstructions, and most windows to find them with.
+# Most principal axes of the reconstructions and of the residuals, and most windows to
+# find them with.
 _MOST_AXES, _MOST_WINDOWS = 32, 1000
+# How much larger than the largest variance of white noise that of an axis has to be.
+_ABOVE_NOISE = 1.25
 
 
 @dataclass(frozen=True)
 class WindowEmbedding(Embedding):
-    """Points of a window's reconstruction, and the size of what it leaves.
+    """Points of a window's reconstruction and of what it leaves.
 
     Reconstructions lie near a surface of as many dimensions as a code has numbers. So
     their coordinates along a few principal axes tell them apart, and distances of them
     cost little, however long a window is.
 
-    Residuals are noise, which is far from other noise in each step, however usual it
-    is. So only their root sum of squares is compared, one number for each channel.
+    A residual is noise and what the network has not learnt, of which there is much
+    where a series repeats with little noise. That lies along few axes, on which
+    residuals vary more than noise would. The rest is noise, which is far from other
+    noise in each step, however usual it is. So only its root sum of squares is
+    compared, one number for each channel.
 
     Parameters
     ----------
@@ -41,13 +47,16 @@ class WindowEmbedding(Embedding):
         Mean reconstruction, divided by `unit`.
     axes : Tensor of shape (n_axes, n_features)
         Principal axes of reconstructions divided by `unit`.
-    products : Tensor of shape (n_channels, n_axes, n_axes)
-        Products of the parts of the axes in each channel.
+    residual_axes : Tensor of shape (n_residual_axes, n_features)
+        Principal axes of residuals, without those of noise.
+    products : Tensor of shape (n_channels, n_all_axes, n_all_axes)
+        Products of the parts of the axes in each channel; 0 for two of different kinds.
     """
 
     unit: Tensor
     mean: Tensor
     axes: Tensor
+    residual_axes: Tensor
     products: Tensor
 
     @classmethod
@@ -70,42 +79,79 @@ class WindowEmbedding(Embedding):
 
         trained.apply(trained.network, rows[some], write, at_once=True)
         made /= unit
+        given = trained.scaling.to_network_in_parts(rows[some]).double() / unit
         # On several threads, sums over all windows would be rounded differently.
         with one_thread():
             mean = made.mean(dim=0)
-            axes = _principal_axes(made - mean)
-            in_channels = axes.unflatten(1, (-1, n_channels)).permute(2, 0, 1)
-            products = in_channels @ in_channels.transpose(1, 2)
-        return cls(unit, mean, axes, products)
+            axes = _principal_axes(made - mean, _MOST_AXES)[0]
+            residual = _split(made, given, mean, axes)[1]
+            residual_axes = _axes_above_noise(residual)
+            products = torch.zeros(n_channels, *2 * (len(axes) + len(residual_axes),))
+            products = products.double()
+            start = 0
+            for some_axes in (axes, residual_axes):
+                parts = some_axes.unflatten(1, (-1, n_channels)).permute(2, 0, 1)
+                place = slice(start, start + len(some_axes))
+                products[:, place, place] = parts @ parts.transpose(1, 2)
+                start = place.stop
+        return cls(unit, mean, axes, residual_axes, products)
 
     def points(self, trained: TrainedNetwork, batch: Tensor) -> Tensor:
-        """Return points of shape (n_windows, n_axes + n_channels)."""
+        """Return points: coordinates on all axes, and sizes of noise by channel."""
         made = finite(trained.network(batch)).cpu().double() / self.unit
-        # F.linear, so that the bits do not depend on the batch (BatchInvariant).
-        places = F.linear(made - self.mean, self.axes)
-        residual = batch.cpu().double() / self.unit - self.mean
-        residual -= F.linear(places, self.axes.T.contiguous())
-        squares = residual.square().unflatten(1, (-1, len(self.products))).sum(dim=1)
-        return torch.cat((places, _RESIDUAL_WEIGHT * squares.sqrt()), dim=1)
+        given = batch.cpu().double() / self.unit
+        places, residual = _split(made, given, self.mean, self.axes)
+        structure = F.linear(residual, self.residual_axes)
+        noise = residual - F.linear(structure, self.residual_axes.T.contiguous())
+        squares = noise.square().unflatten(1, (-1, len(self.products))).sum(dim=1)
+        return torch.cat((places, structure, _NOISE_WEIGHT * squares.sqrt()), dim=1)
 
     def shares(self, details: Tensor, others: Tensor) -> Tensor:
         """Return each channel's share of the squared distances."""
-        places, sizes = (details - others).tensor_split([len(self.axes)], dim=-1)
-        squares = torch.einsum("...i,cij,...j->...c", places, self.products, places)
+        n_axes = self.products.shape[1]
+        along, sizes = (details - others).tensor_split([n_axes], dim=-1)
+        squares = torch.einsum("...i,cij,...j->...c", along, self.products, along)
         return squares.clamp_min(0.0) + sizes.square()
 
 
-def _principal_axes(rows: Tensor) -> Tensor:
-    """Return orthonormal axes of centred rows, those of the largest variance."""
+def _split(
+    made: Tensor, given: Tensor, mean: Tensor, axes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return coordinates of reconstructions, and what they leave of the windows."""
+    # F.linear, so that the bits do not depend on the batch (BatchInvariant).
+    places = F.linear(made - mean, axes)
+    return places, given - mean - F.linear(places, axes.T.contiguous())
+
+
+def _axes_above_noise(residual: Tensor) -> Tensor:
+    """Return principal axes along which residuals vary more than noise would.
+
+    The largest variance of white noise is estimated from what the axes leave, by the
+    law of Marchenko and Pastur.
+    """
+    n_windows, n_features = residual.shape
+    axes, variances = _principal_axes(residual, min(_MOST_AXES, n_features // 2))
+    left = residual.square().sum() / n_windows - variances.sum()
+    noise = left.clamp_min(0.0) / max(n_features - len(axes), 1)
+    largest = noise * (1 + (n_features / n_windows) ** 0.5) ** 2
+    return axes[variances > _ABOVE_NOISE * largest]
+
+
+def _principal_axes(rows: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
+    """Return orthonormal axes of the largest mean squares, and these.
+
+    All axes, in their order, if there are no more than `n_axes`.
+    """
     n_rows, n_features = rows.shape
-    if n_features <= _MOST_AXES:
-        return torch.eye(n_features, dtype=rows.dtype)
+    if n_features <= n_axes:
+        return torch.eye(n_features, dtype=rows.dtype), rows.square().mean(dim=0)
     if n_features <= n_rows:
-        return (
-            torch.linalg.eigh(rows.T @ rows).eigenvectors.T[-_MOST_AXES:].contiguous()
-        )
+        values, vectors = torch.linalg.eigh(rows.T @ rows)
+        kept = slice(n_features - n_axes, None)
+        return vectors.T[kept].contiguous(), values[kept] / n_rows
     values, vectors = torch.linalg.eigh(rows @ rows.T)
     # Axes without variance are products of rounding errors.
-    kept = values > 1e-12 * values[-1].clamp_min(1e-300)
-    kept[:-_MOST_AXES] = False
-    return (vectors.T[kept] @ rows) / values[kept].sqrt()[:, None]
+    is_axis = values > 1e-12 * values[-1].clamp_min(1e-300)
+    is_axis[: max(n_rows - n_axes, 0)] = False
+    axes = (vectors.T[is_axis] @ rows) / values[is_axis].sqrt()[:, None]
+    return axes, values[is_axis] / n_rows
