@@ -78,7 +78,8 @@ print(f"{'temperature silent':20} {is_outlier[silent].mean():5.0%}")
 # Why?
 # ----
 #
-# ``explain`` divides each step's score among the channels: the last panel of the picture.
+# ``explain`` divides each step's score among the channels, as in the last panel of the
+# picture.
 
 reasons = detector.explain(machine)
 for event, part in steps.items():
