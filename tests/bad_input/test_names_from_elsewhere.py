@@ -35,7 +35,7 @@ OF_DENSE = "architecture=Dense({0}=...); or architecture='dense' and architectur
 
 CURES = {
     "activation": OF_DENSE,
-    "alpha": "optimizer__weight_decay=...; one on the codes sparsity='l1' and",
+    "alpha": "optimizer__weight_decay=...; one on the codes penalty='l1' and",
     "batch_norm": OF_DENSE,
     "channels": "architecture=Conv(channels=...); or architecture='conv'",
     "dropout": OF_DENSE,

@@ -310,7 +310,7 @@ _THRESHOLD = (
 _CURES = {
     "alpha": (
         "A penalty on the weights is optimizer__weight_decay=...; one on the codes "
-        "sparsity='l1' and sparsity_weight=..., of transformers and denoisers."
+        "penalty='l1' and penalty__weight=..., of transformers and denoisers."
     ),
     "contamination": _THRESHOLD,
     "contraction_weight": _PENALTY,
