@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skautoencoder._estimator.array_statistics import range_of
@@ -34,11 +33,15 @@ from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import (
     looks_like_image,
     looks_like_sequence,
-    warn_of_channels_last,
-    warn_of_guess,
-    warn_of_turned_axes,
+    warn_of_shape,
 )
 from skautoencoder._estimator.nested_parameters import NestedParameters
+from skautoencoder._estimator.net_training import (
+    check_training,
+    make_net,
+    prepare_steps,
+    train_net,
+)
 from skautoencoder._estimator.plan import (
     Recipe,
     Samples,
@@ -56,14 +59,13 @@ from skautoencoder._estimator.sample_validation import (
     warn_of_ignored_samples,
 )
 from skautoencoder._estimator.sample_weights import (
-    as_counts,
-    check_sample_weight,
-    repeated_samples,
+    weighted_samples,
 )
 from skautoencoder._estimator.sequences import (
     SequenceFormat,
-    Sequences,
     lengths_of_rows,
+    sequences_as_fitted,
+    sequences_to_fit,
 )
 from skautoencoder._estimator.summary import (
     ShortRepr,
@@ -72,7 +74,7 @@ from skautoencoder._estimator.summary import (
     documentation_url,
 )
 from skautoencoder._estimator.trained_network import TrainedNetwork, measure
-from skautoencoder.architectures import ARCHITECTURES, Architecture, Conv
+from skautoencoder.architectures import ARCHITECTURES, Architecture
 from skautoencoder.objectives import LOSSES, Objective, RaggedObjective
 from skautoencoder.training import (
     OPTIMIZERS,
@@ -80,21 +82,11 @@ from skautoencoder.training import (
     SCHEDULES,
     AutoencoderNet,
     Checkpoint,
-    EarlyStopping,
     Rows,
-    check_net,
-    copy_callbacks,
-    draw_seed,
-    evaluating,
     float32_by_default,
-    isolated_randomness,
     keeping_grad_mode,
     n_training_rows,
     one_thread,
-    resolve_device,
-    resolve_optimizer,
-    resolve_precision,
-    train_in_company,
 )
 
 # Constraints of `code_size` in estimators that have a default for it.
@@ -298,13 +290,7 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             if checkpoint is not None and attributes["random_state"] is None:
                 # This is a copy: the parameter of the estimator stays None.
                 attributes["random_state"] = checkpoint.seed
-            weights = None
-            if sample_weight is not None:
-                weights = check_sample_weight(sample_weight, _num_samples(X))
-                counts = None if weights is None else as_counts(weights)
-                if counts is not None:
-                    X, y = (repeated_samples(given, counts) for given in (X, y))
-                    weights = None
+            X, y, weights = weighted_samples(X, y, sample_weight)
             samples = self._validate(X, y, previous)
             plan = self._make_plan(samples, previous)
             if weights is not None:
@@ -443,33 +429,21 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
     ) -> None:
         """Train a network by the plan, and set the attributes of the training."""
         if is_part and previous is not None:
-            net = previous.net_.twin()
-            work = previous._record.work
+            net, work = previous.net_.twin(), previous._record.work
         else:
-            net = self._make_net(plan, is_part=is_part)
+            params = self.get_params(deep=False)
+            net = make_net(
+                plan, params, self._betas, type(self).__name__, is_part=is_part
+            )
             if previous is not None:
                 net.continue_from(previous.net_)
             work, self.code_size_ = measure(net.module_, plan.data.rows)
-            # The backward pass takes twice as many operations as the forward pass.
-            net.step_work = 3 * work * net.batch_size
-            net.compute_dtype = resolve_precision(
-                self.precision,
-                torch.device(net.device),
-                3 * work * min(net.batch_size, len(plan.data)),
-            )
+            prepare_steps(net, work, len(plan.data), self.precision)
         if is_part:
             net.set_params(
                 lr_schedule="constant", max_epochs=1, validation_fraction=None
             )
-        check_net(net, n_training_rows(len(plan.data), net.validation_fraction))
-        if hasattr(net.criterion_, "check"):
-            with evaluating(net.module_):
-                net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
-        # The seed depends on the epochs so far, so that further calls draw new numbers.
-        seed = (net.seed + len(net.history)) % 2**31
-        if "seed" not in self._nested_params("iterator_train"):
-            net.iterator_train__seed = seed
-        device = torch.device(net.device)
+        check_training(net, plan)
 
         def fitted() -> dict[str, Any]:
             """Return the fitted attributes as if training ended now."""
@@ -481,15 +455,9 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         keeping: AbstractContextManager[None] = nullcontext()
         if checkpoint is not None:
             keeping = checkpoint.of(net, plan.data, type(self).__name__)
-        if plan.valid is not None:
-            net.valid_rows = plan.valid.to(device)
-        rows = plan.data.to(device)
+        has_seed = "seed" in self._nested_params("iterator_train")
         with keeping, tasks.running(net, fitted):
-            # Not within isolated_randomness, which one fit holds at a time.
-            if not train_in_company(net, rows):
-                with isolated_randomness(seed, device):
-                    net.partial_fit(rows)
-        net.__dict__.pop("valid_rows", None)  # it would be pickled with the net
+            train_net(net, plan, has_seed=has_seed)
         self._keep(net, work, samples, plan)
 
     def _keep(
@@ -534,40 +502,19 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         **checks : dict
             Passed to :func:`check_samples`.
         """
-        shapes, least = None, 2
+        name, shapes, least, sequences = type(self).__name__, None, 2, None
         if previous is not None:
-            shapes, least = (previous._record.data_shape, previous.sample_shape_), 1
-        sequences = self._read_sequences(X, previous)
+            record, least = previous._record, 1
+            shapes = (record.data_shape, previous.sample_shape_)
+            if self._takes_ragged:
+                sequences = sequences_as_fitted(X, name, shapes[0], record.sequences)
+        elif self._takes_ragged:
+            architecture = getattr(self, "architecture", None)
+            sequences = sequences_to_fit(X, name, self.sample_shape, architecture)
         if sequences is not None:
             X, checks = sequences.padded, {"ensure_all_finite": "allow-nan"}
         return check_samples(
             self, X, fitted_shapes=shapes, ensure_min_samples=least, **checks
-        )
-
-    def _read_sequences(self, X: Any, previous: Self | None) -> Sequences | None:
-        """Return sequences of different lengths, or None if samples are no such."""
-        if not self._takes_ragged:
-            return None
-        name = type(self).__name__
-        if previous is None:
-            # What is wrong with the parameter is said later.
-            given = () if self.sample_shape is None else tuple(self.sample_shape)
-            is_steps = len(given) in (1, 2) and isinstance(given[0], Integral)
-            n_steps = int(given[0]) if is_steps else None
-            # Rows of different lengths may be a table with a mistake.
-            architecture = getattr(self, "architecture", None)
-            if isinstance(architecture, str):
-                architecture = ARCHITECTURES.get(architecture)
-            takes_flat = getattr(architecture, "takes_ragged", False)
-            return Sequences.read(X, name, n_steps, None, takes_flat=takes_flat)
-        shape = previous._record.data_shape
-        if previous._record.sequences is not None:
-            return Sequences.read(X, name, shape[0], shape)
-        if Sequences.read(X, name, None, None) is None:
-            return None
-        raise ValueError(
-            f"X has sequences of different lengths, but {name} learnt from samples of "
-            f"shape {shape} alone. Fit it on sequences of different lengths."
         )
 
     def _sequence_format(
@@ -645,7 +592,13 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
                 "AutoencoderOutlierDetector), or cut them to one length."
             )
         if previous is None and not is_ragged:
-            self._warn_of_shape(rows, data_shape, sample_shape, architecture)
+            warn_of_shape(
+                rows,
+                data_shape,
+                None if self.sample_shape is None else sample_shape,
+                architecture,
+                is_auto=getattr(self, "architecture", None) == "auto",
+            )
         return Samples(
             rows=rows,
             data_shape=data_shape,
@@ -653,25 +606,6 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             architecture=architecture,
             sequences=sequences,
         )
-
-    def _warn_of_shape(
-        self,
-        rows: Array,
-        data_shape: Shape,
-        sample_shape: Shape,
-        architecture: Architecture,
-    ) -> None:
-        """Warn if samples seem to be of another kind than they are taken for."""
-        is_conv = isinstance(architecture, Conv)
-        is_auto = getattr(self, "architecture", None) == "auto"
-        if is_conv:
-            warn_of_channels_last(sample_shape)
-        if self.sample_shape is None:
-            warn_of_guess(rows, data_shape, is_conv=is_conv, is_auto=is_auto)
-        is_sequence = architecture.takes_ragged
-        is_said = is_auto and looks_like_image(data_shape, given=True)
-        if is_sequence and self.sample_shape is None and not is_said:
-            warn_of_turned_axes(rows, data_shape)
 
     # ---- architecture -----------------------------------------------------------
 
@@ -698,70 +632,6 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
     def _named_architecture(self, name: str) -> Architecture:
         """Return the default of this estimator for the architecture `name`."""
         return ARCHITECTURES[name]()
-
-    # ---- the net ----------------------------------------------------------------
-
-    def _make_net(self, plan: TrainingPlan, *, is_part: bool) -> AutoencoderNet:
-        """Return a net with initial weights, to be trained by the plan."""
-        device = resolve_device(self.device)
-        seed = draw_seed(self.random_state)
-        kind, optimizer = resolve_optimizer(
-            self.optimizer, self._nested_params("optimizer"), device, self._betas
-        )
-        schedule = plan.schedule
-        n_samples, batch_size = len(plan.data), schedule.batch_size
-        if batch_size > n_samples and not is_part:
-            # Not in partial_fit, as later parts of the data may have more rows.
-            if self.batch_size != "auto":
-                warnings.warn(
-                    f"batch_size={batch_size} is larger than the number of samples, "
-                    f"{n_samples}, and is clipped to it. Lower it or use "
-                    "batch_size='auto'.",
-                    stacklevel=2,
-                )
-            batch_size = n_samples
-        callbacks = copy_callbacks(self.callbacks)
-        validation_fraction = None if is_part else schedule.validation_fraction
-        has_valid = validation_fraction is not None or plan.valid is not None
-        if self.early_stopping and has_valid:
-            stopping = EarlyStopping(self.n_iter_no_change, self.tol)
-            callbacks.append(("early_stopping", stopping))
-        parts = {
-            "module": plan.network.arguments,
-            "criterion": plan.objective.arguments,
-            "optimizer": optimizer,
-            "callbacks": self._nested_params("callbacks"),
-            "iterator_train": self._nested_params("iterator_train"),
-        }
-        net = AutoencoderNet(
-            plan.network.make,
-            plan.objective.make,
-            optimizer=kind,
-            lr=self.lr,
-            lr_schedule=self.lr_schedule,
-            batch_size=batch_size,
-            max_epochs=schedule.max_epochs,
-            validation_fraction=validation_fraction,
-            callbacks=callbacks,
-            device=str(device),
-            verbose=int(self.verbose),
-            seed=seed,
-            label=type(self).__name__,
-            **{
-                f"{part}__{name}": value
-                for part, arguments in parts.items()
-                for name, value in arguments.items()
-            },
-        )
-        # On one thread: orthogonal weights are rounded differently on several.
-        with isolated_randomness(seed, device), one_thread():
-            net.initialize()
-        if not any(weight.requires_grad for weight in net.module_.parameters()):
-            raise ValueError(
-                "The network has no weights to learn: all of them are frozen. Let some "
-                "of your modules' parameters require a gradient."
-            )
-        return net
 
     # ---- the trained network ----------------------------------------------------
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder.architectures import Architecture, Conv
 
 # The longer side of an image is at most this many times the shorter one.
 _LONGEST = 3
@@ -43,6 +44,40 @@ def looks_like_sequence(sample_shape: Shape) -> bool:
     Of several steps: of a single one, there are only the channels.
     """
     return len(sample_shape) == 2 and sample_shape[0] > 1
+
+
+def warn_of_shape(
+    rows: Array,
+    data_shape: Shape,
+    sample_shape: Shape | None,
+    architecture: Architecture,
+    *,
+    is_auto: bool,
+) -> None:
+    """Warn if samples seem to be of another kind than they are taken for.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        The samples.
+    data_shape : tuple of int
+        Shape of a sample of `X`.
+    sample_shape : tuple of int or None
+        The parameter `sample_shape`.
+    architecture : Architecture
+        Architecture of the network.
+    is_auto : bool
+        Whether it was chosen by the shape.
+    """
+    is_conv = isinstance(architecture, Conv)
+    if is_conv:
+        warn_of_channels_last(sample_shape or data_shape)
+    if sample_shape is not None:
+        return
+    warn_of_guess(rows, data_shape, is_conv=is_conv, is_auto=is_auto)
+    is_said = is_auto and looks_like_image(data_shape, given=True)
+    if architecture.takes_ragged and not is_said:
+        warn_of_turned_axes(rows, data_shape)
 
 
 def warn_of_turned_axes(rows: Array, shape: Shape) -> None:

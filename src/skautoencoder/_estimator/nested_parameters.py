@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self
 
@@ -113,14 +114,9 @@ class NestedParameters(BaseEstimator):
 
     def _nested_params(self, prefix: str | None = None) -> dict[str, Any]:
         """Return nested parameters, all of them or those of one prefix."""
-        nested = {name: v for name, v in vars(self).items() if self._is_nested(name)}
-        if prefix is None:
-            return nested
-        return {
-            name.removeprefix(f"{prefix}__"): value
-            for name, value in nested.items()
-            if name.startswith(f"{prefix}__")
-        }
+        if prefix is not None:
+            return params_of(prefix, vars(self))
+        return {name: v for name, v in vars(self).items() if self._is_nested(name)}
 
     def _defaults_of_objects(self) -> dict[str, Any]:
         """Return defaults of the parameters of an architecture or a penalty object."""
@@ -238,6 +234,12 @@ class NestedParameters(BaseEstimator):
             if isinstance(made, StrOptions):
                 choices += made.options
         return choices
+
+
+def params_of(prefix: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested parameters of one prefix, without it."""
+    start = f"{prefix}__"
+    return {k.removeprefix(start): v for k, v in params.items() if k.startswith(start)}
 
 
 def public_name(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.sample_validation import from_torch
@@ -35,18 +36,34 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Weights | None:
     return None if (weights == weights[0]).all() else weights
 
 
-def repeated_samples(X: Any, counts: NDArray[np.intp]) -> Any:
-    """Return samples in their container, each repeated so many times."""
-    if X is None:
-        return None
-    return _safe_indexing(from_torch(X), np.repeat(np.arange(len(counts)), counts))
+def weighted_samples(
+    X: Any, y: Any, sample_weight: Any
+) -> tuple[Any, Any, Weights | None]:
+    """Return samples, repeated if their weights are counts; and other weights.
 
+    Parameters
+    ----------
+    X, y, sample_weight : object
+        What `fit` was given.
 
-def as_counts(weights: Weights) -> NDArray[np.intp] | None:
-    """Return weights as how often rows are repeated; None if they are not counts."""
-    is_count = (weights == np.rint(weights)).all()
+    Returns
+    -------
+    X, y : object
+        In their containers.
+    weights : ndarray of shape (n_samples,) or None
+        How often samples are drawn. None: all the same.
+    """
+    if sample_weight is None:
+        return X, y, None
+    weights = check_sample_weight(sample_weight, _num_samples(X))
+    if weights is None:
+        return X, y, None
     few = weights.sum() <= _MOST_REPEATED * len(weights)
-    return weights.astype(np.intp) if is_count and few else None
+    if not few or (weights != np.rint(weights)).any():
+        return X, y, weights
+    rows = np.repeat(np.arange(len(weights)), weights.astype(np.intp))
+    X = _safe_indexing(from_torch(X), rows)
+    return X, None if y is None else _safe_indexing(from_torch(y), rows), None
 
 
 def weighted_share_explained(errors: Array, rows: Array, weights: Weights) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.sample_validation import from_torch
+from skautoencoder.architectures import ARCHITECTURES
 
 Lengths = NDArray[np.intp]
 
@@ -182,6 +184,61 @@ class Sequences:
             constant_values=np.nan,
         )
         return type(self)(wider, self.format)
+
+
+def sequences_to_fit(
+    X: Any, name: str, sample_shape: Any, architecture: Any
+) -> Sequences | None:
+    """Return sequences of different lengths for `fit`, or None for other samples.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed.
+    name : str
+        Name of the estimator, for messages.
+    sample_shape, architecture : object
+        Parameters of the estimator. What is wrong with them is said later.
+    """
+    given = () if sample_shape is None else tuple(sample_shape)
+    is_steps = len(given) in (1, 2) and isinstance(given[0], Integral)
+    # Rows of different lengths may be a table with a mistake.
+    if isinstance(architecture, str):
+        architecture = ARCHITECTURES.get(architecture)
+    takes_flat = getattr(architecture, "takes_ragged", False)
+    n_steps = int(given[0]) if is_steps else None
+    return Sequences.read(X, name, n_steps, None, takes_flat=takes_flat)
+
+
+def sequences_as_fitted(
+    X: Any, name: str, data_shape: Shape, fitted: SequenceFormat | None
+) -> Sequences | None:
+    """Return sequences of different lengths for a fitted estimator, or None.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed.
+    name : str
+        Name of the estimator, for messages.
+    data_shape : tuple of int
+        Shape of a sample as `fit` saw it.
+    fitted : SequenceFormat or None
+        How `fit` was given sequences of different lengths. None: it was not.
+
+    Raises
+    ------
+    ValueError
+        If there are such sequences, and `fit` was given none.
+    """
+    if fitted is not None:
+        return Sequences.read(X, name, data_shape[0], data_shape)
+    if Sequences.read(X, name, None, None) is None:
+        return None
+    raise ValueError(
+        f"X has sequences of different lengths, but {name} learnt from samples of "
+        f"shape {data_shape} alone. Fit it on sequences of different lengths."
+    )
 
 
 def lengths_of(sequences: Array) -> Lengths:

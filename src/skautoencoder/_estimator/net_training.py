@@ -1,0 +1,174 @@
+"""Making the net of a plan, and training it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from skautoencoder._estimator.nested_parameters import params_of
+from skautoencoder._estimator.plan import TrainingPlan
+from skautoencoder.training import (
+    AutoencoderNet,
+    EarlyStopping,
+    check_net,
+    copy_callbacks,
+    draw_seed,
+    evaluating,
+    isolated_randomness,
+    n_training_rows,
+    one_thread,
+    resolve_device,
+    resolve_optimizer,
+    resolve_precision,
+    train_in_company,
+)
+
+
+def make_net(
+    plan: TrainingPlan,
+    params: Mapping[str, Any],
+    betas: tuple[float, float],
+    label: str,
+    *,
+    is_part: bool,
+) -> AutoencoderNet:
+    """Return a net with initial weights, to be trained by the plan.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        The plan.
+    params : mapping
+        Parameters of the estimator, the nested ones included.
+    betas : tuple of float
+        Decay rates of Adam's averages, unless `params` has others.
+    label : str
+        Name of the estimator, for messages and progress bars.
+    is_part : bool
+        Whether more of the data is to come, in further calls.
+
+    Raises
+    ------
+    ValueError
+        If the network has no weights to learn.
+    """
+    device = resolve_device(params["device"])
+    seed = draw_seed(params["random_state"])
+    kind, optimizer = resolve_optimizer(
+        params["optimizer"], params_of("optimizer", params), device, betas
+    )
+    schedule = plan.schedule
+    n_samples, batch_size = len(plan.data), schedule.batch_size
+    if batch_size > n_samples and not is_part:
+        # Not in partial_fit, as later parts of the data may have more rows.
+        if params["batch_size"] != "auto":
+            warnings.warn(
+                f"batch_size={batch_size} is larger than the number of samples, "
+                f"{n_samples}, and is clipped to it. Lower it or use "
+                "batch_size='auto'.",
+                stacklevel=2,
+            )
+        batch_size = n_samples
+    callbacks = copy_callbacks(params["callbacks"])
+    validation_fraction = None if is_part else schedule.validation_fraction
+    has_valid = validation_fraction is not None or plan.valid is not None
+    if params["early_stopping"] and has_valid:
+        stopping = EarlyStopping(params["n_iter_no_change"], params["tol"])
+        callbacks.append(("early_stopping", stopping))
+    parts = {
+        "module": plan.network.arguments,
+        "criterion": plan.objective.arguments,
+        "optimizer": optimizer,
+        "callbacks": params_of("callbacks", params),
+        "iterator_train": params_of("iterator_train", params),
+    }
+    net = AutoencoderNet(
+        plan.network.make,
+        plan.objective.make,
+        optimizer=kind,
+        lr=params["lr"],
+        lr_schedule=params["lr_schedule"],
+        batch_size=batch_size,
+        max_epochs=schedule.max_epochs,
+        validation_fraction=validation_fraction,
+        callbacks=callbacks,
+        device=str(device),
+        verbose=int(params["verbose"]),
+        seed=seed,
+        label=label,
+        **{
+            f"{part}__{name}": value
+            for part, arguments in parts.items()
+            for name, value in arguments.items()
+        },
+    )
+    # On one thread: orthogonal weights are rounded differently on several.
+    with isolated_randomness(seed, device), one_thread():
+        net.initialize()
+    if not any(weight.requires_grad for weight in net.module_.parameters()):
+        raise ValueError(
+            "The network has no weights to learn: all of them are frozen. Let some "
+            "of your modules' parameters require a gradient."
+        )
+    return net
+
+
+def prepare_steps(
+    net: AutoencoderNet, work: float, n_samples: int, precision: str
+) -> None:
+    """Tell a net how large its steps are, and choose the type of its products.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        The net.
+    work : float
+        Floating-point operations of a forward pass per row.
+    n_samples : int
+        Number of rows that it is trained on.
+    precision : str
+        The parameter of the estimator.
+    """
+    # The backward pass takes twice as many operations as the forward pass.
+    net.step_work = 3 * work * net.batch_size
+    net.compute_dtype = resolve_precision(
+        precision, torch.device(net.device), 3 * work * min(net.batch_size, n_samples)
+    )
+
+
+def check_training(net: AutoencoderNet, plan: TrainingPlan) -> None:
+    """Raise if a net cannot be trained by the plan."""
+    check_net(net, n_training_rows(len(plan.data), net.validation_fraction))
+    if hasattr(net.criterion_, "check"):
+        with evaluating(net.module_):
+            net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
+
+
+def train_net(net: AutoencoderNet, plan: TrainingPlan, *, has_seed: bool) -> None:
+    """Train a net by the plan.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        The net.
+    plan : TrainingPlan
+        The plan.
+    has_seed : bool
+        Whether the user has set the seed of the order of the rows.
+    """
+    # The seed depends on the epochs so far, so that further calls draw new numbers.
+    seed = (net.seed + len(net.history)) % 2**31
+    if not has_seed:
+        net.iterator_train__seed = seed
+    device = torch.device(net.device)
+    if plan.valid is not None:
+        net.valid_rows = plan.valid.to(device)
+    rows = plan.data.to(device)
+    # Not within isolated_randomness, which one fit holds at a time.
+    if not train_in_company(net, rows):
+        with isolated_randomness(seed, device):
+            net.partial_fit(rows)
+    net.__dict__.pop("valid_rows", None)  # it would be pickled with the net
