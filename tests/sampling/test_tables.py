@@ -130,7 +130,8 @@ def test_integers_of_many_values_are_integers_and_new() -> None:
 @pytest.mark.parametrize("name", ["income", "weight", "share"])
 def test_continuous_values_are_no_copies(name: str) -> None:
     values = drawn()[name]
-    assert not set(values) & set(TABLE[name])
+    # Of thousands of float32, one may be the same by chance.
+    assert values.isin(TABLE[name]).mean() <= 0.001
     assert values.nunique() > 0.99 * len(values)
 
 
