@@ -50,9 +50,9 @@ from skautoencoder.outliers.sequence_embedding import SequenceEmbedding
 from skautoencoder.sampling import VAEOverSampler, VAESampler
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.column_transforms import Levels, Numbers
+from skautoencoder.sampling.plan import build_variational_network
 from skautoencoder.sampling.priors import MixturePrior, NormalPrior
 from skautoencoder.sampling.row_conversion import ArrayFormat, TableFormat
-from skautoencoder.sampling.sampler import build_variational_network
 from skautoencoder.sampling.table_columns import Column, TableColumns
 from skautoencoder.sequences import SeriesOutlierDetector
 from skautoencoder.sequences.embedding import WindowEmbedding

@@ -96,6 +96,30 @@ class Classes:
             )
 
 
+def numbers_of_classes(
+    classes: Classes | None, y: Any, n_samples: int
+) -> NDArray[np.intp]:
+    """Return indices of the classes `y`, one for all rows or one for each.
+
+    Zeros where there are no classes, or none are given.
+    """
+    if y is None:
+        return np.zeros(n_samples, dtype=np.intp)
+    if classes is None:
+        raise ValueError(
+            "y was given, but the sampler does not know classes. Fit it with "
+            "conditional=True."
+        )
+    return classes.number(y, n_samples)
+
+
+def one_hot(classes: Classes | None, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return classes one-hot; without classes, an array of no columns."""
+    if classes is None:
+        return np.empty((len(numbers), 0), dtype=np.float32)
+    return classes.one_hot(numbers)
+
+
 def _require_classes(y: Any) -> None:
     """Raise if a class label is missing."""
     given = np.asarray(y, dtype=object)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
-from skautoencoder._estimator.array_types import Array
-from skautoencoder._estimator.containers import Container
+from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.containers import Container, as_pandas, is_frame
 from skautoencoder._estimator.data_units import Scaling
+from skautoencoder._estimator.image_detection import looks_like_image
+from skautoencoder._estimator.sample_validation import resolve_sample_shape
 from skautoencoder.sampling.table_columns import TableColumns
+
+# Wider data are treated like pictures or spectra, whose values are of one kind.
+_MOST_COLUMNS = 200
 
 
 class RowFormat(ABC):
@@ -108,3 +116,66 @@ class ArrayFormat(RowFormat):
         unit = self.container.scale if likelihood == "gaussian" else 1
         scale = np.broadcast_to(unit * scaling.scale, given.shape[1])
         return self.to_rows(given), -np.log(scale).sum()
+
+
+def learn_format(
+    X: Any,
+    rows: Any,
+    shape: Shape,
+    *,
+    sample_shape: Any,
+    likelihood: str,
+    takes_tables: bool,
+    categorical_features: Any,
+) -> TableFormat | ArrayFormat:
+    """Learn the columns of a table, or the container of other samples.
+
+    Parameters
+    ----------
+    X : object
+        What `fit` was given.
+    rows : ndarray of shape (n_samples, n_features) or DataFrame
+        The same, validated.
+    shape : tuple of int
+        Shape of a sample of `X`.
+    sample_shape, likelihood, categorical_features : object
+        Parameters of the sampler.
+    takes_tables : bool
+        Whether 2-D data are treated as tables with columns of different kinds.
+    """
+    few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
+    if takes_tables and (few or is_frame(X)):
+        table = X if is_frame(X) else rows
+        return TableFormat(TableColumns.fit(table, categorical_features))
+    container = Container.of(X, rows, shape)
+    is_image = looks_like_image(
+        resolve_sample_shape(sample_shape, shape), given=sample_shape is not None
+    )
+    looks_so = likelihood == "auto" and (is_image or rows.dtype == np.uint8)
+    if looks_so or likelihood == "bernoulli":
+        # Integers are pixels, which have a fixed range.
+        container = replace(container, scale=container.full_scale or 1)
+    return ArrayFormat(container)
+
+
+def check_table(estimator: BaseEstimator, X: Any, *, fits: bool) -> pd.DataFrame:
+    """Return a frame as one of pandas, validated.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        ``n_features_in_`` and ``feature_names_in_`` are set on it, or compared.
+    X : DataFrame
+        The table.
+    fits : bool
+        Whether they are set, and one row is too few.
+    """
+    validate_data(estimator, X, reset=fits, skip_check_array=True)
+    least = 2 if fits else 1
+    if len(X) < least or not X.shape[1]:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
+            f"(shape={X.shape}) while a minimum of {least} sample(s) and 1 feature(s) "
+            "is required."
+        )
+    return as_pandas(X)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import math
 import os
-from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,25 +14,15 @@ from scipy.special import logsumexp
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.array_statistics import (
-    feature_spread,
-    fills_unit_range,
-    is_in_unit_range,
-    mean_and_spread,
-)
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import (
-    Container,
-    as_pandas,
     in_frame_like,
     is_frame,
 )
-from skautoencoder._estimator.data_units import Scaling, Units
-from skautoencoder._estimator.image_detection import looks_like_image
 from skautoencoder._estimator.interpolation import (
     as_samples,
     check_count,
@@ -48,79 +35,39 @@ from skautoencoder._estimator.plan import (
     Schedule,
     TrainingPlan,
     auto_or,
-    convolves_small_images,
-    usual_batch_size,
 )
 from skautoencoder._estimator.sample_validation import (
     check_codes,
     float_types,
     from_torch,
-    resolve_sample_shape,
 )
 from skautoencoder._estimator.sample_weights import check_sample_weight
-from skautoencoder.architectures import Architecture, Dense, VariationalNetwork
+from skautoencoder.architectures import Architecture, Dense
 from skautoencoder.objectives import (
-    BernoulliLikelihood,
-    ColumnsLikelihood,
-    GaussianLikelihood,
     VariationalObjective,
-    bounded_log_variance,
 )
-from skautoencoder.sampling.classes import Classes
+from skautoencoder.sampling.classes import Classes, numbers_of_classes, one_hot
 from skautoencoder.sampling.generative_model import GenerativeModel
+from skautoencoder.sampling.plan import (
+    SampledRows,
+    check_range,
+    resolve_likelihood,
+    units_of,
+    usual_batch_size,
+    usual_epochs,
+    variational_recipe,
+)
 from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixture
-from skautoencoder.sampling.row_conversion import ArrayFormat, RowFormat, TableFormat
-from skautoencoder.sampling.table_columns import TableColumns
+from skautoencoder.sampling.row_conversion import (
+    ArrayFormat,
+    TableFormat,
+    check_table,
+    learn_format,
+)
 from skautoencoder.training import Rows, draw_seed, drawn_by_weight, n_training_rows
 
-# Wider data are treated like pictures or spectra, whose values are of one kind.
-_MOST_COLUMNS = 200
 # A unit is inactive if the variance of its posterior mean over the data is lower.
 _ACTIVE_VARIANCE = 0.01
-# The largest code sizes of code_size="auto".
-_CODE_SIZE = 32
-_CODE_SIZE_OF_TABLES = 8
-# Training steps for a table: per row, and at least. `_MOST_SHOWN` limits the sum of the
-# batch sizes of all steps.
-_STEPS_A_ROW = 1.4
-_FEWEST_STEPS = 1000
-# With as many steps as for other samples, images of 8×8 pixels are overfitted.
-_STEPS_OF_SMALL_IMAGES = 1500.0
-_MOST_SHOWN = 384_000
-
-
-def build_variational_network(
-    architecture: Architecture, likelihood: torch.nn.Module, **kwargs: Any
-) -> VariationalNetwork:
-    """Build a network; a module-level function, so that nets can be pickled."""
-    return architecture.build_variational(
-        likelihood=copy.deepcopy(likelihood), bound=bounded_log_variance, **kwargs
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampledRows(Samples):
-    """Rows for the network, before scaling, and how they were made.
-
-    Parameters
-    ----------
-    format : TableFormat or ArrayFormat
-        Converts rows to the user's containers and back.
-    likelihood : {"columns", "bernoulli", "gaussian"}
-        Distribution whose parameters are the decoder's outputs.
-    has_probabilities : bool
-        Whether rows of the "bernoulli" likelihood hold more than zeros and ones.
-    classes : Classes or None
-        The classes, if the network is conditional.
-    numbers : ndarray of int of shape (n_samples,) or None
-        Index of each row's class among them.
-    """
-
-    format: TableFormat | ArrayFormat
-    likelihood: str
-    has_probabilities: bool
-    classes: Classes | None
-    numbers: NDArray[np.intp] | None
 
 
 class VAESampler(
@@ -448,7 +395,15 @@ class VAESampler(
         if self.conditional:
             classes, numbers = Classes.of(y, len(given), type(self).__name__)
         if previous is None:
-            form = self._learn_format(X, given, data_shape)
+            form = learn_format(
+                X,
+                given,
+                data_shape,
+                sample_shape=self.sample_shape,
+                likelihood=self.likelihood,
+                takes_tables=self._takes_tables,
+                categorical_features=self.categorical_features,
+            )
         else:
             form = previous._format
             if classes is not None and previous._classes is not None:
@@ -456,10 +411,9 @@ class VAESampler(
         rows = form.to_rows(given)
         samples = self._describe(rows, data_shape, previous)
         if previous is None:
-            likelihood = self._likelihood_of(rows, form)
-            has_probabilities = (
-                likelihood == "bernoulli" and not np.isin(rows, (0, 1)).all()
-            )
+            likelihood = resolve_likelihood(self.likelihood, rows, form)
+            bernoulli = likelihood == "bernoulli"
+            has_probabilities = bernoulli and not np.isin(rows, (0, 1)).all()
         else:
             likelihood = previous.likelihood_
             has_probabilities = previous._has_probabilities
@@ -478,9 +432,7 @@ class VAESampler(
         if previous is not None:
             keeps = isinstance(previous._format, TableFormat)
         if keeps and is_frame(X):
-            validate_data(self, X, reset=previous is None, skip_check_array=True)
-            _check_enough(X, 2 if previous is None else 1)
-            return as_pandas(X), X.shape[1:]
+            return check_table(self, X, fits=previous is None), X.shape[1:]
         # Arrays keep their type, so that large integers stay exact.
         rows, shape = self._check_samples(
             X,
@@ -499,86 +451,29 @@ class VAESampler(
         dense = dense or self.architecture in ("auto", "dense")
         return dense and self.likelihood == "auto" and self.sample_shape is None
 
-    def _learn_format(
-        self, X: Any, rows: Any, shape: Shape
-    ) -> TableFormat | ArrayFormat:
-        """Learn the columns of a table, or the container of other samples."""
-        few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
-        if self._takes_tables and (few or is_frame(X)):
-            table = X if is_frame(X) else rows
-            return TableFormat(TableColumns.fit(table, self.categorical_features))
-        container = Container.of(X, rows, shape)
-        if self._holds_pixels(rows, shape):
-            container = replace(container, scale=container.full_scale or 1)
-        return ArrayFormat(container)
-
-    def _holds_pixels(self, rows: Any, shape: Shape) -> bool:
-        """Return whether integers are pixels, which have a fixed range."""
-        given = self.sample_shape is not None
-        is_image = looks_like_image(
-            resolve_sample_shape(self.sample_shape, shape), given=given
-        )
-        looks_so = self.likelihood == "auto" and (is_image or rows.dtype == np.uint8)
-        return looks_so or self.likelihood == "bernoulli"
-
-    def _likelihood_of(self, rows: Array, form: RowFormat) -> str:
-        """Return the name of the likelihood."""
-        if isinstance(form, TableFormat):
-            return "columns"
-        if self.likelihood != "auto":
-            return str(self.likelihood)
-        bounded = fills_unit_range((float(rows.min()), float(rows.max())))
-        return "bernoulli" if bounded else "gaussian"
-
     def _make_plan(self, samples: SampledRows, previous: Self | None) -> TrainingPlan:
-        rows, classes = samples.rows, samples.classes
-        _check_range(rows, samples.likelihood, samples.format)
-        activation = samples.architecture.output_activation
-        if activation == "sigmoid" and samples.likelihood != "bernoulli":
-            raise ValueError(
-                "output_activation='sigmoid' is for likelihood='bernoulli', but here "
-                f"it is {samples.likelihood!r}. Leave output_activation at its default."
-            )
-        units = self._units_of(samples) if previous is None else previous._record.units
-        likelihood: torch.nn.Module = BernoulliLikelihood()
-        if isinstance(samples.format, TableFormat):
-            columns = samples.format.columns
-            likelihood = ColumnsLikelihood(columns.blocks)
-            code_size = min(columns.n_shown, _CODE_SIZE_OF_TABLES)
-        else:
-            code_size = min(math.prod(samples.sample_shape), _CODE_SIZE)
-            if samples.likelihood == "gaussian":
-                likelihood = GaussianLikelihood(
-                    math.prod(samples.sample_shape), shared=self.variance == "shared"
-                )
+        samples.check()
+        units = (
+            units_of(samples, shared=self.variance == "shared")
+            if previous is None
+            else previous._record.units
+        )
+        network = variational_recipe(
+            samples, units, self.code_size, shared=self.variance == "shared"
+        )
+        objective = {
+            "beta": self.beta,
+            "warm_up": self.kl_warm_up,
+            "binarizes": samples.has_probabilities,
+        }
         # The targets are the rows themselves, so `targets` can hold the classes.
-        labels = None
-        if classes is not None and samples.numbers is not None:
-            labels = torch.from_numpy(classes.one_hot(samples.numbers))
+        to_network = units.scaling.to_network_in_parts
         return TrainingPlan(
-            Recipe(
-                build_variational_network,
-                {
-                    "architecture": samples.architecture,
-                    "likelihood": likelihood,
-                    "sample_shape": _shown_shape(samples.sample_shape, samples.format),
-                    "code_size": auto_or(self.code_size, code_size),
-                    "n_classes": 0 if classes is None else len(classes.names),
-                    "center": units.center,
-                    "spread": units.spread,
-                },
-            ),
-            Recipe(
-                VariationalObjective,
-                {
-                    "beta": self.beta,
-                    "warm_up": self.kl_warm_up,
-                    "binarizes": samples.has_probabilities,
-                },
-            ),
-            Rows(units.scaling.to_network_in_parts(rows), labels),
+            network,
+            Recipe(VariationalObjective, objective),
+            Rows(to_network(samples.rows), samples.labels),
             units,
-            self._schedule(len(rows), samples),
+            self._usual_schedule(len(samples.rows), samples),
         )
 
     def _valid_rows(
@@ -595,41 +490,19 @@ class VAESampler(
         self._format = samples.format
         given, _ = self._read(X_valid, self)
         rows = samples.format.to_rows(given)
-        _check_range(rows, samples.likelihood, samples.format)
+        check_range(rows, samples.likelihood, samples.format)
         if samples.classes is not None:
             numbers = samples.classes.number(y, len(rows))
             labels = torch.from_numpy(samples.classes.one_hot(numbers))
         return Rows(plan.units.scaling.to_network_in_parts(rows), labels)
 
-    def _units_of(self, samples: SampledRows) -> Units:
-        """Choose the units in which the network sees rows."""
-        is_table = isinstance(samples.format, TableFormat)
-        if is_table or not samples.architecture.standardizes:
-            return Units()
-        mean, spread = mean_and_spread(samples.rows)
-        if samples.likelihood == "bernoulli":
-            return Units(center=torch.from_numpy(mean).float(), spread=spread)
-        if self.variance == "shared":
-            return Units(Scaling(mean, spread))
-        return Units(Scaling(mean, feature_spread(samples.rows)))
-
-    def _schedule(self, n_rows: int, samples: SampledRows) -> Schedule:
+    def _usual_schedule(self, n_rows: int, samples: Samples) -> Schedule:
         fraction = self.validation_fraction if self.early_stopping else None
         n_rows = n_training_rows(n_rows, fraction)
-        is_table = isinstance(samples.format, TableFormat)
-        usual = usual_batch_size(n_rows, samples)
-        if is_table:
-            usual = 64 if n_rows < 500 else 128 if n_rows < 2000 else 256
-        batch_size = auto_or(self.batch_size, usual)
-        n_steps = float(self._usual_steps)
-        if convolves_small_images(samples):
-            n_steps = _STEPS_OF_SMALL_IMAGES
-        if is_table:
-            # With more steps, short tables are overfitted.
-            most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)
-            n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
-        n_batches = math.ceil(n_rows / batch_size)
-        max_epochs = max(math.ceil(n_steps / n_batches), self._fewest_epochs)
+        batch_size = auto_or(self.batch_size, usual_batch_size(n_rows, samples))
+        max_epochs = usual_epochs(
+            n_rows, batch_size, samples, self._usual_steps, self._fewest_epochs
+        )
         return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)
 
     def _complete(self, samples: SampledRows, plan: TrainingPlan) -> None:
@@ -668,9 +541,8 @@ class VAESampler(
 
     @property
     def _model(self) -> GenerativeModel:
-        shown_shape = _shown_shape(self.sample_shape_, self._format)
         n_classes = 0 if self._classes is None else len(self._classes.names)
-        return GenerativeModel(self._trained, math.prod(shown_shape), n_classes)
+        return GenerativeModel(self._trained, self._record.n_inputs, n_classes)
 
     # ---- codes ---------------------------------------------------------------
 
@@ -773,7 +645,8 @@ class VAESampler(
         """
         check_is_fitted(self)
         codes = check_codes(self, X)
-        labels = self._labels(self._numbers(y, len(codes)))
+        numbers = numbers_of_classes(self._classes, y, len(codes))
+        labels = one_hot(self._classes, numbers)
         if self._classes is not None and y is None:
             labels[:] = self._classes.shares
         return self._rows(self._model.decode(codes, labels), X)
@@ -804,12 +677,12 @@ class VAESampler(
         """
         check_is_fitted(self)
         rows = self._format.to_rows(self._read(X, self)[0])
-        numbers = self._numbers(y, len(rows))
+        numbers = numbers_of_classes(self._classes, y, len(rows))
         if self._classes is not None and y is None:
             joint = self._log_likelihoods(rows) + np.log(self._classes.shares)
             numbers = joint.argmax(axis=1)
         means, _ = self._model.posterior(rows)
-        return self._rows(self._model.decode(means, self._labels(numbers)), X)
+        return self._rows(self._model.decode(means, one_hot(self._classes, numbers)), X)
 
     def interpolate(
         self, start: Any, stop: Any, n_steps: int = 10, *, y: Any = None
@@ -889,14 +762,14 @@ class VAESampler(
         check_is_fitted(self)
         check_count(n_samples, "n_samples", 1)
         random = np.random.RandomState(draw_seed(random_state))
-        numbers = self._numbers(y, n_samples)
+        numbers = numbers_of_classes(self._classes, y, n_samples)
         if self._classes is not None and y is None:
             numbers = self._classes.draw(n_samples, random)
         codes = np.empty((n_samples, self.code_size_))
         for place, prior in enumerate(self._priors):
             mine = slice(None) if len(self._priors) == 1 else numbers == place
             codes[mine] = prior.sample(len(codes[mine]), random)
-        labels = self._labels(numbers)
+        labels = one_hot(self._classes, numbers)
         if self._has_probabilities:
             return self._rows(self._model.decode(codes, labels))
         seed = random.randint(2**31 - 1)
@@ -911,23 +784,6 @@ class VAESampler(
         scaling = self._record.units.scaling
         rows = self._format.to_given(shown, scaling, index)
         return rows if is_frame(rows) else in_frame_like(X, rows)
-
-    def _labels(self, numbers: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return classes one-hot; without classes, an array of no columns."""
-        if self._classes is None:
-            return np.empty((len(numbers), 0), dtype=np.float32)
-        return self._classes.one_hot(numbers)
-
-    def _numbers(self, y: Any, n_samples: int) -> NDArray[np.intp]:
-        """Return the indices of classes among those of `fit`."""
-        if y is None:
-            return np.zeros(n_samples, dtype=np.intp)
-        if self._classes is None:
-            raise ValueError(
-                "y was given, but the sampler does not know classes. Fit it with "
-                "conditional=True."
-            )
-        return self._classes.number(y, n_samples)
 
     # ---- likelihood ----------------------------------------------------------
 
@@ -962,8 +818,8 @@ class VAESampler(
         rows, log_jacobian = self._format.to_rows_with_log_jacobian(
             given, scaling, self.likelihood_
         )
-        _check_range(rows, self.likelihood_, self._format)
-        numbers = self._numbers(y, len(rows))
+        check_range(rows, self.likelihood_, self._format)
+        numbers = numbers_of_classes(self._classes, y, len(rows))
         if self._classes is None:
             scores = self._log_likelihoods(rows)[:, 0]
         elif y is None:
@@ -1019,34 +875,3 @@ class VAESampler(
         tags.target_tags.required = self.conditional
         tags.input_tags.categorical = True
         return tags
-
-
-def _shown_shape(sample_shape: Shape, form: TableFormat | ArrayFormat) -> Shape:
-    """Return the shape of a row in the network's input."""
-    if isinstance(form, TableFormat):
-        return (form.columns.n_shown,)
-    return sample_shape
-
-
-def _check_range(rows: Array, likelihood: str, form: RowFormat) -> None:
-    """Raise if the values are outside of the likelihood's range."""
-    value_range = float(rows.min()), float(rows.max())
-    if not np.isfinite(value_range).all():
-        return  # the conversion of rows raises a more specific error
-    if likelihood == "bernoulli" and not is_in_unit_range(value_range):
-        scale = form.container.scale if isinstance(form, ArrayFormat) else 1
-        low, high = (scale * value for value in value_range)
-        raise ValueError(
-            f"likelihood='bernoulli' needs data in [0, {scale}], but X goes from "
-            f"{low:.6g} to {high:.6g}. Put a MinMaxScaler(clip=True) in front (or "
-            "divide pixels by 255), or use likelihood='gaussian'."
-        )
-
-
-def _check_enough(X: pd.DataFrame, least: int) -> None:
-    if len(X) < least or not X.shape[1]:
-        raise ValueError(
-            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
-            f"(shape={X.shape}) while a minimum of {least} sample(s) and 1 feature(s) "
-            "is required."
-        )
