@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_types import Shape
@@ -14,10 +16,23 @@ from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
+from skautoencoder._estimator.net_training import make_net, prepare_steps, train_net
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
-from skautoencoder.architectures import Architecture, Conv
+from skautoencoder._estimator.plan import Samples, TrainingPlan
+from skautoencoder._estimator.principal_components import (
+    LINEAR_LOSSES,
+    is_linear,
+    linear_plan,
+    network_is_better,
+    set_principal_components,
+)
+from skautoencoder._estimator.trained_network import measure
+from skautoencoder.architectures import Architecture, Conv, Dense, Network
 from skautoencoder.objectives import Penalty
+from skautoencoder.training import AutoencoderNet
 
+# Fewer rows say too little to choose by.
+_FEWEST_ROWS = 10
 # With skip connections, the code would consist of the maps of all stages.
 _NOT_OF_CONV = {"skip_connections"}
 
@@ -269,6 +284,65 @@ class AutoencoderTransformer(CodeTransformer):
         self.verbose = verbose
         self.random_state = random_state
         self._set_nested_params(nested)
+
+    @property
+    def is_linear_(self) -> bool:
+        """Whether the network is linear: PCA was kept, see `architecture`."""
+        check_is_fitted(self)
+        return is_linear(self.net_.module_)
+
+    def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
+        plan = super()._make_plan(samples, previous)
+        keeps_linear = previous is not None and previous.is_linear_
+        return linear_plan(plan) if keeps_linear else plan
+
+    def _settle(self, samples: Samples, plan: TrainingPlan) -> TrainingPlan:
+        if not self._may_be_linear(samples, plan):
+            return plan
+        params = self.get_params(deep=False)
+        # Shown and told is what is kept.
+        params |= {"verbose": 0, "callbacks": None, "batch_size": "auto"}
+        params["random_state"] = self.net_.seed
+
+        def make(plan: TrainingPlan) -> AutoencoderNet:
+            return make_net(plan, params, self._betas, "", is_part=False)
+
+        def train(part: TrainingPlan) -> Network:
+            schedule = self._usual_schedule(len(part.data), samples)
+            part = replace(part, schedule=schedule)
+            net = make(part)
+            prepare_steps(net, self._record.work, len(part.data), self.precision)
+            has_seed = "seed" in self._nested_params("iterator_train")
+            train_net(net, part, has_seed=has_seed)
+            network: Network = net.module_
+            return network
+
+        if network_is_better(plan, self.net_.module_, self.net_.seed, train):
+            return plan
+        plan = linear_plan(plan)
+        net = make(plan)
+        set_principal_components(net.module_, plan.data.rows)
+        net.history = self.net_.history
+        net.set_params(verbose=int(self.verbose))
+        work, _ = measure(net.module_, plan.data.rows)
+        prepare_steps(net, work, len(plan.data), self.precision)
+        self._keep(net, work, samples, plan)
+        return plan
+
+    def _may_be_linear(self, samples: Samples, plan: TrainingPlan) -> bool:
+        """Return whether PCA may take the place of the trained network."""
+        rows, code_size = plan.data.rows, plan.network.arguments["code_size"]
+        return (
+            self.architecture == "auto"
+            and self.max_epochs == "auto"
+            and not self._nested_params("architecture")
+            and isinstance(samples.architecture, Dense)
+            and self.loss in LINEAR_LOSSES
+            and not plan.objective.arguments["penalties"]
+            and plan.data.weights is None
+            and code_size < rows.shape[1]
+            and len(rows) >= max(2 * code_size, _FEWEST_ROWS)
+        )
 
 
 class ConvAutoencoderTransformer(CodeTransformer):

@@ -299,6 +299,8 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
                 plan = self._with_validation(plan, X_valid, samples)
             tasks = FitTasks(self, X, y, is_part=is_part)
             self._train(plan, samples, previous, tasks, checkpoint, is_part=is_part)
+            if previous is None and not is_part:
+                plan = self._settle(samples, plan)
             self._complete(samples, plan)
             warn_of_divergence(self.net_, plan.data, is_part=is_part)
             if not is_part:
@@ -473,6 +475,18 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             samples.sequences,
             plan.data.rows.shape[1],
         )
+
+    def _settle(self, samples: SamplesT, plan: TrainingPlan) -> TrainingPlan:
+        """Return the plan of the network to keep, after the training of a new one.
+
+        Parameters
+        ----------
+        samples : Samples
+            The result of :meth:`_validate`.
+        plan : TrainingPlan
+            The plan by which the network was trained.
+        """
+        return plan
 
     def _complete(self, samples: SamplesT, plan: TrainingPlan) -> None:
         """Set the fitted attributes that are specific to the estimator.
