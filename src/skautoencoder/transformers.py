@@ -64,7 +64,8 @@ class AutoencoderTransformer(CodeTransformer):
         and for sequences of different lengths, and "dense" for the rest. An object
         such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set
         and searched as ``architecture__hidden_layer_sizes``; beside a name they can
-        be given in the same way.
+        be given in the same way. "auto" also lets PCA stand in for a dense network
+        that does not do better, if `max_epochs` is "auto", too; see `is_linear_`.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width), (n_steps, n_channels) or (n_features,). Its product is the
@@ -179,6 +180,13 @@ class AutoencoderTransformer(CodeTransformer):
         root mean squared distance from the mean, unless the output is a sigmoid.
     n_iter_ : int
         Epochs trained.
+    is_linear_ : bool
+        Whether the network is a single linear layer each way. With
+        ``architecture="auto"`` and ``max_epochs="auto"`` it is one with the weights of
+        :class:`~sklearn.decomposition.PCA` if the network that was trained did not
+        reconstruct new rows better: up to 2000 rows are divided into halves, and what
+        was trained on one is judged by the other; or `X_valid` decides. `history_` and
+        `n_iter_` are of the network that was trained.
     n_features_in_ : int
         Number of features of a sample.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

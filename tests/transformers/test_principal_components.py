@@ -1,0 +1,188 @@
+"""Default transformers of tables reconstruct new rows at least as well as PCA does."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from skorch.callbacks import Callback
+
+from skautoencoder import AutoencoderTransformer, load, save
+from skautoencoder.architectures import Dense
+
+EACH_SEED = pytest.mark.parametrize("seed", range(3))
+
+
+def normal_rows(n_rows: int, seed: int = 0) -> np.ndarray:
+    """Rows whose best code is linear."""
+    rng = np.random.RandomState(seed)
+    factors = rng.normal(size=(3, 8)) * [[4.0], [2.0], [1.0]]
+    return rng.normal(size=(n_rows, 3)) @ factors + 0.5 * rng.normal(size=(n_rows, 8))
+
+
+def arc(n_rows: int, seed: int = 0) -> np.ndarray:
+    """Rows of which one number, an angle, says nearly all."""
+    rng = np.random.RandomState(seed)
+    angle = rng.uniform(-2, 2, size=n_rows)
+    rows = np.column_stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)])
+    return rows + 0.03 * rng.normal(size=rows.shape)
+
+
+def error(reconstructed: Any, X: np.ndarray) -> float:
+    return float(np.square(np.asarray(reconstructed) - X).sum())
+
+
+def error_of_pca(X_train: np.ndarray, X: np.ndarray, code_size: int) -> float:
+    pca = PCA(code_size).fit(X_train)
+    return error(pca.inverse_transform(pca.transform(X)), X)
+
+
+def transformer(code_size: int = 3, **params: Any) -> AutoencoderTransformer:
+    return AutoencoderTransformer(code_size, **{"random_state": 0, **params})
+
+
+@EACH_SEED
+def test_linear_data_get_the_codes_of_pca(seed: int) -> None:
+    X, X_new = normal_rows(60, seed), normal_rows(500, seed + 10)
+    fitted = transformer(random_state=seed).fit(X)
+    assert fitted.is_linear_
+    pca = PCA(3).fit(X)
+    np.testing.assert_allclose(
+        fitted.predict(X_new),
+        pca.inverse_transform(pca.transform(X_new)),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    # Codes are in the network's units, and each axis has a sign of its own.
+    codes, of_pca = np.abs(fitted.transform(X_new)), np.abs(pca.transform(X_new))
+    unit = codes.sum() / of_pca.sum()
+    np.testing.assert_allclose(codes, unit * of_pca, rtol=1e-4, atol=1e-4)
+    assert fitted.code_size_ == 3
+    assert len(fitted.history_) == fitted.n_iter_ > 1
+
+
+@pytest.mark.parametrize(("code_size", "seed"), [(2, 0), (4, 1), (8, 2)])
+def test_features_of_very_different_variance(code_size: int, seed: int) -> None:
+    # Of the raw wines PCA loses a millionth of the variance: no step of training
+    # finds its axes so exactly.
+    X_train, X_test = train_test_split(load_wine().data, random_state=seed)
+    with pytest.warns(UserWarning, match="StandardScaler"):
+        fitted = transformer(code_size, random_state=seed).fit(X_train)
+    of_pca = error_of_pca(X_train, X_test, code_size)
+    assert error(fitted.predict(X_test), X_test) <= 1.01 * of_pca
+
+
+@EACH_SEED
+def test_a_small_table_in_unit_intervals(seed: int) -> None:
+    X = load_iris().data
+    X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
+    X_train, X_test = train_test_split(X, random_state=seed)
+    fitted = transformer(2, random_state=seed).fit(X_train)
+    of_pca = error_of_pca(X_train, X_test, 2)
+    assert error(fitted.predict(X_test), X_test) <= 1.01 * of_pca
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_network_that_does_better_is_kept(seed: int) -> None:
+    X, X_new = arc(150, seed), arc(500, seed + 10)
+    fitted = transformer(1, random_state=seed).fit(X)
+    assert not fitted.is_linear_
+    assert error(fitted.predict(X_new), X_new) < 0.3 * error_of_pca(X, X_new, 1)
+    # It is the network that is trained where there is no choice.
+    alone = transformer(1, architecture="dense", random_state=seed).fit(X)
+    np.testing.assert_array_equal(fitted.transform(X_new), alone.transform(X_new))
+
+
+def test_many_rows_are_judged_by_themselves() -> None:
+    X = normal_rows(2001)
+    fitted = transformer(batch_size=512).fit(X)
+    assert fitted.is_linear_
+    assert error(fitted.predict(X), X) <= 1.0001 * error_of_pca(X, X, 3)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"architecture": "dense"},
+        {"architecture": Dense((16,))},
+        {"max_epochs": 3},
+        {"loss": "bce"},
+        {"penalty": "l1"},
+        {"code_size": 8},
+    ],
+)
+def test_what_was_asked_for_is_kept(params: dict[str, Any]) -> None:
+    X = normal_rows(30)
+    X = (X - X.min()) / np.ptp(X)
+    assert not transformer(**params).fit(X).is_linear_
+
+
+@pytest.mark.parametrize("loss", ["l1", "huber"])
+def test_other_losses(loss: str) -> None:
+    X, X_new = normal_rows(60), normal_rows(500, 1)
+    pca = PCA(3).fit(X)
+    of_pca = np.abs(pca.inverse_transform(pca.transform(X_new)) - X_new).mean()
+    found = np.abs(transformer(loss=loss).fit(X).predict(X_new) - X_new).mean()
+    assert found <= 1.01 * of_pca
+
+
+def test_validation_rows_decide_where_there_are_some() -> None:
+    X = normal_rows(60)
+    # Rows that lie elsewhere, where a network trained on X knows nothing.
+    assert transformer().fit(X, X_valid=10 * normal_rows(50, 1)).is_linear_
+    X = arc(100)
+    assert not transformer(1).fit(X, X_valid=arc(50, 1)).is_linear_
+
+
+def test_a_linear_network_is_stored_and_trained_on(tmp_path: Path) -> None:
+    X = normal_rows(60)
+    fitted = transformer().fit(X)
+    codes = fitted.transform(X)
+    save(fitted, tmp_path / "linear.safetensors")
+    for other in (
+        load(tmp_path / "linear.safetensors"),
+        pickle.loads(pickle.dumps(fitted)),
+        clone(fitted).fit(X),
+    ):
+        assert other.is_linear_
+        np.testing.assert_array_equal(other.transform(X), codes)
+    assert fitted.partial_fit(X).is_linear_
+    assert not np.array_equal(fitted.transform(X), codes)
+    again = transformer(warm_start=True).fit(X)
+    assert again.fit(X).is_linear_
+    # Training starts at PCA, and can only stay near it.
+    assert again.score(X) == pytest.approx(transformer().fit(X).score(X), abs=0.01)
+
+
+class Count(Callback):  # type: ignore[misc]
+    def __init__(self) -> None:
+        self.n_fits = 0
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.n_fits += 1
+
+
+def test_callbacks_and_output_are_those_of_one_fit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    X, count = normal_rows(60), Count()
+    fitted = transformer(callbacks=[("count", count)], verbose=1).fit(X)
+    assert fitted.is_linear_
+    assert dict(fitted.net_.callbacks_).get("count", count).n_fits <= 1
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).count("epoch 1/") <= 1
+
+
+def test_a_random_state_is_drawn_from_once() -> None:
+    X, state = normal_rows(60), np.random.RandomState(0)
+    transformer(random_state=state).fit(X)
+    other = np.random.RandomState(0)
+    transformer(architecture="dense", max_epochs=1, random_state=other).fit(X)
+    assert state.randint(1000) == other.randint(1000)
