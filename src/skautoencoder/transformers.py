@@ -28,7 +28,7 @@ from skautoencoder._estimator.principal_components import (
 )
 from skautoencoder._estimator.trained_network import measure
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
-from skautoencoder.objectives import Penalty
+from skautoencoder.objectives import Objective, Penalty
 from skautoencoder.training import AutoencoderNet
 
 # Fewer rows say too little to choose by.
@@ -346,6 +346,7 @@ class AutoencoderTransformer(CodeTransformer):
             and not self._nested_params("architecture")
             and isinstance(samples.architecture, Dense)
             and self.loss in LINEAR_LOSSES
+            and plan.objective.make is Objective
             and not plan.objective.arguments["penalties"]
             and plan.data.weights is None
             and code_size < rows.shape[1]
