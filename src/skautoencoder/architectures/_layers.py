@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from skautoencoder.architectures.hook_checks import has_hooks
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -283,3 +286,23 @@ class TiedDecoder(nn.Module):
             rows = self.activation(rows) if i else rows
             rows = F.linear(rows, matrix.weight.t(), bias)
         return rows
+
+
+def flat_layers(
+    module: nn.Module, *, opens_hooked: bool = False
+) -> Iterator[nn.Module]:
+    """Yield the layers of nested ``nn.Sequential`` modules in order.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The modules.
+    opens_hooked : bool, default=False
+        Whether sequences of layers that have hooks are opened, too: their hooks are
+        not called by who calls the layers.
+    """
+    if type(module) is nn.Sequential and (opens_hooked or not has_hooks(module)):
+        for part in module:
+            yield from flat_layers(part, opens_hooked=opens_hooked)
+    else:
+        yield module

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.architectures._layers import flat_layers
 from skautoencoder.architectures._sequence_layers import (
     FromSteps,
     SequenceShape,
@@ -43,7 +42,7 @@ class RaggedEncoder(nn.Module):
         lengths = (~missing.unflatten(1, self.shape)[:, 0, :, 0]).sum(dim=1)
         values = torch.where(missing, 0.0, rows)
         remaining = lengths
-        for layer in _flat(self.layers):
+        for layer in flat_layers(self.layers, opens_hooked=True):
             values = _apply(layer, values, remaining)
             if isinstance(layer, nn.Conv1d):
                 remaining = _halved(remaining)
@@ -69,7 +68,7 @@ class RaggedDecoder(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the rows that codes stand for, whose last number is the length."""
-        layers = list(_flat(self.layers))
+        layers = list(flat_layers(self.layers, opens_hooked=True))
         lengths = [lengths_of(codes, self.shape[1])]
         for layer in layers:
             if isinstance(layer, nn.ConvTranspose1d):
@@ -90,15 +89,6 @@ def lengths_of(codes: Tensor, n_steps: int) -> Tensor:
 def _halved(lengths: Tensor) -> Tensor:
     """Return how many steps a convolution of stride 2 leaves."""
     return (lengths + 1) // 2
-
-
-def _flat(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the layers of nested sequences of layers in their order."""
-    if type(module) is nn.Sequential:
-        for layer in module:
-            yield from _flat(layer)
-    else:
-        yield module
 
 
 def _apply(layer: nn.Module, values: Tensor, lengths: Tensor) -> Tensor:

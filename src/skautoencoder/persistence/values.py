@@ -24,6 +24,19 @@ from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.persistence import classes
+from skautoencoder.persistence.frame_types import (
+    CannotBeStored,
+    decode_index,
+    decode_interval,
+    decode_polars,
+    encode_dtype,
+    encode_index,
+    encode_interval,
+    encode_pandas_dtype,
+    encode_polars,
+    is_polars_type,
+    tagged,
+)
 from skautoencoder.persistence.nets import decode_net, encode_net
 from skautoencoder.tensor_files import TensorFile, UnreadableFile
 from skautoencoder.training import AutoencoderNet
@@ -34,28 +47,6 @@ Json = Any
 _NUMBERS, _TIMES = "biuf", "mM"
 
 _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
-
-# polars' types without parameters.
-_POLARS = {
-    "Binary",
-    "Boolean",
-    "Categorical",
-    "Date",
-    "Float32",
-    "Float64",
-    "Int8",
-    "Int16",
-    "Int32",
-    "Int64",
-    "Int128",
-    "Null",
-    "String",
-    "Time",
-    "UInt8",
-    "UInt16",
-    "UInt32",
-    "UInt64",
-}
 
 # Values that are made from a string.
 _FROM_STRING: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
@@ -76,10 +67,6 @@ _TAGS = {kind: tag for tag, (kind, _, _) in _FROM_STRING.items()}
 _TORCH_TYPES = {
     str(dtype): dtype for dtype in (torch.float32, torch.bfloat16, torch.float16)
 }
-
-
-class CannotBeStored(TypeError):
-    """A value that a file cannot hold."""
 
 
 class Encoder:
@@ -109,7 +96,7 @@ class Encoder:
         if value is None or kind in (bool, int, str):
             return value
         if kind is float:
-            return value if math.isfinite(value) else _tagged("float", value=str(value))
+            return value if math.isfinite(value) else tagged("float", value=str(value))
         if kind is list:
             return [self.encode(item) for item in value]
         encode = _ENCODERS.get(kind)
@@ -119,18 +106,18 @@ class Encoder:
             if isinstance(value, parent):
                 return encode(self, value)
         if kind in _TAGS:
-            return _tagged(_TAGS[kind], value=_FROM_STRING[_TAGS[kind]][1](value))
+            return tagged(_TAGS[kind], value=_FROM_STRING[_TAGS[kind]][1](value))
         name = classes.name_of_callable(value)
         if name is not None:
-            return _tagged("name", name=name)
+            return tagged("name", name=name)
         name = classes.name_of(kind)
         if name is not None:
             return self._encode_object(name, value)
         if classes.is_estimator(value):
             return self.encode_estimator(value)
         polars = sys.modules.get("polars")
-        if polars is not None and _is_polars_type(value, polars):
-            return _encode_polars(self, value)
+        if polars is not None and is_polars_type(value, polars):
+            return encode_polars(self, value)
         return self._encode_own(value)
 
     def _encode_object(self, name: str, value: Any) -> Json:
@@ -140,11 +127,11 @@ class Encoder:
             classes.describe(value), classes.may_hold_own(type(value))
         )
         if not is_dataclass(value):
-            return _tagged("object", kind=name, fields=fields)
+            return tagged("object", kind=name, fields=fields)
         # Dataclasses are immutable, and the same columns stand in several places.
         number = len(self._stored)
-        self._stored[id(value)] = value, _tagged("same", number=number)
-        return _tagged("object", kind=name, fields=fields, number=number)
+        self._stored[id(value)] = value, tagged("same", number=number)
+        return tagged("object", kind=name, fields=fields, number=number)
 
     def encode_fields(
         self, values: dict[str, Any], are_parameters: bool = False
@@ -177,7 +164,7 @@ class Encoder:
             self._need(kind.__name__, kind)
         attributes = vars(estimator)
         state = {n: attributes[n] for n in kind._fitted_state if n in attributes}
-        return _tagged(
+        return tagged(
             "estimator",
             kind=kind.__name__,
             params=self._encode_params(estimator.get_params(deep=False)),
@@ -192,7 +179,7 @@ class Encoder:
         # They are not encoded one by one, as they have done their work.
         self._need("callbacks", callbacks)
         encoded = self.encode_fields(params | {"callbacks": None}, True)
-        return encoded | {"callbacks": _tagged("own", name="callbacks")}
+        return encoded | {"callbacks": tagged("own", name="callbacks")}
 
     def add(self, tensor: Tensor) -> Json:
         """Store a tensor; return its name, and the order of its axes in memory."""
@@ -218,9 +205,9 @@ class Encoder:
         if not isinstance(value, type) and classes.has_parameters(kind):
             self._need(kind.__name__, kind)
             fields = self.encode_fields(value.get_params(deep=False), True)
-            return _tagged("own", name=kind.__name__, fields=fields)
+            return tagged("own", name=kind.__name__, fields=fields)
         self._need(self._parameter, value)
-        return _tagged("own", name=self._parameter)
+        return tagged("own", name=self._parameter)
 
     def _need(self, name: str, value: Any) -> None:
         known = getattr(value, "__qualname__", None)
@@ -311,26 +298,22 @@ def _inverse(order: list[int]) -> list[int]:
     return [order.index(axis) for axis in range(len(order))]
 
 
-def _tagged(tag: str, **content: Json) -> Json:
-    return {"$": tag, **content}
-
-
 # ---- containers ----------------------------------------------------------------
 
 
 def _encode_dict(encoder: Encoder, value: Any) -> Json:
     if all(type(key) is str for key in value):
-        return _tagged("dict", of={k: encoder.encode(v) for k, v in value.items()})
+        return tagged("dict", of={k: encoder.encode(v) for k, v in value.items()})
     pairs = [[encoder.encode(k), encoder.encode(v)] for k, v in value.items()]
-    return _tagged("pairs", of=pairs)
+    return tagged("pairs", of=pairs)
 
 
 def _encode_tuple(encoder: Encoder, value: Any) -> Json:
     if _is_table(value):
         # Tables of the sampler have many of them.
         array = torch.tensor(value, dtype=torch.float64, device="cpu")
-        return encoder.once(value, lambda: _tagged("rows", of=encoder.add(array)))
-    return _tagged("tuple", of=[encoder.encode(item) for item in value])
+        return encoder.once(value, lambda: tagged("rows", of=encoder.add(array)))
+    return tagged("tuple", of=[encoder.encode(item) for item in value])
 
 
 def _is_table(rows: Any) -> bool:
@@ -356,7 +339,7 @@ def _encode_history(encoder: Encoder, history: Any) -> Json:
     def encode() -> Json:
         number = str(len(encoder._stored))
         rows = [encoder.encode_fields(row) for row in history]
-        return _tagged("history", number=f"history {number}", rows=rows)
+        return tagged("history", number=f"history {number}", rows=rows)
 
     return encoder.once(history, encode)
 
@@ -371,7 +354,7 @@ def _decode_history(decoder: Decoder, number: str, rows: Json) -> History:
 
 
 def _encode_tensor(encoder: Encoder, tensor: Any) -> Json:
-    return encoder.once(tensor, lambda: _tagged("tensor", of=encoder.add(tensor)))
+    return encoder.once(tensor, lambda: tagged("tensor", of=encoder.add(tensor)))
 
 
 def _encode_array(encoder: Encoder, array: Any) -> Json:
@@ -382,7 +365,7 @@ def _new_array(encoder: Encoder, array: Any) -> Json:
     kind = array.dtype.kind
     if kind in "OUS" and array.dtype.names is None:
         values = [encoder.encode(value) for value in array.ravel().tolist()]
-        return _tagged(
+        return tagged(
             "objects", of=values, shape=list(array.shape), dtype=array.dtype.str
         )
     numbers = array.view(np.int64) if kind in _TIMES else array
@@ -391,7 +374,7 @@ def _new_array(encoder: Encoder, array: Any) -> Json:
     # A copy, as torch takes no reversed arrays, and warns of read-only ones.
     native = numbers.astype(numbers.dtype.newbyteorder("="), order="K")
     stored = encoder.add(torch.from_numpy(native))
-    return _tagged("array", of=stored, dtype=array.dtype.str)
+    return tagged("array", of=stored, dtype=array.dtype.str)
 
 
 def _decode_array(decoder: Decoder, of: list[Any], dtype: str) -> Any:
@@ -420,7 +403,7 @@ def _encode_scalar(encoder: Encoder, value: Any) -> Json:
         item = value.item()
     else:
         raise CannotBeStored(f": a number of type {value.dtype}")
-    return _tagged("scalar", of=encoder.encode(item), dtype=value.dtype.str)
+    return tagged("scalar", of=encoder.encode(item), dtype=value.dtype.str)
 
 
 def _decode_scalar(decoder: Decoder, of: Json, dtype: str) -> Any:
@@ -436,7 +419,7 @@ def _decode_scalar(decoder: Decoder, of: Json, dtype: str) -> Any:
 def _encode_random(encoder: Encoder, random: Any) -> Json:
     is_legacy = isinstance(random, np.random.RandomState)
     state = random.get_state(legacy=False) if is_legacy else random.bit_generator.state
-    return _tagged("random", legacy=is_legacy, state=encoder.encode(state))
+    return tagged("random", legacy=is_legacy, state=encoder.encode(state))
 
 
 def _decode_random(decoder: Decoder, legacy: bool, state: Json) -> Any:
@@ -452,126 +435,33 @@ def _decode_random(decoder: Decoder, legacy: bool, state: Json) -> Any:
     return random
 
 
-# ---- pandas and polars -----------------------------------------------------------
-
-
-def _encode_index(encoder: Encoder, index: Any) -> Json:
-    if isinstance(index, pd.RangeIndex):
-        span = [index.start, index.stop, index.step]
-        return _tagged("range_index", of=span, name=encoder.encode(index.name))
-    if isinstance(index, pd.MultiIndex):
-        return _tagged(
-            "multi_index",
-            of=encoder.encode(index.tolist()),
-            names=encoder.encode(list(index.names)),
-        )
-    return _tagged(
-        "index",
-        of=encoder.encode(index.tolist()),
-        dtype=encoder.encode(index.dtype),
-        name=encoder.encode(index.name),
-    )
-
-
-def _encode_dtype(encoder: Encoder, dtype: Any) -> Json:
-    if dtype.names is not None:
-        raise CannotBeStored(f": the type {dtype}")
-    return _tagged("dtype", of=dtype.str)
-
-
-def _encode_pandas_dtype(encoder: Encoder, dtype: Any) -> Json:
-    if isinstance(dtype, pd.CategoricalDtype):
-        categories = dtype.categories
-        return _tagged(
-            "categories",
-            of=None if categories is None else encoder.encode(categories),
-            ordered=dtype.ordered,
-        )
-    if isinstance(dtype, pd.SparseDtype):
-        return _tagged(
-            "sparse",
-            of=encoder.encode(dtype.subtype),
-            fill_value=encoder.encode(dtype.fill_value),
-        )
-    try:
-        same = pd.api.types.pandas_dtype(str(dtype)) == dtype
-    except TypeError:
-        same = False
-    if not same:
-        raise CannotBeStored(f": the pandas type {dtype}")
-    return _tagged("pandas_dtype", of=str(dtype))
-
-
-def _encode_interval(encoder: Encoder, interval: Any) -> Json:
-    return _tagged(
-        "interval",
-        left=encoder.encode(interval.left),
-        right=encoder.encode(interval.right),
-        closed=interval.closed,
-    )
-
-
-def _decode_interval(decoder: Decoder, left: Json, right: Json, closed: str) -> Any:
-    return pd.Interval(decoder.decode(left), decoder.decode(right), closed)
-
-
-def _is_polars_type(value: Any, polars: Any) -> bool:
-    if isinstance(value, type):
-        return issubclass(value, polars.DataType)
-    return isinstance(value, polars.DataType)
-
-
-def _encode_polars(encoder: Encoder, dtype: Any) -> Json:
-    import polars
-
-    name = dtype.__name__ if isinstance(dtype, type) else type(dtype).__name__
-    if isinstance(dtype, polars.Enum):
-        return _tagged("polars", name=name, of=[dtype.categories.to_list()])
-    if isinstance(dtype, polars.Decimal):
-        return _tagged("polars", name=name, of=[dtype.precision, dtype.scale])
-    if name not in _POLARS:
-        raise CannotBeStored(f": the polars type {dtype}")
-    return _tagged("polars", name=name, of=None)
-
-
-def _decode_polars(decoder: Decoder, name: str, of: Json) -> Any:
-    import polars
-
-    if name in ("Enum", "Decimal"):
-        return getattr(polars, name)(*of)
-    if name not in _POLARS:
-        raise UnreadableFile(f"No polars type {name!r} is known.")
-    # As a column's type: an object, not the class.
-    return polars.Series([], dtype=getattr(polars, name)).dtype
-
-
 # ---- the table -------------------------------------------------------------------
 
 _ENCODERS: dict[type, Callable[[Encoder, Any], Json]] = {
     AutoencoderNet: encode_net,
     History: _encode_history,
-    complex: lambda _, value: _tagged("complex", real=value.real, imag=value.imag),
+    complex: lambda _, value: tagged("complex", real=value.real, imag=value.imag),
     dict: _encode_dict,
-    frozenset: lambda encoder, value: _tagged("frozenset", of=encoder.encode([*value])),
-    pd.Interval: _encode_interval,
-    set: lambda encoder, value: _tagged("set", of=encoder.encode([*value])),
-    slice: lambda encoder, value: _tagged(
+    frozenset: lambda encoder, value: tagged("frozenset", of=encoder.encode([*value])),
+    pd.Interval: encode_interval,
+    set: lambda encoder, value: tagged("set", of=encoder.encode([*value])),
+    slice: lambda encoder, value: tagged(
         "slice", of=encoder.encode([value.start, value.stop, value.step])
     ),
-    torch.Size: lambda encoder, value: _tagged("tuple", of=list(value)),
-    torch.dtype: lambda _, value: _tagged("torch_dtype", of=str(value)),
+    torch.Size: lambda encoder, value: tagged("tuple", of=list(value)),
+    torch.dtype: lambda _, value: tagged("torch_dtype", of=str(value)),
     tuple: _encode_tuple,
 }
 _ENCODERS_OF_SUBCLASSES: dict[Any, Callable[[Encoder, Any], Json]] = {
     Tensor: _encode_tensor,
-    np.dtype: _encode_dtype,
+    np.dtype: encode_dtype,
     np.generic: _encode_scalar,
     np.ndarray: _encode_array,
     np.random.Generator: _encode_random,
     np.random.RandomState: _encode_random,
-    os.PathLike: lambda _, value: _tagged("path", of=os.fspath(value)),
-    pd.Index: _encode_index,
-    pd.api.extensions.ExtensionDtype: _encode_pandas_dtype,
+    os.PathLike: lambda _, value: tagged("path", of=os.fspath(value)),
+    pd.Index: encode_index,
+    pd.api.extensions.ExtensionDtype: encode_pandas_dtype,
 }
 
 
@@ -597,12 +487,6 @@ def _decode_own(decoder: Decoder, name: str, fields: Json = None) -> Any:
     return kind(**decoder.decode_fields(fields))
 
 
-def _decode_index(decoder: Decoder, of: Json, dtype: Json, name: Json) -> Any:
-    return pd.Index(
-        decoder.decode(of), dtype=decoder.decode(dtype), name=decoder.decode(name)
-    )
-
-
 _DECODERS: dict[str, Callable[..., Any]] = {
     "array": _decode_array,
     "categories": lambda decoder, of, ordered: pd.CategoricalDtype(
@@ -615,8 +499,8 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "float": lambda _, value: float(value),
     "frozenset": lambda decoder, of: frozenset(decoder.decode(of)),
     "history": _decode_history,
-    "index": _decode_index,
-    "interval": _decode_interval,
+    "index": decode_index,
+    "interval": decode_interval,
     "multi_index": lambda decoder, of, names: pd.MultiIndex.from_tuples(
         decoder.decode(of), names=decoder.decode(names)
     ),
@@ -628,7 +512,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "pairs": lambda decoder, of: {decoder.decode(k): decoder.decode(v) for k, v in of},
     "pandas_dtype": lambda _, of: pd.api.types.pandas_dtype(of),
     "path": lambda _, of: Path(of),
-    "polars": _decode_polars,
+    "polars": decode_polars,
     "random": _decode_random,
     "range_index": lambda decoder, of, name: pd.RangeIndex(
         *of, name=decoder.decode(name)

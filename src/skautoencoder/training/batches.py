@@ -18,6 +18,9 @@ from torch.utils.data import Dataset
 # faster than selecting the rows of each batch.
 _FEW_NUMBERS = 2**20
 
+# Up to this many numbers per batch, losses are collected over several steps.
+_FEW_A_BATCH = 2**18
+
 
 class Rows(Dataset[tuple[Tensor, Tensor]]):
     """Rows to learn from, and the target of each.
@@ -192,3 +195,29 @@ class RowBatches:
         sizes = [stop - start for start, stop in self.bounds]
         for part, wanted in zip(rows.split(sizes), targets.split(sizes), strict=True):
             yield part, part if targets is rows else wanted
+
+
+def mean_loss(
+    steps: Iterator[tuple[Tensor, int]], batches: RowBatches
+) -> tuple[float, int]:
+    """Return the mean loss of steps over all rows, and the number of steps.
+
+    A loss tensor that stays alive fragments the memory that its step freed, so that the
+    next large step cannot reuse it. So losses are copied into one tensor: after each
+    step or, where batches are small, after several, which is faster.
+    """
+    numbers_a_batch = batches.dataset.rows.numel() / len(batches)
+    n_together = min(max(int(_FEW_A_BATCH / numbers_a_batch), 1), 64)
+    losses, waiting = torch.empty(0), []
+    sizes: list[int] = []
+    for loss, size in steps:
+        if not sizes:
+            losses = loss.new_empty(len(batches))
+        waiting.append(loss)
+        sizes.append(size)
+        if len(waiting) == n_together or len(sizes) == len(batches):
+            losses[len(sizes) - len(waiting) : len(sizes)] = torch.stack(waiting)
+            waiting.clear()
+    weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
+    # The only synchronisation with the device in an epoch.
+    return float(losses.float().cpu() @ weights), len(sizes)

@@ -8,7 +8,6 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any, Self
 
 import torch
@@ -24,7 +23,7 @@ from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.training.allocator import keep_freed_memory
-from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.batches import RowBatches, Rows, mean_loss
 from skautoencoder.training.checkpoint import KeepsState
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.epoch_hooks import EpochHooks
@@ -35,6 +34,7 @@ from skautoencoder.training.net_checks import (
     refused_by_optimizer,
     require_finite,
     require_finite_weights,
+    require_same_layers,
 )
 from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.progress import EpochTable, FitProgress
@@ -75,10 +75,6 @@ _KNOWN_CALLBACKS = {
     KeepsState,
     LRScheduler,
 }
-
-
-# Up to this many numbers per batch, losses are collected over several steps.
-_FEW_NUMBERS = 2**18
 
 
 class AutoencoderNet(NeuralNet):
@@ -278,7 +274,7 @@ class AutoencoderNet(NeuralNet):
         is_quick = self._quick is not None and self._quick.gradient is not None
         with torch.no_grad() if is_quick and not listen else nullcontext():
             steps = self._steps(iterator, training, step_fn, bool(listen), unknown)
-            loss, n_steps = _mean_loss(steps, iterator)
+            loss, n_steps = mean_loss(steps, iterator)
         self.record_epoch(prefix, loss, n_steps)
 
     def record_epoch(self, prefix: str, loss: float, n_steps: int) -> None:
@@ -477,17 +473,7 @@ class AutoencoderNet(NeuralNet):
 
     def continue_from(self, net: AutoencoderNet) -> None:
         """Take over the weights and the history of another net."""
-        # The shapes of another network's weights may agree by chance: compare layers.
-        if repr(self.module_) != repr(net.module_):
-            pairs = zip_longest(
-                repr(net.module_).splitlines(), repr(self.module_).splitlines()
-            )
-            before, now = next((b, n) for b, n in pairs if b != n)
-            raise ValueError(
-                "warm_start=True continues with the network of the fit before, but "
-                "the parameters now describe another one. Set warm_start=False or "
-                f"put them back. First difference: {before}, now {now}."
-            )
+        require_same_layers(self.module_, net.module_)
         self.module_.load_state_dict(net.module_.state_dict())
         self.history = copy.deepcopy(net.history)
 
@@ -585,29 +571,3 @@ def _without_autograd() -> AbstractContextManager[Any]:
     Entering it takes as long as the product of two small matrices.
     """
     return torch.no_grad() if torch.is_grad_enabled() else nullcontext()
-
-
-def _mean_loss(
-    steps: Iterator[tuple[Tensor, int]], batches: RowBatches
-) -> tuple[float, int]:
-    """Return the mean loss of steps over all rows, and the number of steps.
-
-    A loss tensor that stays alive fragments the memory that its step freed, so that the
-    next large step cannot reuse it. So losses are copied into one tensor: after each
-    step or, where batches are small, after several, which is faster.
-    """
-    numbers_a_batch = batches.dataset.rows.numel() / len(batches)
-    n_together = min(max(int(_FEW_NUMBERS / numbers_a_batch), 1), 64)
-    losses, waiting = torch.empty(0), []
-    sizes: list[int] = []
-    for loss, size in steps:
-        if not sizes:
-            losses = loss.new_empty(len(batches))
-        waiting.append(loss)
-        sizes.append(size)
-        if len(waiting) == n_together or len(sizes) == len(batches):
-            losses[len(sizes) - len(waiting) : len(sizes)] = torch.stack(waiting)
-            waiting.clear()
-    weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
-    # The only synchronisation with the device in an epoch.
-    return float(losses.float().cpu() @ weights), len(sizes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 from contextlib import suppress
+from itertools import zip_longest
 
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from skautoencoder.architectures._thread_safety import NORMALIZATIONS
 from skautoencoder.training.batches import RowBatches
@@ -161,3 +162,16 @@ def refused_by_optimizer(net: NeuralNet, error: Exception) -> ValueError:
                 f"that {name} takes: {error}"
             )
     return ValueError(f"{name} cannot be the optimizer of this network: {error}")
+
+
+def require_same_layers(network: nn.Module, before: nn.Module) -> None:
+    """Raise if a network is not that of the fit before, whose weights it takes over."""
+    # The shapes of another network's weights may agree by chance: compare layers.
+    if repr(network) != repr(before):
+        pairs = zip_longest(repr(before).splitlines(), repr(network).splitlines())
+        old, new = next((b, n) for b, n in pairs if b != n)
+        raise ValueError(
+            "warm_start=True continues with the network of the fit before, but "
+            "the parameters now describe another one. Set warm_start=False or "
+            f"put them back. First difference: {old}, now {new}."
+        )

@@ -8,7 +8,7 @@ known, and in a sequence without branches the chain rule is a loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skautoencoder.architectures import Network
+from skautoencoder.architectures._layers import flat_layers
 from skautoencoder.architectures.hook_checks import (
     has_global_hooks,
     has_hooks,
@@ -342,15 +343,6 @@ def _chain_of_layers(*modules: nn.Module) -> Chain | None:
         return Chain([LAYER_GRADIENTS[type(layer)](layer) for layer in layers])
     except _Missing:
         return None
-
-
-def flat_layers(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the layers of nested ``nn.Sequential`` modules in order."""
-    if type(module) is nn.Sequential and not has_hooks(module):
-        for part in module:
-            yield from flat_layers(part)
-    else:
-        yield module
 
 
 def _is_simple(layer: nn.Module) -> bool:

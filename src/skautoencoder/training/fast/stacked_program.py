@@ -1,0 +1,389 @@
+"""The program of networks that are trained together: stacked weights and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skautoencoder.architectures._layers import flat_layers
+from skautoencoder.training.batch_invariance import VECTOR
+from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.fast.stacked_layers import (
+    StackedActivation,
+    StackedLinear,
+    WeightStack,
+    aligned_zeros,
+    losses_and_gradient,
+)
+from skautoencoder.training.learning_rate import learning_rate_factor
+
+# What became of a network: trained, the reason why not, or the error of its training.
+Outcome = bool | str | Exception
+
+
+def layers_of(network: Any) -> list[nn.Module]:
+    """Return the layers of a dense network, from rows to logits."""
+    both = [*flat_layers(network.encoder), *flat_layers(network.decoder)]
+    return [layer for layer in both if type(layer) is not nn.Identity]
+
+
+def _linear_layers(network: Any) -> list[nn.Linear]:
+    return [layer for layer in layers_of(network) if isinstance(layer, nn.Linear)]
+
+
+def n_encoder_layers(network: Any) -> int:
+    """Return the number of linear layers up to the code."""
+    return sum(isinstance(layer, nn.Linear) for layer in flat_layers(network.encoder))
+
+
+def code_size_of(network: Any) -> int:
+    """Return the code size of a dense network."""
+    return _linear_layers(network)[n_encoder_layers(network) - 1].out_features
+
+
+class StackedFit:
+    """A net in a program.
+
+    Attributes
+    ----------
+    place : int
+        Its place in stacks of all nets.
+    code_place : int
+        Its place among the nets ordered by code size.
+    """
+
+    place = code_place = -1
+
+    def __init__(self, index: int, net: Any, rows: Rows) -> None:
+        self.index, self.net, self.data = index, net, rows
+        self.network = net.module_
+        self.group = net.optimizer_.param_groups[0]
+        self.batches: RowBatches = net.get_iterator(rows, training=True)
+        self.code_size = code_size_of(self.network)
+        self.error: Exception | None = None
+
+    @property
+    def sort_key(self) -> tuple[Any, ...]:
+        """Nets with the same key have equal batches and the same optimizer step."""
+        group = self.group
+        options = ("initial_lr", "betas", "eps", "weight_decay", "maximize")
+        group.setdefault("initial_lr", group["lr"])
+        return (len(self.data), *(group[option] for option in options))
+
+
+# ---- one program -------------------------------------------------------------------
+
+
+class _Part:
+    """The chain of layers of neighbouring nets, whose batches have equal sizes."""
+
+    def __init__(self, program: _Program, start: int, stop: int) -> None:
+        self.program, self.part = program, slice(start, stop)
+        network = program.fits[0].network
+        layers, n_coding = layers_of(network), n_encoder_layers(network)
+        n_nets = stop - start
+        fits = program.fits[start:stop]
+        by_code = sorted(fits, key=lambda fit: fit.code_place)
+        order = [fit.place - start for fit in by_code]
+        self.order = self.inverse = None
+        if order != sorted(order):
+            self.order = torch.tensor(order)
+            self.inverse = self.order.argsort()
+        groups = [[*g] for _, g in groupby(by_code, key=lambda fit: fit.code_size)]
+        self.sizes = [len(group) for group in groups]
+
+        def links(
+            of: list[nn.Module], first: int, group: list[StackedFit]
+        ) -> list[Any]:
+            made: list[Any] = []
+            for layer in of:
+                if isinstance(layer, nn.Linear):
+                    stacks = program.stacks[first]
+                    made.append(StackedLinear(*_locate(stacks, group)))
+                    first += 1
+                else:
+                    made.append(StackedActivation(layer, len(group)))
+            return made
+
+        linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
+        begin, end = linear[n_coding - 1], linear[n_coding] + 1
+        self.encoder = links(layers[:begin], 0, fits)
+        self.coders = [links(layers[begin:end], n_coding - 1, g) for g in groups]
+        self.decoder = links(layers[end:], n_coding + 1, fits)
+        assert n_nets == sum(self.sizes)
+
+    def learn(self, rows: slice) -> Tensor:
+        """Set the gradients of the weights; return the loss of each net."""
+        program = self.program
+        outputs = _forward(self.encoder, program.inputs[self.part, rows])
+        outputs = self._through_coders(outputs, _forward)
+        outputs = _forward(self.decoder, outputs)
+        if program.offsets is not None:
+            outputs = outputs + program.offsets[self.part]
+        losses, gradient = losses_and_gradient(
+            program.loss,
+            outputs,
+            program.targets[self.part, rows],
+            program.output_activation,
+        )
+        gradient = _backward(self.decoder, gradient)
+        if self.encoder:
+            gradient = self._through_coders(gradient, _backward)
+            _learn(self.encoder, gradient)
+        else:
+            for links, part in self._by_code(gradient):
+                _learn(links, part)
+        return losses
+
+    def _through_coders(
+        self, stacked: Tensor, function: Callable[[list[Any], Tensor], Tensor]
+    ) -> Tensor:
+        """Apply a function to the nets of each code size."""
+        if len(self.coders) == 1:
+            return function(self.coders[0], stacked)
+        joined = torch.cat([function(*pair) for pair in self._by_code(stacked)])
+        return joined if self.inverse is None else joined[self.inverse]
+
+    def _by_code(self, stacked: Tensor) -> Iterator[tuple[list[Any], Tensor]]:
+        """Yield the layers at the code, and what is theirs of a stack."""
+        if self.order is not None:
+            stacked = stacked.index_select(0, self.order)
+        return zip(self.coders, stacked.split(self.sizes), strict=True)
+
+
+def _forward(links: list[Any], outputs: Tensor) -> Tensor:
+    for link in links:
+        outputs = link.forward(outputs)
+    return outputs
+
+
+def _backward(links: list[Any], gradient: Tensor) -> Tensor:
+    for link in reversed(links):
+        gradient = link.backward(gradient)
+    return gradient
+
+
+def _learn(links: list[Any], gradient: Tensor) -> None:
+    """Go back through the first layers of a chain."""
+    links[0].learn(_backward(links[1:], gradient))
+
+
+def _locate(
+    stacks: list[tuple[WeightStack, dict[int, int]]], group: list[StackedFit]
+) -> tuple[WeightStack, slice]:
+    """Return the stack that has the layers of nets, and where."""
+    for stack, places in stacks:
+        if group[0].index in places:
+            start = places[group[0].index]
+            return stack, slice(start, start + len(group))
+    raise AssertionError
+
+
+class _Update:
+    """Adam's step for nets with the same options and number of steps."""
+
+    def __init__(self, program: _Program, fits: list[StackedFit]) -> None:
+        lists: tuple[list[Tensor], ...] = ([], [], [], [])
+        for stacks in program.stacks:
+            for stack, places in stacks:
+                found = sorted(places[f.index] for f in fits if f.index in places)
+                for kind in (stack.weights, stack.biases) if found else ():
+                    at_once = not kind[0][0].numel() % VECTOR
+                    first, last = found[0], found[-1] + 1
+                    for target, tensor in zip(lists, kind, strict=True):
+                        if at_once:
+                            target.append(tensor[first:last])
+                        else:
+                            target.extend(tensor[first:last].unbind())
+        self.tensors = lists
+        self.counters = torch.zeros(len(lists[0]))
+        self.steps = [*self.counters]
+        group = fits[0].group
+        self.lr, (self.beta1, self.beta2) = group["initial_lr"], group["betas"]
+        self.options = {
+            "weight_decay": group["weight_decay"],
+            "eps": group["eps"],
+            "maximize": group["maximize"],
+        }
+
+    def __call__(self, lr: float) -> None:
+        self.counters.add_(1)
+        weights, gradients, means, squares = self.tensors
+        torch._fused_adam_(
+            weights,
+            gradients,
+            means,
+            squares,
+            [],
+            self.steps,
+            lr=lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            amsgrad=False,
+            **self.options,
+        )
+
+
+class _Block:
+    """Neighbouring nets with equal batches and the same steps of Adam."""
+
+    def __init__(self, program: _Program, fits: list[StackedFit]) -> None:
+        self.start, self.stop = fits[0].place, fits[-1].place + 1
+        self.bounds = fits[0].batches.bounds
+        self.update = _Update(program, fits)
+        self.lr, self.n_done = self.update.lr, 0
+        self.n_steps = program.max_epochs * len(self.bounds)
+
+
+class _Program:
+    """Stacked weights and rows of nets, and their training."""
+
+    def __init__(self, fits: list[StackedFit]) -> None:
+        self.fits = fits = sorted(fits, key=lambda f: (f.sort_key, f.code_size))
+        for place, fit in enumerate(fits):
+            fit.place = place
+        by_code = sorted(fits, key=lambda fit: (fit.code_size, fit.place))
+        for place, fit in enumerate(by_code):
+            fit.code_place = place
+        first = fits[0].net
+        self.loss, self.schedule = first.criterion_.loss, first.lr_schedule
+        self.max_epochs = first.max_epochs
+        network = fits[0].network
+        self.output_activation = network.output_activation
+        n_coding = n_encoder_layers(network)
+        # For each linear layer its stacks, and the place of a net in them.
+        self.stacks: list[list[tuple[WeightStack, dict[int, int]]]] = []
+        for number in range(len(_linear_layers(network))):
+            groups = [fits]
+            if number in (n_coding - 1, n_coding):
+                groups = [[*g] for _, g in groupby(by_code, lambda f: f.code_size)]
+            self.stacks.append(
+                [
+                    (
+                        WeightStack([_linear_layers(f.network)[number] for f in group]),
+                        {fit.index: place for place, fit in enumerate(group)},
+                    )
+                    for group in groups
+                ]
+            )
+        self._set_rows()
+        self.blocks = [
+            _Block(self, [*group])
+            for _, group in groupby(fits, key=lambda fit: fit.sort_key)
+        ]
+        self.parts: dict[tuple[int, int], _Part] = {}
+
+    def _set_rows(self) -> None:
+        """Make room for the shuffled rows of an epoch."""
+        fits = self.fits
+        longest = max(len(fit.data) for fit in fits)
+        n_features = fits[0].data.rows.shape[1]
+        self.targets = aligned_zeros(len(fits), longest, n_features)
+        self.inputs, self.offsets = self.targets, None
+        self.sources: list[tuple[Tensor, Tensor]] = []
+        for fit in fits:
+            rows = fit.data.rows
+            self.sources.append((rows, fit.network.encoder_input(rows)))
+        if fits[0].network.center is not None:
+            self.inputs = aligned_zeros(len(fits), longest, n_features)
+        if fits[0].network.output_offset is not None:
+            offsets = [fit.network.output_offset for fit in fits]
+            self.offsets = torch.stack(offsets)[:, None]
+
+    def shuffle(self) -> None:
+        """Put the rows of each net into the order of its next pass."""
+        for place, (fit, (rows, shown)) in enumerate(
+            zip(self.fits, self.sources, strict=True)
+        ):
+            order = fit.batches.next_order()
+            n_rows = len(order)
+            torch.index_select(rows, 0, order, out=self.targets[place, :n_rows])
+            if self.inputs is not self.targets:
+                torch.index_select(shown, 0, order, out=self.inputs[place, :n_rows])
+
+    def run_epoch(self) -> None:
+        """Take the steps of an epoch, and collect their losses."""
+        self.shuffle()
+        self.losses: list[tuple[int, int, Tensor]] = []
+        for step in range(max(len(block.bounds) for block in self.blocks)):
+            active = [block for block in self.blocks if step < len(block.bounds)]
+            for bounds, group in groupby(active, key=lambda b: b.bounds[step]):
+                blocks = [*group]
+                self._learn(blocks[0].start, blocks[-1].stop, slice(*bounds))
+            for block in active:
+                self._update(block)
+
+    def losses_of(self, block: _Block) -> Tensor:
+        """Return the losses of the last epoch, a row for each net of a block."""
+        found = [
+            losses[block.start - start : block.stop - start]
+            for start, stop, losses in self.losses
+            if start <= block.start and block.stop <= stop
+        ]
+        return torch.stack(found, dim=1)
+
+    def _learn(self, start: int, stop: int, rows: slice) -> None:
+        if (start, stop) not in self.parts:
+            self.parts[start, stop] = _Part(self, start, stop)
+        losses = self.parts[start, stop].learn(rows)
+        self.losses.append((start, stop, losses))
+
+    def _update(self, block: _Block) -> None:
+        lr = block.update.lr
+        if self.schedule != "constant":
+            lr *= learning_rate_factor(self.schedule, block.n_done / block.n_steps)
+        block.n_done += 1
+        block.lr = lr
+        block.update(lr)
+
+
+def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
+    """Train nets together, and keep the books of each as its own training does."""
+    program = _Program(fits)
+    for fit in fits:
+        fit.net.begin(fit.data)
+    told = {"dataset_valid": None}
+    for _ in range(program.max_epochs):
+        for fit in fits:
+            fit.net.notify("on_epoch_begin", dataset_train=fit.data, **told)
+            fit.net.history.new_batch()
+        program.run_epoch()
+        for block in program.blocks:
+            sizes = [stop - start for start, stop in block.bounds]
+            weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
+            losses = program.losses_of(block)
+            for fit, of_steps in zip(
+                program.fits[block.start : block.stop], losses, strict=True
+            ):
+                fit.group["lr"] = block.lr
+                # A copy, as sums of products depend on where their numbers start.
+                loss = float(of_steps.clone() @ weights)
+                _end_epoch(fit, loss, len(sizes), told)
+    for stacks in program.stacks:
+        for stack, _ in stacks:
+            stack.write_back()
+    outcomes: list[Outcome] = []
+    for fit in fits:
+        try:
+            if fit.error is None:
+                fit.net.end(fit.data)
+        except ValueError as error:
+            fit.error = error
+        outcomes.append(True if fit.error is None else fit.error)
+    return outcomes
+
+
+def _end_epoch(
+    fit: StackedFit, loss: float, n_steps: int, told: dict[str, Any]
+) -> None:
+    if fit.error is not None:
+        return
+    try:
+        fit.net.record_epoch("train", loss, n_steps)
+        fit.net.notify("on_epoch_end", dataset_train=fit.data, **told)
+    except ValueError as error:  # it diverged; the others go on
+        fit.error = error
