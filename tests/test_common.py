@@ -122,12 +122,12 @@ OF_SEQUENCES: dict[Any, dict[str, Any]] = {
     VAESampler: {"prior": "normal", **FEW_DRAWS},
 }
 
-# The defaults themselves (some for fewer epochs: these tables have 1000 steps by
-# default), then each architecture and the ways of training that touch validation,
-# batches or the order of rows.
+# The defaults themselves, for fewer epochs, then each architecture and the ways of
+# training that touch validation, batches or the order of rows: several at once, as each
+# estimator takes 50 checks.
 ESTIMATORS = [
-    AutoencoderTransformer(max_epochs=20),
-    ConvAutoencoderTransformer(max_epochs=5),
+    AutoencoderTransformer(max_epochs=5),
+    ConvAutoencoderTransformer(**QUICK),
     AutoencoderTransformer(
         architecture=Dense(
             hidden_layer_sizes=(6,), batch_norm=True, dropout=0.1, tied_weights=False
@@ -137,7 +137,6 @@ ESTIMATORS = [
     AutoencoderTransformer(
         architecture=Dense((6,), tied_weights=True), penalty="mmd", **QUICK
     ),
-    AutoencoderTransformer(architecture=Conv(channels=(4, 6)), **QUICK),
     AutoencoderTransformer(architecture=Custom(Encoder, Decoder), code_size=2, **QUICK),
     AutoencoderTransformer(
         sparsity="kl", loss="huber", early_stopping=True, optimizer="sgd", **QUICK
@@ -146,7 +145,10 @@ ESTIMATORS = [
         sparsity="l1", precision="bfloat16", lr_schedule="constant", verbose=1, **QUICK
     ),
     ConvAutoencoderTransformer(
+        20,
         channels=(4, 8),
+        sparsity="top_k",
+        n_nonzero_coefs=3,
         downsampling="max_pool",
         upsampling="nearest",
         residual=True,
@@ -155,19 +157,16 @@ ESTIMATORS = [
     ),
     ConvAutoencoderTransformer(code_size=None, channels=(4, 8), **QUICK),
     TransformerOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
-    AutoencoderOutlierDetector(),
-    AutoencoderOutlierDetector(novelty=True, n_neighbors=3, **QUICK),
-    AutoencoderOutlierDetector(architecture=Conv(channels=(4, 6)), **QUICK),
+    AutoencoderOutlierDetector(max_epochs=5),
+    AutoencoderOutlierDetector(
+        novelty=True, n_neighbors=3, contamination=0.1, early_stopping=True, **QUICK
+    ),
     AutoencoderOutlierDetector(
         architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
     ),
-    AutoencoderOutlierDetector(contamination=0.1, early_stopping=True, **QUICK),
     OutlierDetectorOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     AutoencoderTransformer(sparsity="top_k", contraction_weight=1e-3, **QUICK),
-    ConvAutoencoderTransformer(
-        20, channels=(4, 8), sparsity="top_k", n_nonzero_coefs=3, **QUICK
-    ),
-    DenoisingAutoencoder(max_epochs=10),
+    DenoisingAutoencoder(**QUICK),
     DenoisingAutoencoder(
         "masking", early_stopping=True, architecture=Dense((6,)), code_size=3, **QUICK
     ),
@@ -177,11 +176,10 @@ ESTIMATORS = [
         penalty=[L1(), MMD(0.1)],
         **QUICK,
     ),
-    DenoisingOnImages(architecture=Conv((4, 6)), clip=(0, 1), **QUICK),
-    DenoisingAutoencoder(architecture=Conv((4, 6), skip_connections=True), **QUICK),
-    AutoencoderImputer(),
-    AutoencoderImputer(architecture=Dense((6,), batch_norm=True), **QUICK),
-    AutoencoderImputer(architecture=Conv((4, 6)), code_size=None, **QUICK),
+    DenoisingOnImages(
+        architecture=Conv((4, 6), skip_connections=True), clip=(0, 1), **QUICK
+    ),
+    AutoencoderImputer(max_epochs=5),
     AutoencoderImputer(
         architecture=Conv((4, 6, 6), n_downsamplings=2, skip_connections=True), **QUICK
     ),
@@ -189,11 +187,15 @@ ESTIMATORS = [
         architecture=Custom(Encoder, Decoder), code_size=2, loss="huber", **QUICK
     ),
     AutoencoderImputer(
-        early_stopping=True, add_indicator=True, keep_empty_features=True, **QUICK
+        architecture=Dense((6,), batch_norm=True),
+        early_stopping=True,
+        add_indicator=True,
+        keep_empty_features=True,
+        **QUICK,
     ),
-    ImputerOnImages(architecture=Conv((4, 6)), code_size=3, **QUICK),
-    VAESampler(max_epochs=5),
-    VAESampler(conditional=True, **QUICK),
+    ImputerOnImages(architecture=Conv((4, 6)), code_size=None, **QUICK),
+    VAESampler(**QUICK),
+    VAESampler(conditional=True, **FEW_DRAWS),
     VAESampler(
         likelihood="gaussian",
         prior="normal",
@@ -210,7 +212,7 @@ ESTIMATORS = [
         architecture=Dense((6,)), conditional=True, prior="normal", **FEW_DRAWS
     ),
     VAEOverSampler(VAESampler(**QUICK)),
-    SeriesOutlierDetector(),
+    SeriesOutlierDetector(max_epochs=10),
     SeriesOutlierDetector(window=1, novelty=True, **QUICK),
     SeriesOutlierDetector(
         window=5, stride=2, contamination=0.1, architecture=Conv1d((4, 6)), **QUICK

@@ -15,12 +15,11 @@ from skautoencoder import __file__ as package
 # many workers of joblib's the estimators are divided.
 ENVIRONMENTS: dict[str, tuple[dict[str, str], str, int]] = {
     "three threads": ({}, "import torch; torch.set_num_threads(3)", 1),
-    "one processor": (
-        {},
+    "a worker on one processor": (
+        {"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"},
         "os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])",
         1,
     ),
-    "a worker": ({"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}, "", 1),
     "workers": ({}, "", 2),
 }
 # Not what the tests themselves are run with.

@@ -29,22 +29,17 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 for n_channels, (height, width) in product(range(1, 17), [(12, 12), (15, 15)]):
     sample_shape, n_features = (n_channels, height, width), n_channels * height * width
-    for kernel_size, (residual, downsampling, upsampling) in product(
-        (1, 2, 3),
-        (
-            (False, "stride", "transpose"),
-            (True, "stride", "transpose"),
-            (True, "max_pool", "nearest"),
-        ),
+    for kernel_size, (downsampling, upsampling) in product(
+        (1, 2, 3), (("stride", "transpose"), ("max_pool", "nearest"))
     ):
         network = Conv(
             (n_channels, 17 - n_channels),
             kernel_size=kernel_size,
-            residual=residual,
+            residual=True,
             downsampling=downsampling,
             upsampling=upsampling,
             upsampling_kernel_size=kernel_size + 1,
-            skip_connections=residual,
+            skip_connections=True,
         ).build(sample_shape, None)
         learn(network, n_features)
     for kernel_size in (1, 3):

@@ -12,7 +12,6 @@ import torch
 from helpers import DIGITS, ROWS, assert_same_weights, noise
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from skautoencoder import VAESampler
@@ -258,16 +257,3 @@ def test_warm_start_gets_better() -> None:
     sampler = quick("bernoulli", warm_start=True, max_epochs=10).fit(X)
     before = sampler.score(X)
     assert sampler.fit(X).fit(X).score(X) > before
-
-
-def test_grid_search_is_the_same_in_two_processes() -> None:
-    grid = {"code_size": [1, 2], "prior": ["normal", "mixture"]}
-    one, two = (
-        GridSearchCV(quick("dense"), grid, cv=2, n_jobs=n_jobs).fit(X)
-        for n_jobs in (1, 2)
-    )
-    for key in ("split0_test_score", "split1_test_score"):
-        np.testing.assert_array_equal(one.cv_results_[key], two.cv_results_[key])
-    assert one.best_params_ == two.best_params_
-    assert_same_weights(one.best_estimator_, two.best_estimator_)
-    assert_same_answers(one.best_estimator_, two.best_estimator_)

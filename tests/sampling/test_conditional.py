@@ -24,19 +24,22 @@ def two_groups(n_samples: int = 1500) -> tuple[np.ndarray, np.ndarray]:
 # In a table the empty space between the groups is taken out: there is no room for
 # what lies between the classes.
 @pytest.mark.parametrize(
-    ("likelihood", "prior", "share"),
+    ("likelihood", "prior", "share", "n_samples", "max_epochs"),
     [
-        ("gaussian", "normal", 0.97),
-        ("auto", "mixture", 0.9),
+        ("gaussian", "normal", 0.97, 600, 60),
+        ("auto", "mixture", 0.9, 1500, "auto"),
     ],
 )
-def test_rows_of_each_class(likelihood: str, prior: str, share: float) -> None:
-    X, y = two_groups()
+def test_rows_of_each_class(
+    likelihood: str, prior: str, share: float, n_samples: int, max_epochs: Any
+) -> None:
+    X, y = two_groups(n_samples)
     sampler = VAESampler(
         2,
         conditional=True,
         likelihood=likelihood,
         prior=prior,
+        max_epochs=max_epochs,
         random_state=0,
     ).fit(X, y)
     left = sampler.sample(400, 0, y="left")[:, 0]
@@ -50,7 +53,7 @@ def test_rows_of_each_class(likelihood: str, prior: str, share: float) -> None:
 
 
 def test_likelihoods_of_classes() -> None:
-    X, y = two_groups()
+    X, y = two_groups(600)
     sampler = VAESampler(
         2,
         conditional=True,

@@ -41,6 +41,7 @@ def test_linear_networks_are_probabilistic_pca(
         architecture=Dense(()),
         likelihood="gaussian",
         variance="shared",
+        max_epochs=60,
         random_state=0,
     ).fit(train)
     assert sampler.score(test) == pytest.approx(pca.score(test), rel=0.005)
@@ -76,7 +77,7 @@ def test_more_importance_samples_come_closer() -> None:
     sampler = VAESampler(
         5, likelihood="bernoulli", sample_shape=(8, 8), max_epochs=5, random_state=0
     ).fit(ROWS[:1000])
-    X, bounds = ROWS[1000:1100], []
+    X, bounds = ROWS[1000:1050], []
     for n_samples in (1, 10, 100):
         sampler.set_params(n_importance_samples=n_samples)
         drawn = []
@@ -106,10 +107,11 @@ def test_density_of_one_feature_sums_to_one(likelihood: str) -> None:
         2,
         likelihood=likelihood,
         architecture=Dense((16,)),
-        n_importance_samples=2000,
+        n_importance_samples=500,
+        max_epochs=60,
         random_state=0,
     ).fit(X)
-    grid = np.linspace(0, 20, 400)[:, np.newaxis]
+    grid = np.linspace(0, 20, 200)[:, np.newaxis]
     density = np.exp(sampler.score_samples(grid))
     assert np.sum(
         (density[1:] + density[:-1]) / 2 * np.diff(grid[:, 0])
@@ -122,7 +124,8 @@ def test_likelihood_of_ones_and_zeros_sums_to_one() -> None:
         2,
         likelihood="bernoulli",
         architecture=Dense((16,)),
-        n_importance_samples=2000,
+        n_importance_samples=1000,
+        max_epochs=100,
         random_state=0,
     ).fit(X)
     every = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])

@@ -24,14 +24,13 @@ def correlated(n_samples: int, seed: int = 0) -> np.ndarray:
     return np.column_stack([3 * one - 1, other, random.normal(size=n_samples) + 2])
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
-    ("likelihood", "prior"), [("auto", "normal"), ("gaussian", "mixture")]
+    ("likelihood", "prior", "seed"), [("auto", "normal", 0), ("gaussian", "mixture", 1)]
 )
 def test_samples_have_the_moments_of_the_data(
     likelihood: str, prior: str, seed: int
 ) -> None:
-    X = correlated(2000)
+    X = correlated(1000)
     sampler = VAESampler(
         3,
         architecture=Dense((32,)),
@@ -172,7 +171,11 @@ def test_active_units() -> None:
     # Three numbers say all of these rows; the others have nothing to add.
     X = noise(1000, 3) @ noise(3, 10, seed=1) + 0.1 * noise(1000, 10, seed=2)
     sampler = VAESampler(
-        8, likelihood="gaussian", architecture=Dense((32,)), random_state=0
+        8,
+        likelihood="gaussian",
+        architecture=Dense((32,)),
+        max_epochs=60,
+        random_state=0,
     ).fit(X)
     assert 3 <= sampler.n_active_units_ <= 4
 
@@ -190,7 +193,9 @@ def test_collapse_is_reported() -> None:
 
 
 def test_defaults_do_not_collapse() -> None:
-    sampler = VAESampler(random_state=0, sample_shape=(8, 8), max_epochs=10).fit(ROWS)
+    sampler = VAESampler(random_state=0, sample_shape=(8, 8), max_epochs=10).fit(
+        ROWS[:900]
+    )
     assert sampler.n_active_units_ >= 10
 
 

@@ -57,7 +57,7 @@ def peak():
 torch.set_num_threads(1)
 X = np.random.default_rng(0).random((50_000, 300), dtype=np.float32)
 X *= float(sys.argv[1])
-how = {"architecture": Dense((16,)), "max_epochs": 2}
+how = {"architecture": Dense((16,)), "max_epochs": 1}
 AutoencoderTransformer(4, batch_size=64, **how).fit(X[:256])
 before = peak()
 AutoencoderTransformer(4, batch_size=512, **how).fit(X)

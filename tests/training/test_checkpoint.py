@@ -149,7 +149,7 @@ for name, (model, samples) in models.items():
 """
 
 # Of each model; `make fuzz` sets more.
-N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "6"))
+N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "4"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")

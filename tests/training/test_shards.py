@@ -30,7 +30,7 @@ IMAGES = np.random.default_rng(0).random((48, 24, 24), dtype=np.float32)
 
 LARGE: dict[str, Any] = {
     "batch_size": 64,
-    "max_epochs": 2,
+    "max_epochs": 1,
     "precision": "float32",
     "random_state": 0,
 }
@@ -113,16 +113,15 @@ CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
 def test_the_number_of_threads_does_not_change_a_bit(name: str) -> None:
     make, X = CASES[name]
     fits = []
-    for n_threads in (1, 2, 3):
+    for n_threads in (1, 3):
         torch.set_num_threads(n_threads)
         fits.append(make().fit(X))
         assert torch.get_num_threads() == n_threads
-    one, *others = fits
+    one, other = fits
     assert one.net_.n_shards_ == (4 if name == "larger conv" else 2)
-    for other in others:
-        assert_same_weights(one, other)
-        for loss in {"train_loss", "valid_loss"} & one.history_[0].keys():
-            assert list(one.history_[:, loss]) == list(other.history_[:, loss])
+    assert_same_weights(one, other)
+    for loss in {"train_loss", "valid_loss"} & one.history_[0].keys():
+        assert list(one.history_[:, loss]) == list(other.history_[:, loss])
 
 
 # Where nothing is drawn and no batch is normalised, rounding is all that differs.
@@ -168,7 +167,7 @@ def test_batch_normalisation_counts_batches() -> None:
         int(value) for name, value in weights_of(estimator).items() if "tracked" in name
     ]
     assert counts
-    assert set(counts) == {2 * 2}
+    assert set(counts) == {2}
 
 
 class FailsInAShard(Penalty):

@@ -78,7 +78,7 @@ def test_more_numbers_than_a_code_has() -> None:
     estimator.set_params(sparsity="l1").fit(X)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_units_share_the_work(seed: int) -> None:
     estimator = AutoencoderTransformer(
         100,
@@ -123,8 +123,7 @@ def test_the_kl_target_is_met(architecture: Any, target: float, seed: int) -> No
     assert np.median(activity) == pytest.approx(target, rel=0.2)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_kl_target_is_met_by_spatial_maps(seed: int) -> None:
+def test_the_kl_target_is_met_by_spatial_maps() -> None:
     estimator = ConvAutoencoderTransformer(
         None,
         channels=(8, 16),
@@ -132,7 +131,7 @@ def test_the_kl_target_is_met_by_spatial_maps(seed: int) -> None:
         sparsity="kl",
         sparsity_target=0.1,
         max_epochs=20,
-        random_state=seed,
+        random_state=0,
     ).fit(ROWS[:1300])
     codes = estimator.transform(X_TEST)
     assert codes.mean() == pytest.approx(0.1, rel=0.2)
