@@ -13,7 +13,7 @@ from skorch.callbacks import GradientNormClipping
 from torch import nn
 
 from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
-from skautoencoder._estimator.nested_parameters import did_you_mean
+from skautoencoder._estimator.parameter_hints import did_you_mean
 from skautoencoder.architectures import Conv, Dense
 
 NESTED = {

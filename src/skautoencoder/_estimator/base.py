@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import importlib
-import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -75,11 +74,8 @@ from skautoencoder._estimator.summary import (
 )
 from skautoencoder._estimator.trained_network import TrainedNetwork, measure
 from skautoencoder.architectures import ARCHITECTURES, Architecture
-from skautoencoder.objectives import LOSSES, Objective, RaggedObjective
+from skautoencoder.objectives import Objective, RaggedObjective
 from skautoencoder.training import (
-    OPTIMIZERS,
-    PRECISIONS,
-    SCHEDULES,
     AutoencoderNet,
     Checkpoint,
     Rows,
@@ -132,35 +128,6 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
     plan, and set what is specific to the estimator. Subclasses implement or extend
     ``_validate``, ``_make_plan`` and ``_complete``; training is the same for all.
     """
-
-    _parameter_constraints: dict[str, list[Any]] = {
-        "code_size": [Interval(Integral, 1, None, closed="left"), None],
-        "architecture": [StrOptions({"auto", *ARCHITECTURES}), Architecture],
-        "sample_shape": ["array-like", None],
-        "loss": [StrOptions(set(LOSSES))],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "lr_schedule": [StrOptions(set(SCHEDULES))],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "max_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "callbacks": [list, tuple, None],
-        "checkpoint": [str, os.PathLike, None],
-        "device": [str, torch.device],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
 
     # The attributes that a fit sets. Others are dropped at its end, so that this list
     # is complete for warm starts, copies and files.

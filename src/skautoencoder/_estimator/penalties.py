@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from skautoencoder._estimator.nested_parameters import did_you_mean
+from skautoencoder._estimator.parameter_hints import did_you_mean
 from skautoencoder.objectives import (
     PENALTIES,
     Contraction,

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from skautoencoder._estimator.containers import is_frame, is_polars
-from skautoencoder._estimator.nested_parameters import did_you_mean, public_name
+from skautoencoder._estimator.parameter_hints import did_you_mean, public_name
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.sampler import VAESampler
 from skautoencoder.training import draw_seed

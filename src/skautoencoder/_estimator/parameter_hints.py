@@ -1,0 +1,157 @@
+"""What error messages of parameters suggest: similar names, and those of others."""
+
+from __future__ import annotations
+
+import difflib
+
+import numpy as np
+from torch import nn
+
+from skautoencoder.architectures import Architecture, Conv, Dense, Recurrent
+
+
+def public_name(name: str) -> str:
+    """Return our name of another library's parameter, or `name` if it has none."""
+    return _ALIASES.get(name, name)
+
+
+def cure_of(name: str, own: list[str]) -> str:
+    """Return a sentence with our equivalent of another library's parameter, or "".
+
+    Parameters
+    ----------
+    name : str
+        The other library's name.
+    own : list of str
+        Names of the estimator's parameters.
+    """
+    if name in _CURES:
+        return f" {_CURES[name]}"
+    prefix = _PARTS.get(name)
+    if prefix is not None:
+        return f" Set {prefix}__{name}."
+    name = public_name(name)
+    kinds = (Dense, Conv, Recurrent)
+    kind = next((k for k in kinds if name in k._get_param_names()), None)
+    if kind is None or name in own:
+        return ""
+    example = f"architecture={kind.__name__}({name}=...)"
+    if "architecture" not in own:
+        return f" It is one of {kind.__name__}: AutoencoderTransformer({example})."
+    return (
+        f" It is one of the architecture: {example}; or "
+        f"architecture={kind.__name__.lower()!r} and architecture__{name}=..."
+    )
+
+
+def cure_of_architecture(value: object) -> str:
+    """Return a sentence with the architecture that an invalid value may stand for."""
+    if isinstance(value, type) and issubclass(value, Architecture):
+        return f" Pass an object, not the class: architecture={value.__name__}(...)."
+    if isinstance(value, list | tuple | np.ndarray):
+        sizes = tuple(value)
+        return f" For layers of these sizes: Dense(hidden_layer_sizes={sizes!r})."
+    is_module = isinstance(value, type) and issubclass(value, nn.Module)
+    if is_module or isinstance(value, nn.Module):
+        return " For modules of your own: architecture=Custom(encoder, decoder)."
+    return ""
+
+
+# Names in other libraries, and ours.
+_ALIASES = {
+    "absolute_error": "l1",
+    "bilinear": "nearest",
+    "binary_cross_entropy": "bce",
+    "binary_crossentropy": "bce",
+    "contractive": "contraction",
+    "cross_entropy": "bce",
+    "crossentropy": "bce",
+    "dropout_rate": "dropout",
+    "encoding_dim": "code_size",
+    "epochs": "max_epochs",
+    "hidden_dims": "hidden_layer_sizes",
+    "hidden_neurons": "hidden_layer_sizes",
+    "l1loss": "l1",
+    "l2": "mse",
+    "latent_dim": "code_size",
+    "layers": "hidden_layer_sizes",
+    "learning_rate": "lr",
+    "learning_rate_init": "lr",
+    "log_loss": "bce",
+    "mae": "l1",
+    "max_iter": "max_epochs",
+    "mean_absolute_error": "l1",
+    "mean_squared_error": "mse",
+    "n_components": "code_size",
+    "n_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "seed": "random_state",
+    "smooth_l1": "huber",
+    "smoothl1loss": "huber",
+    "squared_error": "mse",
+    "wae": "mmd",
+    "wasserstein": "mmd",
+}
+
+_VALIDATION = (
+    "Samples of your own: X_valid=..., of fit. Or set early_stopping=True, which keeps "
+    "validation_fraction of the rows out of training."
+)
+_PENALTY = (
+    "Penalties on codes are for transformers and denoisers: "
+    "AutoencoderTransformer(penalty=...)."
+)
+_NOISE = "DenoisingAutoencoder(noise=...) learns to take noise away."
+_THRESHOLD = (
+    "AutoencoderOutlierDetector finds outliers; contamination=... says how many."
+)
+# Hints for parameters of other libraries that have no direct equivalent.
+_CURES = {
+    "alpha": (
+        "A penalty on the weights is optimizer__weight_decay=...; one on the codes "
+        "penalty='l1' and penalty__weight=..., of transformers and denoisers."
+    ),
+    "contamination": _THRESHOLD,
+    "contraction_weight": _PENALTY,
+    "decoder": "Modules of your own: architecture=Custom(encoder, decoder).",
+    "encoder": "Modules of your own: architecture=Custom(encoder, decoder).",
+    "noise": _NOISE,
+    "noise_factor": _NOISE,
+    "noise_level": _NOISE,
+    "patience": "Set n_iter_no_change=..., with early_stopping=True.",
+    "penalty": _PENALTY,
+    "sample_weight": "Rows have no weights here; repeat those that weigh more.",
+    "eval_set": "Samples to validate on: X_valid=...",
+    "sparsity": _PENALTY,
+    "threshold": _THRESHOLD,
+    "validation_data": _VALIDATION,
+    "validation_split": _VALIDATION,
+}
+# Parameters of optimizers and batches, and their prefixes.
+_PARTS = {
+    "betas": "optimizer",
+    "drop_last": "iterator_train",
+    "eps": "optimizer",
+    "momentum": "optimizer",
+    "nesterov": "optimizer",
+    "shuffle": "iterator_train",
+    "weight_decay": "optimizer",
+}
+
+
+def did_you_mean(value: object, known: list[str]) -> str:
+    """Return a sentence with the most similar known name, if there is one.
+
+    Classes and objects, such as losses of torch, are compared by their class's name.
+    """
+    name = value if isinstance(value, str) else _class_name(value)
+    lowered = name.lower()
+    near = [k for k in known if sorted(k) == sorted(lowered)]
+    near += [k for k in known if k == _ALIASES.get(lowered)]
+    near += [k for k in known if len(k) > 2 and lowered.startswith(k)]
+    near += difflib.get_close_matches(lowered, known, n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _class_name(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
