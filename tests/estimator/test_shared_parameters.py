@@ -49,6 +49,7 @@ OTHER_ENTRY: dict[tuple[str, str], str] = {
     ("VAESampler", "optimizer"): "its gradients are noisier",
     ("VAESampler", "random_state"): "it draws the codes of score_samples, too",
     ("VAEOverSampler", "random_state"): "it draws rows, too",
+    ("AutoencoderTransformer", "architecture"): "it may answer as PCA",
     ("AutoencoderTransformer", "nested"): "it has penalty__*",
     ("ConvAutoencoderTransformer", "nested"): "it has no architecture__*",
     ("DenoisingAutoencoder", "nested"): "it has penalty__*",
