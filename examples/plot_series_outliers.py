@@ -57,7 +57,7 @@ machine[:] = values
 # Nobody has to say which weeks are normal: the detector is fitted to the series with
 # its events in it. It finds that a day is the period, and takes windows as long.
 
-detector = SeriesOutlierDetector(contamination=0.06, random_state=0).fit(machine)
+detector = SeriesOutlierDetector(contamination=0.08, random_state=0).fit(machine)
 is_outlier = detector.predict(machine) == -1
 print(f"windows of {detector.window_} steps")
 truth = np.zeros(len(machine), dtype=bool)

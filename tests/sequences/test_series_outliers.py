@@ -106,10 +106,13 @@ class TestScores:
         residual = split(training)[1]
         size = residual.shape[1]
         _, values, axes = np.linalg.svd(residual, full_matrices=False)
-        variances = values**2 / len(residual)
-        noise = variances[size // 2 :].mean()
-        largest = noise * (1 + np.sqrt(size / len(residual))) ** 2
-        axes = axes[: size // 2][variances[: size // 2] > 1.25 * largest]
+        axes = axes[: size // 2]
+        variances = values[: size // 2] ** 2 / len(residual)
+        rest = residual - residual @ axes.T @ axes
+        noise = 2 * np.square(rest).reshape(-1, PERIOD, 2).mean(axis=(0, 1))
+        of_axes = np.square(axes).reshape(-1, PERIOD, 2).sum(axis=1) @ noise
+        largest = of_axes * (1 + np.sqrt(size / len(residual))) ** 2
+        axes = axes[variances > 1.25 * largest]
         assert 0 < len(axes) < size // 2
 
         def place(windows: np.ndarray) -> np.ndarray:

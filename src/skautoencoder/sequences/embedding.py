@@ -85,7 +85,7 @@ class WindowEmbedding(Embedding):
             mean = made.mean(dim=0)
             axes = _principal_axes(made - mean, _MOST_AXES)[0]
             residual = _split(made, given, mean, axes)[1]
-            residual_axes = _axes_above_noise(residual)
+            residual_axes = _axes_above_noise(residual, n_channels)
             products = torch.zeros(n_channels, *2 * (len(axes) + len(residual_axes),))
             products = products.double()
             start = 0
@@ -123,17 +123,19 @@ def _split(
     return places, given - mean - F.linear(places, axes.T.contiguous())
 
 
-def _axes_above_noise(residual: Tensor) -> Tensor:
+def _axes_above_noise(residual: Tensor, n_channels: int) -> Tensor:
     """Return principal axes along which residuals vary more than noise would.
 
     The largest variance of white noise is estimated from what the axes leave, by the
-    law of Marchenko and Pastur.
+    law of Marchenko and Pastur. Each channel has noise of its own.
     """
     n_windows, n_features = residual.shape
     axes, variances = _principal_axes(residual, min(_MOST_AXES, n_features // 2))
-    left = residual.square().sum() / n_windows - variances.sum()
-    noise = left.clamp_min(0.0) / max(n_features - len(axes), 1)
-    largest = noise * (1 + (n_features / n_windows) ** 0.5) ** 2
+    left = residual - residual @ axes.T @ axes
+    noise = left.square().mean(dim=0).unflatten(0, (-1, n_channels)).mean(dim=0)
+    noise = noise * n_features / max(n_features - len(axes), 1)
+    squares = axes.square().unflatten(1, (-1, n_channels)).sum(dim=1)
+    largest = squares @ noise * (1 + (n_features / n_windows) ** 0.5) ** 2
     return axes[variances > _ABOVE_NOISE * largest]
 
 
