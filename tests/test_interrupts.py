@@ -79,8 +79,8 @@ def check_that_interrupts_leave_no_trace(make: Any, method: str) -> None:
     make(max_epochs=3, batch_size=8).fit(X)
     usual = time.perf_counter() - start
     n_interrupted = 0
-    for i in range(20):
-        if not Storm(usual * (i + 1) / 40, 3).over(lambda: learn(X)):
+    for i in range(10):
+        if not Storm(usual * (i + 1) / 20, 3).over(lambda: learn(X)):
             break
         if estimator.n_iter_ > n_epochs:  # all was done already
             break

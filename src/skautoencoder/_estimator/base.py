@@ -31,7 +31,6 @@ from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import (
     looks_like_image,
-    looks_like_sequence,
     warn_of_shape,
 )
 from skautoencoder._estimator.nested_parameters import NestedParameters
@@ -608,7 +607,9 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             return "conv1d"
         if looks_like_image(sample_shape, given=self.sample_shape is not None):
             return "conv"
-        return "conv1d" if looks_like_sequence(sample_shape) else "dense"
+        # Of a single step, there are only the channels.
+        has_steps = len(sample_shape) == 2 and sample_shape[0] > 1
+        return "conv1d" if has_steps else "dense"
 
     def _named_architecture(self, name: str) -> Architecture:
         """Return the default of this estimator for the architecture `name`."""

@@ -38,14 +38,6 @@ def looks_like_image(sample_shape: Shape, *, given: bool) -> bool:
     return shorter >= _SHORTEST_SIDE and (given or longer <= _LONGEST * shorter)
 
 
-def looks_like_sequence(sample_shape: Shape) -> bool:
-    """Return whether samples of this shape, which are no images, are sequences.
-
-    Of several steps: of a single one, there are only the channels.
-    """
-    return len(sample_shape) == 2 and sample_shape[0] > 1
-
-
 def warn_of_shape(
     rows: Array,
     data_shape: Shape,
