@@ -302,7 +302,7 @@ class AutoencoderTransformer(CodeTransformer):
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         plan = super()._make_plan(samples, previous)
         keeps_linear = previous is not None and previous.is_linear_
-        return linear_plan(plan) if keeps_linear else plan
+        return linear_plan(plan) if keeps_linear and self._is_free else plan
 
     def _settle(self, samples: Samples, plan: TrainingPlan) -> TrainingPlan:
         if not self._may_be_linear(samples, plan):
@@ -337,13 +337,17 @@ class AutoencoderTransformer(CodeTransformer):
         self._keep(net, work, samples, plan)
         return plan
 
+    @property
+    def _is_free(self) -> bool:
+        """Whether the network is left to the estimator."""
+        return self.architecture == "auto" and not self._nested_params("architecture")
+
     def _may_be_linear(self, samples: Samples, plan: TrainingPlan) -> bool:
         """Return whether PCA may take the place of the trained network."""
         rows, code_size = plan.data.rows, plan.network.arguments["code_size"]
         return (
-            self.architecture == "auto"
+            self._is_free
             and self.max_epochs == "auto"
-            and not self._nested_params("architecture")
             and isinstance(samples.architecture, Dense)
             and self.loss in LINEAR_LOSSES
             and plan.objective.make is Objective

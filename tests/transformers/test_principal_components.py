@@ -161,6 +161,14 @@ def test_a_linear_network_is_stored_and_trained_on(tmp_path: Path) -> None:
     assert again.score(X) == pytest.approx(transformer().fit(X).score(X), abs=0.01)
 
 
+def test_another_architecture_does_not_go_on_with_a_linear_network() -> None:
+    X = normal_rows(60)
+    fitted = transformer(warm_start=True).fit(X).set_params(architecture="dense")
+    with pytest.raises(ValueError, match="warm_start"):
+        fitted.fit(X)
+    assert fitted.is_linear_
+
+
 class Count(Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self.n_fits = 0
