@@ -128,6 +128,14 @@ OF_SEQUENCES: dict[Any, dict[str, Any]] = {
 ESTIMATORS = [
     AutoencoderTransformer(max_epochs=5),
     ConvAutoencoderTransformer(**QUICK),
+    AutoencoderTransformer("auto", **QUICK),
+    DenoisingAutoencoder(
+        code_size=3,
+        ordered=True,
+        architecture=Conv((4, 8)),
+        early_stopping=True,
+        **QUICK,
+    ),
     AutoencoderTransformer(
         architecture=Dense(
             hidden_layer_sizes=(6,), batch_norm=True, dropout=0.1, tied_weights=False

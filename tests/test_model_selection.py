@@ -21,7 +21,10 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skautoencoder.architectures import Dense
-from skautoencoder.model_selection import AutoencoderSearchCV
+from skautoencoder.model_selection import (
+    AutoencoderSearchCV,
+    smallest_within_one_standard_error,
+)
 from skautoencoder.training import run_in_company
 
 WINE, KINDS = load_wine(return_X_y=True)
@@ -213,3 +216,56 @@ def test_few_features_and_few_rows() -> None:
             {"code_size": [1], "lr": [1e-2, 1e-3]},
             rows,
         )
+
+
+def results(means: list[float], deviations: list[float], **params: Any) -> Any:
+    """Results of a search with three folds."""
+    (name, values), *_ = params.items()
+    folds = {f"split{i}_test_score": means for i in range(3)}
+    return {
+        "params": [{name: value} for value in values],
+        "mean_test_score": np.array(means),
+        "std_test_score": np.array(deviations),
+        **folds,
+    }
+
+
+@pytest.mark.parametrize(
+    ("deviation", "expected"), [(0.0, 0), (0.11, 1), (0.2, 2), (0.28, 2), (1.0, 3)]
+)
+def test_smallest_code_within_one_standard_error(
+    deviation: float, expected: int
+) -> None:
+    # The standard error of three folds is the deviation divided by the root of two.
+    found = results(
+        [0.9, 0.85, 0.8, 0.5], [deviation, 0, 0, 0], pipe__code_size=[9, 7, 4, 2]
+    )
+    assert smallest_within_one_standard_error(found) == expected
+
+
+def test_best_of_equally_small_codes_and_failed_fits() -> None:
+    found = results(
+        [np.nan, 0.79, 0.8, 0.8], [0, 0.1, 0.1, 0.1], code_size=[1, 2, 2, 4]
+    )
+    assert smallest_within_one_standard_error(found) == 2
+
+
+def test_search_refits_the_smallest_code() -> None:
+    search = AutoencoderSearchCV(
+        tiny_dense(),
+        {"code_size": [3, 1, 2]},
+        cv=3,
+        refit=smallest_within_one_standard_error,
+    ).fit(SCALED)
+    expected = smallest_within_one_standard_error(search.cv_results_)
+    assert search.best_index_ == expected
+    assert search.best_estimator_.code_size_ == search.best_params_["code_size"]
+
+
+def test_results_without_code_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="their code_size"):
+        smallest_within_one_standard_error(results([1.0], [0.0], lr=[0.1]))
+    with pytest.raises(ValueError, match="their code_size"):
+        smallest_within_one_standard_error(results([1.0], [0.0], code_size=[None]))
+    with pytest.raises(ValueError, match="one scorer"):
+        smallest_within_one_standard_error({"params": [], "mean_test_a": []})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -43,7 +44,8 @@ class AutoencoderSearchCV(GridSearchCV):
     n_jobs : int, default=None
         Number of processes, each of which trains a part of the networks together.
     refit : bool, str or callable, default=True
-        Whether to fit the best candidate to all of the data.
+        Whether to fit the best candidate to all of the data. See
+        :func:`smallest_within_one_standard_error` for the one with the smallest code.
     cv : int, cross-validation generator or iterable, default=None
         How the data are split.
     verbose : int, default=0
@@ -211,6 +213,78 @@ class AutoencoderSearchCV(GridSearchCV):
             if fit.alone:
                 reasons.setdefault(number // self.n_splits_, fit.alone)
         return sorted(reasons.items())
+
+
+def smallest_within_one_standard_error(cv_results: Mapping[str, Any]) -> int:
+    """Return the candidate with the smallest code whose score is nearly the best.
+
+    Give it as ``refit`` to :class:`AutoencoderSearchCV` or
+    :class:`~sklearn.model_selection.GridSearchCV`. Nearly is within one standard error
+    of the best candidate's mean score over the folds; of candidates with the same size
+    of the code, the one with the best score is taken.
+
+    Parameters
+    ----------
+    cv_results : dict
+        Results of a search with one scorer.
+
+    Returns
+    -------
+    index : int
+        Index of the candidate.
+
+    Raises
+    ------
+    ValueError
+        If candidates have no `code_size`, or there are several scorers.
+
+    References
+    ----------
+    Hastie, Tibshirani and Friedman, "The elements of statistical learning", 2nd
+    edition, section 7.10, 2009.
+
+    Examples
+    --------
+    >>> from skautoencoder.model_selection import smallest_within_one_standard_error
+    >>> smallest_within_one_standard_error({
+    ...     "params": [{"code_size": 8}, {"code_size": 4}, {"code_size": 2}],
+    ...     "mean_test_score": [0.92, 0.91, 0.7],
+    ...     "std_test_score": [0.03, 0.02, 0.02],
+    ...     "split0_test_score": [0.95, 0.89, 0.72],
+    ...     "split1_test_score": [0.89, 0.93, 0.68],
+    ... })
+    1
+    """
+    if "mean_test_score" not in cv_results:
+        raise ValueError(
+            "smallest_within_one_standard_error needs results of one scorer. Set "
+            "scoring to one."
+        )
+    sizes = []
+    for params in cv_results["params"]:
+        names = [name for name in params if name.rpartition("__")[2] == "code_size"]
+        numbers = [params[name] for name in names if _is_number(params[name])]
+        if len(numbers) != 1:
+            raise ValueError(
+                "smallest_within_one_standard_error compares candidates by a number, "
+                f"their code_size, but one has the parameters {dict(params)!r}. Give "
+                "sizes in param_grid, such as {'code_size': [2, 4, 8]}."
+            )
+        sizes.append(numbers[0])
+    means = np.asarray(cv_results["mean_test_score"], dtype=float)
+    n_splits = sum(
+        name.startswith("split") and name.endswith("_test_score") for name in cv_results
+    )
+    best = int(np.nanargmax(means))
+    # The deviation in the results is that of a population.
+    deviation = float(cv_results["std_test_score"][best])
+    bound = means[best] - deviation / np.sqrt(max(n_splits - 1, 1))
+    near = [i for i, mean in enumerate(means) if mean >= bound]
+    return min(near, key=lambda i: (sizes[i], -means[i]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 class _Job:

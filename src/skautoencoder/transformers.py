@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_types import Shape
-from skautoencoder._estimator.base import BaseAutoencoder
+from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
@@ -49,12 +49,20 @@ class AutoencoderTransformer(CodeTransformer):
 
     Parameters
     ----------
-    code_size : int or None, default=10
-        How many numbers the code has. None keeps the spatial map of a
+    code_size : int, "auto" or None, default=10
+        How many numbers the code has. "auto" chooses the smallest size, up to 32,
+        whose error on held-out samples is within one standard error of the best, from
+        one fit of ordered codes; see `ordered`. None keeps the spatial map of a
         convolutional architecture without hidden layers as the code; with
         :class:`~skautoencoder.architectures.Custom` modules the encoder decides.
         Of sequences of different lengths, the last number of a code is the length,
         as a share of the longest in `fit`.
+    ordered : bool, default=False
+        Whether units of the code are ordered by importance, as components of PCA are:
+        ``transform(X)[:, :k]`` then is a code of `k` numbers, and `inverse_transform`
+        takes any number of leading columns. `validation_fraction` of the samples is
+        kept out of training for `error_path_`, unless `fit` is given `X_valid`. See
+        :ref:`ordered_codes`.
     architecture : str or Architecture, default="auto"
         What the network looks like: "dense", "conv" for images, "conv1d" or
         "recurrent" for sequences. "auto" is "conv" for samples with an image
@@ -178,6 +186,16 @@ class AutoencoderTransformer(CodeTransformer):
         early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
         is a list. Losses are in the network's units: of data divided by their
         root mean squared distance from the mean, unless the output is a sigmoid.
+    error_path_ : ndarray of shape (n_sizes,)
+        With ordered codes, the squared error per feature of reconstructions from the
+        leading 1, 2, ... numbers of codes, in squared units of the data: the mean over
+        samples that were not trained on (`X_valid`, or `validation_fraction` of `X`;
+        after `partial_fit` over those of its last call).
+    error_path_standard_errors_ : ndarray of shape (n_sizes,)
+        Standard errors of these means.
+    explained_variance_ratio_ : ndarray of shape (code_size_,)
+        With ordered codes, what share of the variance of the same samples each number
+        of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
     is_linear_ : bool
@@ -232,12 +250,15 @@ class AutoencoderTransformer(CodeTransformer):
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         **PENALTY_CONSTRAINTS,
+        "code_size": CODE_SIZE_OR_AUTO,
+        "ordered": ["boolean"],
     }
 
     def __init__(
         self,
-        code_size: int | None = 10,
+        code_size: int | str | None = 10,
         *,
+        ordered: bool = False,
         architecture: str | Architecture = "auto",
         sample_shape: tuple[int, ...] | None = None,
         loss: str = "mse",
@@ -266,6 +287,7 @@ class AutoencoderTransformer(CodeTransformer):
         **nested: Any,
     ) -> None:
         self.code_size = code_size
+        self.ordered = ordered
         self.architecture = architecture
         self.sample_shape = sample_shape
         self.loss = loss
@@ -368,9 +390,17 @@ class ConvAutoencoderTransformer(CodeTransformer):
 
     Parameters
     ----------
-    code_size : int or None, default=10
-        How many numbers the code has. None keeps the encoder's spatial map,
+    code_size : int, "auto" or None, default=10
+        How many numbers the code has. "auto" chooses the smallest size, up to 32,
+        whose error on held-out samples is within one standard error of the best, from
+        one fit of ordered codes; see `ordered`. None keeps the encoder's spatial map,
         flattened, as the code.
+    ordered : bool, default=False
+        Whether units of the code are ordered by importance, as components of PCA are:
+        ``transform(X)[:, :k]`` then is a code of `k` numbers, and `inverse_transform`
+        takes any number of leading columns. `validation_fraction` of the samples is
+        kept out of training for `error_path_`, unless `fit` is given `X_valid`. See
+        :ref:`ordered_codes`.
     channels : tuple of int, default=(32, 64, 128)
         Number of channels of each stage of the encoder.
     kernel_size : int, default=3
@@ -511,6 +541,16 @@ class ConvAutoencoderTransformer(CodeTransformer):
         early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
         is a list. Losses are in the network's units: of data divided by their
         root mean squared distance from the mean, unless the output is a sigmoid.
+    error_path_ : ndarray of shape (n_sizes,)
+        With ordered codes, the squared error per feature of reconstructions from the
+        leading 1, 2, ... numbers of codes, in squared units of the data: the mean over
+        samples that were not trained on (`X_valid`, or `validation_fraction` of `X`;
+        after `partial_fit` over those of its last call).
+    error_path_standard_errors_ : ndarray of shape (n_sizes,)
+        Standard errors of these means.
+    explained_variance_ratio_ : ndarray of shape (code_size_,)
+        With ordered codes, what share of the variance of the same samples each number
+        of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
     n_features_in_ : int
@@ -549,6 +589,8 @@ class ConvAutoencoderTransformer(CodeTransformer):
             if name != "architecture"
         },
         **PENALTY_CONSTRAINTS,
+        "code_size": CODE_SIZE_OR_AUTO,
+        "ordered": ["boolean"],
         **{
             name: constraint
             for name, constraint in Conv._parameter_constraints.items()
@@ -558,8 +600,9 @@ class ConvAutoencoderTransformer(CodeTransformer):
 
     def __init__(
         self,
-        code_size: int | None = 10,
+        code_size: int | str | None = 10,
         *,
+        ordered: bool = False,
         channels: tuple[int, ...] = (32, 64, 128),
         kernel_size: int = 3,
         n_downsamplings: int | None = None,
@@ -599,6 +642,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         **nested: Any,
     ) -> None:
         self.code_size = code_size
+        self.ordered = ordered
         self.channels = channels
         self.kernel_size = kernel_size
         self.n_downsamplings = n_downsamplings

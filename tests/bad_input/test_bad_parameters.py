@@ -28,6 +28,7 @@ from skautoencoder.objectives import L1
 # Every parameter of a constructor is here, with values that it must refuse.
 SHARED: dict[str, list[Any]] = {
     "code_size": [0, -1, 2.5, "big", True],
+    "ordered": ["yes", None, 2],
     "sample_shape": [64, "8x8"],
     "loss": ["ms", None, 1],
     "sparsity": ["l2", 0.1, True],

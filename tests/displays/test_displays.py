@@ -16,9 +16,10 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skautoencoder import SeriesOutlierDetector, displays
+from skautoencoder import AutoencoderTransformer, SeriesOutlierDetector, displays
 from skautoencoder.architectures import Conv1d, Dense
 from skautoencoder.displays import (
+    CodeSizeDisplay,
     CodeSpaceDisplay,
     CodeWalkDisplay,
     DrawnRowsDisplay,
@@ -77,10 +78,16 @@ def with_holes(X: Any) -> Any:
     return X
 
 
+@cache
+def ordered() -> tuple[Any, ...]:
+    return (AutoencoderTransformer("auto", max_epochs=2, random_state=0).fit(X_IRIS),)
+
+
 # Every display, of every kind of sample that it draws: the class, what `from_estimator`
 # gets, and its keyword arguments.
 CASES: dict[str, tuple[Any, Callable[[], tuple[Any, ...]], dict[str, Any]]] = {
     "curves": (TrainingCurvesDisplay, lambda: (fitted("transformer"),), {}),
+    "sizes of codes": (CodeSizeDisplay, ordered, {}),
     "curves of a sampler": (
         TrainingCurvesDisplay,
         lambda: (fitted("table", "frame"),),
@@ -552,3 +559,13 @@ def test_images_of_three_channels_and_flat_ones() -> None:
         ReconstructionsDisplay.from_estimator(dense.fit(flat), flat).form.kind
         == "table"
     )
+
+
+def test_sizes_of_codes() -> None:
+    display = CodeSizeDisplay([1, 2, 4], [0.9, 0.5, 0.45], [0.1, 0.1, 0.1]).plot()
+    assert "chosen: 2" in {text.get_text() for text in display.ax_.get_legend().texts}
+    (estimator,) = ordered()
+    drawn = CodeSizeDisplay.from_estimator(make_pipeline(StandardScaler(), estimator))
+    np.testing.assert_array_equal(drawn.line_.get_ydata(), estimator.error_path_)
+    with pytest.raises(ValueError, match="ordered=True"):
+        CodeSizeDisplay.from_estimator(fitted("transformer"))

@@ -352,8 +352,12 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
             else previous._record.units
         )
         units.check(value_range, architecture, self.loss)
-        code_size = auto_or(self.code_size, ample_code_size(architecture))
+        code_size = auto_or(self.code_size, self._usual_code_size(samples))
         return self._usual_plan(samples, units, code_size)
+
+    def _usual_code_size(self, samples: Samples) -> int | None:
+        """Return what ``code_size="auto"`` stands for."""
+        return ample_code_size(samples.architecture)
 
     def _usual_plan(
         self, samples: Samples, units: Units, code_size: int | None

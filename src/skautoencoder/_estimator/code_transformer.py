@@ -29,6 +29,12 @@ from skautoencoder._estimator.interpolation import (
     codes_between,
     require_one,
 )
+from skautoencoder._estimator.ordered_codes import (
+    ErrorPath,
+    most_units,
+    require_sizes,
+    with_ordered_codes,
+)
 from skautoencoder._estimator.penalties import make_penalties
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.sample_validation import (
@@ -54,6 +60,15 @@ class CodeTransformer(
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": None}
     # Whether noise is added in training, which keeps a network from copying its input.
     _learns_from_noise: ClassVar[bool] = False
+    # Whether code_size="auto" is the best size on held-out rows.
+    _chooses_code_size: ClassVar[bool] = True
+
+    _fitted_state: ClassVar[tuple[str, ...]] = (
+        *BaseAutoencoder._fitted_state,
+        "error_path_",
+        "error_path_standard_errors_",
+        "explained_variance_ratio_",
+    )
 
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -61,8 +76,9 @@ class CodeTransformer(
 
         The first call decides on the units of the network: let its part be like
         the rest. The learning rate stays at `lr`, whatever `lr_schedule` says, and
-        no rows are kept out for early stopping. Parameters of training that are
-        changed between calls take effect in the next `fit`.
+        no rows are kept out for early stopping or to choose a code size by:
+        ``code_size="auto"`` is the largest, or that of the `fit` before. Parameters of
+        training that are changed between calls take effect in the next `fit`.
 
         Parameters
         ----------
@@ -102,11 +118,41 @@ class CodeTransformer(
         for penalty in penalties:
             penalty.check_architecture(samples.architecture)
             network_params |= penalty.network_params()
-        return replace(
+        plan = replace(
             plan,
             network=plan.network.updated(**network_params),
             objective=plan.objective.updated(penalties=penalties),
         )
+        if not self._is_ordered:
+            return plan
+        require_sizes(plan, penalties, type(self).__name__)
+        return with_ordered_codes(plan, self.validation_fraction)
+
+    @property
+    def _is_ordered(self) -> bool:
+        return bool(self.ordered) or self._chooses_now
+
+    @property
+    def _chooses_now(self) -> bool:
+        is_auto = isinstance(self.code_size, str)
+        return is_auto and self._chooses_code_size
+
+    def _usual_code_size(self, samples: Samples) -> int | None:
+        if self._chooses_now:
+            return most_units(samples.rows.shape[1])
+        return super()._usual_code_size(samples)
+
+    def _complete(self, samples: Samples, plan: TrainingPlan) -> None:
+        if not self._is_ordered:
+            return
+        path = ErrorPath.of(self.net_, plan, self._trained)
+        if self._chooses_now and path.is_held_out:
+            self.code_size_ = path.smallest_size
+            self.net_.module__n_kept = self.code_size_
+            self.net_.module_.encoder.n_kept = self.code_size_
+        self.error_path_ = path.errors
+        self.error_path_standard_errors_ = path.standard_errors
+        self.explained_variance_ratio_ = path.shares_explained[: self.code_size_]
 
     def _warn(
         self, samples: Samples, plan: TrainingPlan, penalties: tuple[Penalty, ...]
@@ -117,7 +163,7 @@ class CodeTransformer(
             warn_of_units(samples.rows, getattr(self, "feature_names_in_", None))
         is_free = not penalties and not self._learns_from_noise
         code_size = plan.network.arguments["code_size"]
-        if is_free and code_size is not None:
+        if is_free and code_size is not None and not self._chooses_now:
             warn_of_large_codes(code_size, samples.rows.shape[1])
 
     def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Any:
@@ -223,7 +269,8 @@ class CodeTransformer(
         Parameters
         ----------
         X : array-like of shape (n_samples, code_size) or (n_samples, ...)
-            Codes; those of a spatial map also in their shape, `code_shape_`.
+            Codes; those of a spatial map also in their shape, `code_shape_`. With
+            ``ordered=True`` also any number of their leading columns.
 
         Returns
         -------
@@ -236,7 +283,8 @@ class CodeTransformer(
         shape = np.shape(X)
         if len(shape) > 2 and shape[1:] == self.code_shape_:
             X = np.asarray(from_torch(X)).reshape(shape[0], -1)
-        codes = check_codes(self, X)
+        is_ordered = hasattr(self, "error_path_")
+        codes = check_codes(self, X, takes_leading=is_ordered)
         samples = self._trained.decode(codes)
         if self._record.sequences is not None:
             n_steps = self._record.data_shape[0]

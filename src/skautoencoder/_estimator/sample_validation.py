@@ -157,7 +157,7 @@ def float_types(X: Any) -> list[Any]:
     return [np.float64, np.float32]
 
 
-def check_codes(estimator: Any, X: ArrayLike) -> Array:
+def check_codes(estimator: Any, X: ArrayLike, *, takes_leading: bool = False) -> Array:
     """Validate codes of a fitted estimator.
 
     Parameters
@@ -166,6 +166,8 @@ def check_codes(estimator: Any, X: ArrayLike) -> Array:
         Has ``code_size_``.
     X : array-like of shape (n_samples, code_size)
         The codes.
+    takes_leading : bool, default=False
+        Whether codes may end early.
 
     Returns
     -------
@@ -176,7 +178,8 @@ def check_codes(estimator: Any, X: ArrayLike) -> Array:
     types = float_types(X)
     with with_hints(X, type(estimator).__name__):
         codes: Array = check_array(X, dtype=types, estimator=estimator, input_name="X")
-    if codes.shape[1] != estimator.code_size_:
+    is_part = takes_leading and codes.shape[1] < estimator.code_size_
+    if codes.shape[1] != estimator.code_size_ and not is_part:
         raise ValueError(
             f"X has codes of {codes.shape[1]} numbers, but "
             f"{type(estimator).__name__} has code_size_={estimator.code_size_}. Pass "

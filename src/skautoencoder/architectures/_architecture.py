@@ -5,14 +5,20 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import validate_parameter_constraints
 from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import TopK
+from skautoencoder.architectures._ordered import (
+    OrderedDecoder,
+    OrderedEncoder,
+    leading_sizes,
+    share_of_width,
+)
 from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import as_sequence_shape
 from skautoencoder.architectures.network import Network
@@ -67,6 +73,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         top_k: bool = False,
         n_nonzero_coefs: int | None = None,
         ragged: bool = False,
+        ordered: bool = False,
+        n_kept: int | None = None,
         center: Tensor | None = None,
         spread: float = 1.0,
     ) -> Network:
@@ -95,6 +103,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             Whether samples are sequences of different lengths, which are NaN after
             their end. The last number of a code then is the length, as a share of that
             of `sample_shape`.
+        ordered : bool, default=False
+            Whether leading numbers of a code are codes themselves.
+        n_kept : int, default=None
+            How many numbers of an ordered code are kept. None: all.
         center : Tensor of shape (n_features,), default=None
             See :class:`Network`.
         spread : float, default=1.0
@@ -112,11 +124,17 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             output_activation = self.output_activation
         if ragged:
             code_size = self._without_length(code_size)
-        encoder, decoder = self._build_encoder_decoder(
-            sample_shape, code_size, code_activation
-        )
+        if ordered:
+            encoder, decoder = self._build_ordered(
+                sample_shape, code_size, code_activation, n_kept
+            )
+        else:
+            encoder, decoder = self._build_encoder_decoder(
+                sample_shape, code_size, code_activation
+            )
         if code_activity is not None and code_activation == "sigmoid":
-            self._start_code_at(code_activity, encoder)
+            for part in getattr(encoder, "encoders", [encoder]):
+                self._start_code_at(code_activity, part)
         if top_k:
             has_memory = not any(weight.is_meta for weight in encoder.parameters())
             actual_size = code_size
@@ -134,6 +152,93 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             center=center if output_activation == "sigmoid" else None,
             spread=spread,
         )
+
+    def _build_ordered(
+        self,
+        sample_shape: tuple[int, ...],
+        code_size: int | None,
+        code_activation: str,
+        n_kept: int | None,
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return an encoder to ordered codes, and a decoder of their leading parts."""
+        if code_size is None:
+            raise ValueError(
+                "ordered=True needs a code of some size, but code_size=None keeps the "
+                "spatial map. Give the number of values, such as code_size=32."
+            )
+        if getattr(self, "tied_weights", False):
+            raise ValueError(
+                "ordered=True has a decoder for each of several sizes, which cannot "
+                "share the encoder's weights. Leave tied_weights at False."
+            )
+        encoders, decoders, sizes = [], [], leading_sizes(code_size)
+        for before, size in zip([0, *sizes], sizes, strict=False):
+            part = self.narrowed(share_of_width(size, code_size))
+            # Halves of two networks, as both halves of one have the same code size.
+            shape = sample_shape
+            encoder, _ = part._build_encoder_decoder(
+                shape, size - before, code_activation
+            )
+            _, decoder = part._build_encoder_decoder(shape, size, code_activation)
+            self._check_units(encoder, shape, size - before)
+            encoders.append(encoder)
+            decoders.append(decoder)
+        n_features = n_features_of(sample_shape)
+        is_free = code_activation == "identity"
+        has_lines = is_free and not getattr(self, "code_batch_norm", False)
+        return (
+            OrderedEncoder(
+                encoders,
+                n_features,
+                code_size,
+                has_lines=has_lines,
+                n_kept=n_kept or code_size,
+            ),
+            OrderedDecoder(decoders, sizes, n_features, has_lines=has_lines),
+        )
+
+    def narrowed(self, share: float) -> Self:
+        """Return an architecture whose layers have a share of the width.
+
+        Parameters
+        ----------
+        share : float in (0, 1]
+            The share.
+
+        Returns
+        -------
+        architecture : Architecture
+            A copy with narrower layers; the same where layers have no parameter for
+            their width.
+        """
+        sizes = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name in ("hidden_layer_sizes", "channels", "hidden_size")
+        }
+        narrower = clone(self)
+        return narrower.set_params(
+            **{
+                name: tuple(_share_of(n, share) for n in value)
+                if name != "hidden_size"
+                else _share_of(value, share)
+                for name, value in sizes.items()
+            }
+        )
+
+    def _check_units(
+        self, encoder: nn.Module, sample_shape: tuple[int, ...], n_units: int
+    ) -> None:
+        """Raise if an encoder does not return the units that it is asked for."""
+        if any(weight.is_meta for weight in encoder.parameters()):
+            return
+        found = _code_size_of(encoder, sample_shape)
+        if found != n_units:
+            raise ValueError(
+                f"ordered=True asks the encoder of {type(self).__name__} for codes of "
+                f"{n_units} numbers, but they have {found}. Make modules of your own "
+                "with functions of code_size."
+            )
 
     def build_variational(
         self,
@@ -258,6 +363,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         """Return an encoder of flat rows and a decoder to flat rows."""
+
+
+def _share_of(size: int, share: float) -> int:
+    return max(round(int(size) * share), 1)
 
 
 def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:

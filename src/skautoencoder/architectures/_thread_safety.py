@@ -14,6 +14,7 @@ from skautoencoder.architectures._conv_layers import (
     StridedPixels,
 )
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
+from skautoencoder.architectures._ordered import OrderedDecoder, OrderedEncoder
 from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import FromSteps, Steps, ToSteps
 from skautoencoder.architectures.hook_checks import (
@@ -70,6 +71,8 @@ _STATELESS = {
     Crop,
     Enlarge,
     FromSteps,
+    OrderedDecoder,
+    OrderedEncoder,
     RaggedDecoder,
     RaggedEncoder,
     Reshaped,

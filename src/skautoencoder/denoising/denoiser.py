@@ -82,6 +82,12 @@ class DenoisingAutoencoder(CodeTransformer):
         hidden layers, as None does, and is 128 elsewhere.
         Of sequences of different lengths, the last number of a code is the length,
         as a share of the longest in `fit`.
+    ordered : bool, default=False
+        Whether units of the code are ordered by importance, as components of PCA are:
+        ``transform(X)[:, :k]`` then is a code of `k` numbers, and `inverse_transform`
+        takes any number of leading columns. `validation_fraction` of the samples is
+        kept out of training for `error_path_`, unless `fit` is given `X_valid`. See
+        :ref:`ordered_codes`.
     architecture : str or Architecture, default="auto"
         What the network looks like: "dense", "conv" for images, "conv1d" or
         "recurrent" for sequences. "auto" is "conv" for samples with an image
@@ -204,6 +210,16 @@ class DenoisingAutoencoder(CodeTransformer):
         early stopping), ``lr``, ``dur`` (seconds). ``history_[:, "train_loss"]``
         is a list. Losses are in the network's units: of data divided by their
         root mean squared distance from the mean, unless the output is a sigmoid.
+    error_path_ : ndarray of shape (n_sizes,)
+        With ordered codes, the squared error per feature of reconstructions from the
+        leading 1, 2, ... numbers of codes, in squared units of the data: the mean over
+        samples that were not trained on (`X_valid`, or `validation_fraction` of `X`;
+        after `partial_fit` over those of its last call).
+    error_path_standard_errors_ : ndarray of shape (n_sizes,)
+        Standard errors of these means.
+    explained_variance_ratio_ : ndarray of shape (code_size_,)
+        With ordered codes, what share of the variance of the same samples each number
+        of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
     n_features_in_ : int
@@ -255,6 +271,7 @@ class DenoisingAutoencoder(CodeTransformer):
         "noise_level": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "clip": [StrOptions({"auto"}), "array-like", None],
         "code_size": CODE_SIZE_OR_AUTO,
+        "ordered": ["boolean"],
     }
 
     # With new noise in each epoch, more epochs still help.
@@ -262,6 +279,7 @@ class DenoisingAutoencoder(CodeTransformer):
     _fewest_epochs = 18
 
     _learns_from_noise = True
+    _chooses_code_size = False
 
     def __init__(
         self,
@@ -270,6 +288,7 @@ class DenoisingAutoencoder(CodeTransformer):
         noise_level: float | str = "auto",
         clip: str | tuple[float, float] | None = "auto",
         code_size: int | str | None = "auto",
+        ordered: bool = False,
         architecture: str | Architecture = "auto",
         sample_shape: tuple[int, ...] | None = None,
         loss: str = "mse",
@@ -301,6 +320,7 @@ class DenoisingAutoencoder(CodeTransformer):
         self.noise_level = noise_level
         self.clip = clip
         self.code_size = code_size
+        self.ordered = ordered
         self.architecture = architecture
         self.sample_shape = sample_shape
         self.loss = loss

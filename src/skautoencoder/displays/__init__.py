@@ -4,6 +4,7 @@ They need matplotlib, which is imported when a display is drawn:
 ``pip install 'skautoencoder[plot]'``.
 """
 
+from skautoencoder.displays.code_size import CodeSizeDisplay
 from skautoencoder.displays.code_space import CodeSpaceDisplay
 from skautoencoder.displays.code_walk import CodeWalkDisplay
 from skautoencoder.displays.drawn_rows import DrawnRowsDisplay
@@ -17,6 +18,7 @@ from skautoencoder.displays.series_scores import SeriesScoresDisplay
 from skautoencoder.displays.training_curves import TrainingCurvesDisplay
 
 __all__ = [
+    "CodeSizeDisplay",
     "CodeSpaceDisplay",
     "CodeWalkDisplay",
     "DrawnRowsDisplay",

@@ -10,6 +10,7 @@ from skautoencoder.objectives.losses import LOSSES, reconstruction_loss
 from skautoencoder.objectives.masked_objective import MaskedObjective, draw_mask
 from skautoencoder.objectives.mmd import maximum_mean_discrepancy
 from skautoencoder.objectives.objective import Objective
+from skautoencoder.objectives.ordered import OrderedObjective
 from skautoencoder.objectives.penalties import (
     KL,
     L1,
@@ -46,6 +47,7 @@ __all__ = [
     "GaussianLikelihood",
     "MaskedObjective",
     "Objective",
+    "OrderedObjective",
     "Penalty",
     "RaggedObjective",
     "TopK",

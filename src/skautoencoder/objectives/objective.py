@@ -127,8 +127,7 @@ class Objective(nn.Module):
                     f"The penalty {penalty!r} must return one number for a batch, but "
                     f"returned a tensor of shape {tuple(term.shape)}. Take its mean()."
                 )
-        logits = network.decode_logits(codes)
-        return sum(terms, start=self._compare(network, logits, target))
+        return sum(terms, start=self._reconstruction(network, codes, target))
 
     def loss_of_answers(
         self, network: EncoderDecoder, rows: Tensor, target: Tensor
@@ -146,6 +145,12 @@ class Objective(nn.Module):
         """Return what penalties see of codes."""
         # In float32, as penalties would lose their digits in bfloat16.
         return codes.float()
+
+    def _reconstruction(
+        self, network: EncoderDecoder, codes: Tensor, target: Tensor
+    ) -> Tensor:
+        """Return the loss of what codes are decoded to."""
+        return self._compare(network, network.decode_logits(codes), target)
 
     def _compare(
         self, network: EncoderDecoder, logits: Tensor, target: Tensor

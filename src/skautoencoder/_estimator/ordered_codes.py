@@ -1,0 +1,141 @@
+"""Ordered codes: their plan, and their errors by size on held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.plan import Recipe, TrainingPlan
+from skautoencoder._estimator.trained_network import TrainedNetwork
+from skautoencoder.objectives import OrderedObjective, Penalty, TopK
+from skautoencoder.training import AutoencoderNet, Rows, isolated_randomness
+
+# Most numbers of a code whose size is chosen.
+_MOST_UNITS = 32
+
+
+def most_units(n_features: int) -> int:
+    """Return the largest code that ``code_size="auto"`` tries: shorter than a row."""
+    return int(np.clip(n_features - 1, 1, _MOST_UNITS))
+
+
+def require_sizes(plan: TrainingPlan, penalties: Sequence[Penalty], name: str) -> None:
+    """Raise if leading parts of the codes of a plan cannot be codes themselves."""
+    if any(isinstance(penalty, TopK) for penalty in penalties):
+        raise ValueError(
+            f"{name} cannot order codes of which the largest numbers are kept: these "
+            "are other ones in each code. Use sparsity='l1' in the place of 'top_k' "
+            "(or of the penalty TopK), or ordered=False and a code_size."
+        )
+    if plan.network.arguments.get("ragged"):
+        raise ValueError(
+            f"{name} cannot order codes of sequences of different lengths. Use "
+            "ordered=False and a code_size, or cut the sequences to one length."
+        )
+
+
+def with_ordered_codes(plan: TrainingPlan, validation_fraction: float) -> TrainingPlan:
+    """Return a plan for ordered codes, whose errors are measured on held-out rows."""
+    return replace(
+        plan,
+        network=plan.network.updated(ordered=True),
+        objective=Recipe(OrderedObjective, plan.objective.arguments),
+        schedule=replace(plan.schedule, validation_fraction=validation_fraction),
+    )
+
+
+@dataclass(frozen=True)
+class ErrorPath:
+    """Errors of reconstructions from the leading numbers of codes.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_sizes,)
+        Mean squared error per feature for 1, 2, ... numbers.
+    standard_errors : ndarray of shape (n_sizes,)
+        Their standard errors.
+    variance : float
+        Mean squared distance per feature of the rows from their mean.
+    is_held_out : bool
+        Whether the rows were not trained on.
+    """
+
+    errors: Array
+    standard_errors: Array
+    variance: float
+    is_held_out: bool
+
+    @classmethod
+    def of(
+        cls, net: AutoencoderNet, plan: TrainingPlan, trained: TrainedNetwork
+    ) -> Self:
+        """Return the path on the rows that were not trained on, if there are any."""
+        valid = _held_out(net, plan)
+        rows, targets = (plan.data if valid is None else valid)[:]
+        n_rows, n_features = rows.shape
+        n_sizes = trained.code_size
+        unit = torch.tensor(trained.scaling.scale, dtype=torch.float64)
+        network = trained.network
+
+        def errors_of(pairs: Tensor) -> Tensor:
+            given, wanted = pairs.split(n_features, dim=1)
+            codes = network.encode(given)
+            errors = [
+                ((network.decode(codes[:, :size]) - wanted).cpu().double() * unit)
+                .square_()
+                .mean(dim=1)
+                for size in range(1, n_sizes + 1)
+            ]
+            return torch.stack(errors, dim=1)
+
+        pairs = torch.cat([rows, targets], dim=1).cpu()
+        errors = trained.fill(
+            np.empty((n_rows, n_sizes)),
+            errors_of,
+            pairs.numpy(),
+            lambda part: pairs[part],
+            at_once=False,
+            n_numbers=n_features * n_sizes,
+        )
+        wanted = targets.cpu().double() * unit
+        return cls(
+            errors.mean(axis=0),
+            errors.std(axis=0) / np.sqrt(max(n_rows - 1, 1)),
+            float((wanted - wanted.mean(dim=0)).square().mean()),
+            valid is not None,
+        )
+
+    @property
+    def smallest_size(self) -> int:
+        """The smallest size within one standard error of the best one."""
+        best = self.errors.argmin()
+        bound = self.errors[best] + self.standard_errors[best]
+        return int(np.argmax(self.errors <= bound)) + 1
+
+    @property
+    def shares_explained(self) -> Array:
+        """What share of the variance each number explains beyond those before it."""
+        if not self.variance:
+            return np.zeros_like(self.errors)
+        falls: Array = -np.diff(self.errors, prepend=self.variance) / self.variance
+        return falls
+
+
+def _held_out(net: AutoencoderNet, plan: TrainingPlan) -> Rows | None:
+    """Return the rows that a net measured its loss on, if there are any."""
+    if plan.valid is None and net.validation_fraction is None:
+        return None
+    net.valid_rows = plan.valid
+    try:
+        with isolated_randomness(net.seed, torch.device("cpu")):
+            _, valid = net.get_split_datasets(plan.data)
+    finally:
+        net.__dict__.pop("valid_rows", None)
+    held_out: Rows | None = valid
+    return held_out
