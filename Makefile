@@ -15,7 +15,8 @@ endif
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-plain test-dist audit fuzz lint docs benchmarks clean
+.PHONY: help demo test test-plain test-oldest test-newest test-dist audit fuzz lint
+.PHONY: docs benchmarks clean
 # Two pips must not write into one environment at the same time (make -j).
 .NOTPARALLEL:
 # Stamps are only ever reached through a pattern; make must not delete them.
@@ -24,6 +25,8 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 help:
 	@echo "make demo        digits: pipeline, grid search over the code size, figure"
 	@echo "make test        linters, types, import floors and the whole test suite"
+	@echo "make test-oldest the tests with the oldest versions that are allowed"
+	@echo "make test-newest and with the newest ones"
 	@echo "make test-plain  the tests without training/fast, all by autograd"
 	@echo "make test-dist   the wheel and the source distribution, in empty environments"
 	@echo "make audit       known vulnerabilities of what the package requires"
@@ -65,6 +68,16 @@ lint: $(VENV)/.installed-test
 # Two workers: enough for a laptop, and PyTorch takes threads of its own.
 test: lint
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+# The lower bounds of pyproject.toml, or whatever is newest; both with the tested torch.
+# For the oldest Python, too: make PYTHON=python3.11 VENV=.venv311 test-oldest.
+test-oldest: PINS = -c constraints-oldest.txt
+test-newest: PINS = $(shell grep ^torch== constraints.txt)
+test-oldest test-newest: test-%: $(VENV)/.created
+	$(BIN)/python -m venv build/$*
+	build/$*/bin/python -m pip install -qq --disable-pip-version-check \
+	    $(PINS) -e '.[test]'
+	build/$*/bin/python -m pytest -n 2 $(ARGS)
 
 # The package without the room that may be deleted. Left out for time: what does not
 # train another way (documentation, layers in torch's own kernels) and scikit-learn's

@@ -269,3 +269,26 @@ def test_results_without_code_sizes_are_refused() -> None:
         smallest_within_one_standard_error(results([1.0], [0.0], code_size=[None]))
     with pytest.raises(ValueError, match="one scorer"):
         smallest_within_one_standard_error({"params": [], "mean_test_a": []})
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_search_that_fails_is_what_it_was(error: type[BaseException]) -> None:
+    class Fails(MinMaxScaler):
+        def fit(self, X: Any, y: Any = None) -> Any:
+            if len(X) == 60:  # the last fit, to all samples
+                raise error("of the scaler")
+            return super().fit(X, y)
+
+    pipeline = make_pipeline(Fails(), tiny_dense(max_epochs=1))
+    grid = {"autoencodertransformer__code_size": [1, 2]}
+    search = AutoencoderSearchCV(pipeline, grid, cv=2)
+    parameters = vars(search).copy()
+    with pytest.raises(error):
+        search.fit(SCALED[:60])
+    assert vars(search) == parameters
+    search.fit(SCALED[:80])
+    kept, codes = vars(search).copy(), search.transform(SCALED)
+    with pytest.raises(error):
+        search.fit(SCALED[:60])
+    assert vars(search) == kept
+    np.testing.assert_array_equal(search.transform(SCALED), codes)

@@ -180,10 +180,16 @@ class AutoencoderSearchCV(GridSearchCV):
         n_bytes = max(getattr(X, "nbytes", 0), 1)
         company = _Company(int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_FITS)))
         # GridSearchCV hands its fits to joblib, which hands them to this backend.
+        before = vars(self).copy()
         self._config = parallel_config(backend=company)
         try:
             super().fit(X, y, **params)
-        finally:
+        except BaseException:
+            # GridSearchCV would keep a part of what it was about to set.
+            self._config.unregister()
+            self.__dict__ = before
+            raise
+        else:
             self._config.unregister()
             del self._config
         self.trained_alone_ = self._alone(company.finished)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from skautoencoder.persistence import SKOPS_TYPES
 
 mlflow = pytest.importorskip(
-    "mlflow", reason="mlflow is large: CI runs this test in a job of its own"
+    "mlflow", reason="mlflow requires much: CI runs this test in a job of its own"
 )
 
 X = ROWS[:60]
@@ -35,3 +35,12 @@ def test_mlflow_saves_and_loads(alone: bool, tmp_path: Path) -> None:
     if alone:
         answers = mlflow.pyfunc.load_model(place).predict(X)
         np.testing.assert_array_equal(answers, model.predict(X))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_at_its_defaults_it_says_what_to_pass(tmp_path: Path) -> None:
+    import mlflow.sklearn
+
+    message = "skops_trusted_types.*AutoencoderTransformer"
+    with pytest.raises(mlflow.MlflowException, match=message):
+        mlflow.sklearn.save_model(tiny_dense(max_epochs=1).fit(X), tmp_path / "model")

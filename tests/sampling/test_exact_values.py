@@ -255,3 +255,15 @@ def test_columns_of_a_gaussian_sampler_keep_their_types() -> None:
     for rows in (sampler.sample(9), sampler.predict(table)):
         assert list(rows.dtypes[:3]) == list(table.dtypes[:3])
         assert not rows.isna().any(axis=None)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "bool", ">i4"])
+def test_the_same_numbers_in_another_type_have_the_same_bits(dtype: str) -> None:
+    table = np.random.RandomState(0).normal(size=(40, 5))
+    sampler = VAESampler(2, likelihood="gaussian", max_epochs=1, random_state=0)
+    sampler.fit(table)
+    odd = (table > 0).astype(dtype)
+    plain = odd.astype(np.float32 if dtype == ">f4" else np.float64)
+    for method in ("transform", "predict", "score_samples"):
+        answers = getattr(sampler, method)(odd), getattr(sampler, method)(plain)
+        np.testing.assert_array_equal(*answers)

@@ -270,9 +270,9 @@ class Container:
         """Return flat rows for the network, before standardisation."""
         if self.scale != 1:
             return np.divide(rows, self.scale, dtype=np.float32)
-        if rows.dtype in (np.float32, np.float64):
-            return rows
-        return rows.astype(np.float32 if rows.dtype.kind == "b" else np.float64)
+        # Also of the other byte order; the same numbers are computed with in one way.
+        is_single = rows.dtype.kind == "f" and rows.dtype.itemsize == 4
+        return rows.astype(np.float32 if is_single else np.float64, copy=False)
 
     def wrap(self, rows: Array, index: Any = None) -> Any:
         """Return flat rows in the user's container."""
