@@ -114,10 +114,10 @@ test-dist: $(VENV)/.created
 	    (cd build/dist && env/bin/python -P ../../tests/smoke.py) || exit 1; \
 	done
 
-# Known vulnerabilities of what the package requires.
+# Known vulnerabilities of what the package requires. Strict: what cannot be looked up fails.
 audit: $(VENV)/.created
 	$(BIN)/python -m pip install -q pip-audit
-	$(BIN)/python -m pip_audit --desc off .
+	$(BIN)/python -m pip_audit --strict --desc off .
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
