@@ -114,7 +114,7 @@ test-dist: $(VENV)/.created
 	    (cd build/dist && env/bin/python -P ../../tests/smoke.py) || exit 1; \
 	done
 
-# Known vulnerabilities of what the package requires. Strict: what cannot be looked up fails.
+# Known vulnerabilities of what the package requires; what cannot be looked up, fails.
 audit: $(VENV)/.created
 	$(BIN)/python -m pip install -q pip-audit
 	$(BIN)/python -m pip_audit --strict --desc off .
