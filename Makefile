@@ -30,7 +30,7 @@ help:
 	@echo "make test-plain  the tests without training/fast, all by autograd"
 	@echo "make test-dist   the wheel and the source distribution, in empty environments"
 	@echo "make audit       known vulnerabilities of what the package requires"
-	@echo "make fuzz        files damaged at random (N=2000 of each kind), killed fits"
+	@echo "make fuzz        files damaged at random (N=2000 of each kind), killed fits, odd input"
 	@echo "make lint        the first three of these"
 	@echo "make docs        the HTML pages, in docs/_build/html"
 	@echo "make benchmarks  ours against the peers; options in ARGS='--only small_tables'"
@@ -95,13 +95,15 @@ test-plain: $(VENV)/.installed-test
 	    --ignore=tests/architectures/test_native_crashes.py \
 	    --ignore=tests/training/test_batch_invariance.py $(ARGS)
 
-# Many files that are damaged or edited at random, and many fits that are killed; the
-# counts are printed.
+# Many files that are damaged or edited at random, many fits that are killed, and methods
+# given all kinds of input; the counts are printed.
 fuzz: $(VENV)/.installed-test
 	SKAUTOENCODER_FUZZ=$(or $(N),2000) $(BIN)/python -m pytest -s -n 0 \
 	    tests/persistence/test_tampered_files.py $(ARGS)
 	SKAUTOENCODER_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -s -n 0 \
 	    tests/training/test_checkpoint.py -k killed
+	SKAUTOENCODER_INPUTS=$(or $(INPUTS),12000) $(BIN)/python -m pytest -s -n 0 \
+	    tests/bad_input/test_hostile_input.py
 
 # What is published, in environments of its own that have nothing else.
 test-dist: $(VENV)/.created

@@ -19,6 +19,7 @@ import torch
 from helpers import (
     BOTH,
     IMAGES,
+    OF_ROWS,
     ROWS,
     Interrupts,
     assert_same_answers,
@@ -419,3 +420,20 @@ def test_lbfgs_goes_on_after_it_was_copied() -> None:
     expected = fitted.partial_fit(X).transform(X)
     for twin in copies:
         np.testing.assert_array_equal(twin.partial_fit(X).transform(X), expected)
+
+
+@pytest.mark.parametrize("low", [0, -1], ids=["unit range", "any range"])
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_the_order_in_memory_changes_no_bit(name: str, low: int) -> None:
+    # Data frames are stored by columns, most arrays by rows.
+    rows = np.random.RandomState(0).uniform(low, 1, size=(200, 30))
+    found = []
+    for stored in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2]):
+        estimator = clone(OF_ROWS[name]).fit(stored)
+        ask = getattr(estimator, "score_samples", None) or estimator.transform
+        found.append([ask(rows), ask(stored)])
+        if hasattr(estimator, "score"):
+            found[-1].append(estimator.score(stored))
+    for other in found[1:]:
+        for mine, theirs in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(mine, theirs)

@@ -480,6 +480,8 @@ def test_parts_with_and_without_pairs_do_not_mix(pairs_first: bool) -> None:
     clean = {True: X, False: None}
     estimator = tiny().partial_fit(X, X_clean=clean[pairs_first])
     before = "with" if pairs_first else "without"
-    with pytest.raises(ValueError, match=f"called {before} clean samples before"):
+    with pytest.raises(
+        ValueError, match=f"called {before} clean samples \\(X_clean\\)"
+    ):
         estimator.partial_fit(X, X_clean=clean[not pairs_first])
     estimator.partial_fit(X, X_clean=clean[pairs_first])

@@ -40,7 +40,7 @@ def test_numbers_of_samples_of_numpy() -> None:
 
 @pytest.mark.parametrize("random_state", [-1, "seed", 0.5])
 def test_seeds_that_are_none(random_state: Any) -> None:
-    with pytest.raises((ValueError, TypeError), match="(?i)seed"):
+    with pytest.raises(ValueError, match="random_state must be"):
         fitted_once().sample(3, random_state=random_state)
 
 

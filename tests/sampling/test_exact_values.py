@@ -207,7 +207,7 @@ def test_frames_of_polars() -> None:
     )
     with pytest.raises(ValueError, match="feature names"):
         sampler.score_samples(table.select(table.columns[::-1]))
-    with pytest.raises(ValueError, match="'name' has missing values"):
+    with pytest.raises(ValueError, match="'name' of X has missing values"):
         sampler.score_samples(table.with_columns(name=pl.lit(None, dtype=pl.String)))
 
 

@@ -357,7 +357,7 @@ def test_unseen_level_is_named():
 
 def test_unseen_declared_number_is_named():
     columns = TableColumns.fit(np.array([[1.0], [2.0], [3.0]]), [0])
-    with pytest.raises(ValueError, match=r"Column 0 has the level 4\.0"):
+    with pytest.raises(ValueError, match=r"Column 0 of X has the level 4\.0"):
         columns.to_network(np.array([[4.0]]))
 
 
@@ -367,7 +367,7 @@ def test_numbers_that_are_not_finite_are_refused(bad):
     columns = TableColumns.fit(table)
     table.loc[9, "income"] = bad
     for refuse in (columns.to_network, TableColumns.fit):
-        with pytest.raises(ValueError, match="Column 'income' has"):
+        with pytest.raises(ValueError, match="Column 'income' of X has"):
             refuse(table)
 
 
@@ -377,8 +377,19 @@ def test_missing_levels_are_refused(name):
     columns = TableColumns.fit(table)
     table.loc[9, name] = None
     for refuse in (columns.to_network, TableColumns.fit):
-        with pytest.raises(ValueError, match=f"Column '{name}' has missing values"):
+        with pytest.raises(
+            ValueError, match=f"Column '{name}' of X has missing values"
+        ):
             refuse(table)
+
+
+def test_integers_that_are_one_float_stay_what_they_are():
+    table = np.arange(2**64 - 12, 2**64, dtype=np.uint64)[:, np.newaxis]
+    assert len(np.unique(table.astype(np.float64))) == 1
+    columns = TableColumns.fit(table)
+    shown = columns.to_network(table)
+    assert np.isfinite(shown).all()
+    np.testing.assert_array_equal(columns.to_data(shown), table)
 
 
 def test_other_columns_are_refused():
@@ -389,7 +400,7 @@ def test_other_columns_are_refused():
     with pytest.raises(ValueError, match="in the same order"):
         columns.to_network(table.iloc[:, ::-1])
     table["income"] = "much"
-    with pytest.raises(ValueError, match="'income' had numbers"):
+    with pytest.raises(ValueError, match="'income' of X had numbers"):
         columns.to_network(table)
 
 
@@ -407,7 +418,7 @@ def test_dates_among_objects_are_refused():
     for values in (days, pd.Series(pd.to_datetime(days), dtype=object)):
         table = pd.DataFrame({"when": pd.Series(values, dtype=object)})
         for refuse in (TableColumns.fit, numbers.to_network):
-            with pytest.raises(TypeError, match="'when' has cells of (date|Timestamp)"):
+            with pytest.raises(TypeError, match="of X has cells of (date|Timestamp)"):
                 refuse(table)
     # Unless they are said to be levels.
     assert TableColumns.fit(table, ["when"]).kinds == {"when": "categorical"}
@@ -473,12 +484,12 @@ def test_columns_of_many_rows_a_level_are_not(n_levels, n_rows):
 def test_columns_with_a_level_for_each_row_are_refused(n_levels, n_rows):
     table = names_of(n_levels, n_rows)
     with pytest.raises(
-        ValueError, match=rf"'name' has {n_levels} levels.*Drop the col"
+        ValueError, match=rf"'name' of X has {n_levels} levels.*Drop the col"
     ):
         TableColumns.fit(table)
-    with pytest.raises(ValueError, match="'name' has"):
+    with pytest.raises(ValueError, match="'name' of X has"):
         TableColumns.fit(table.astype({"name": "category"}))
-    with pytest.raises(ValueError, match="'number' has"):
+    with pytest.raises(ValueError, match="'number' of X has"):
         TableColumns.fit(table[["number"]], ["number"])
 
 
@@ -505,16 +516,16 @@ def test_objects_that_are_no_numbers_after_fit(late):
     columns = TableColumns.fit(table)
     assert columns.kinds == {"n": "continuous"}
     table["n"] = pd.Series([1, late, 3, 4], dtype=object)
-    with pytest.raises(ValueError, match="'n' had numbers in fit|'n' has missing"):
+    with pytest.raises(ValueError, match="'n' of X (had numbers in fit|has missing)"):
         columns.to_network(table)
 
 
 def test_integers_beyond_all_floats_are_refused():
     table = pd.DataFrame({"n": pd.Series([1, 2, 10**400], dtype=object)})
-    with pytest.raises(ValueError, match="'n' has values so large"):
+    with pytest.raises(ValueError, match="'n' of X has values so large"):
         TableColumns.fit(table)
 
 
 def test_floats_whose_differences_overflow_are_refused():
-    with pytest.raises(ValueError, match="'n' has values so large"):
+    with pytest.raises(ValueError, match="'n' of X has values so large"):
         TableColumns.fit(pd.DataFrame({"n": [-1.7e308, 0.0, 1.7e308]}))

@@ -221,7 +221,7 @@ def test_numbers_that_name_categories_in_a_frame(declared: Any) -> None:
     rows = sampler.sample(100, random_state=0)
     assert set(rows["code"]) <= {3, 50, 1000}
     assert rows["code"].dtype == X["code"].dtype
-    with pytest.raises(ValueError, match="'code' has the level 4"):
+    with pytest.raises(ValueError, match="'code' of X has the level 4"):
         sampler.score_samples(X.assign(code=4))
 
 
@@ -235,7 +235,7 @@ def test_numbers_that_name_categories_in_an_array(declared: Any, dtype: Any) -> 
     assert rows.dtype == dtype
     assert set(rows[:, 1]) <= {3, 50, 1000}
     X[0, 1] = 4
-    with pytest.raises(ValueError, match="Column 1 has the level 4"):
+    with pytest.raises(ValueError, match="Column 1 of X has the level 4"):
         sampler.score_samples(X)
 
 
@@ -257,7 +257,9 @@ ASKS = ["score_samples", "score", "transform", "predict"]
 def test_a_level_that_fit_did_not_see(ask: str, name: str, level: str) -> None:
     rows = TABLE[:3].copy()
     rows.loc[rows.index[1], name] = level
-    with pytest.raises(ValueError, match=f"'{name}' has the level '{level}'.*Seen"):
+    with pytest.raises(
+        ValueError, match=f"'{name}' of X has the level '{level}'.*Seen"
+    ):
         getattr(fitted(), ask)(rows)
 
 
@@ -266,9 +268,9 @@ def test_a_level_that_fit_did_not_see(ask: str, name: str, level: str) -> None:
 def test_missing_values(ask: str, name: str) -> None:
     rows = TABLE[:3].copy()
     rows.loc[rows.index[1], name] = None
-    with pytest.raises(ValueError, match=f"'{name}' has missing values"):
+    with pytest.raises(ValueError, match=f"'{name}' of X has missing values"):
         getattr(fitted(), ask)(rows)
-    with pytest.raises(ValueError, match=f"'{name}' has missing values"):
+    with pytest.raises(ValueError, match=f"'{name}' of X has missing values"):
         VAESampler(**QUICK).fit(rows)
 
 
@@ -288,13 +290,13 @@ def test_other_columns(ask: str) -> None:
 def test_infinite_values() -> None:
     rows = TABLE[:3].copy()
     rows["income"] = np.inf
-    with pytest.raises(ValueError, match="'income' has infinite values"):
+    with pytest.raises(ValueError, match="'income' of X has infinite values"):
         fitted().score_samples(rows)
 
 
 def test_dates_are_refused() -> None:
     X = pd.DataFrame({"when": pd.date_range("2020", periods=9), "a": noise(9, 1)[:, 0]})
-    with pytest.raises(TypeError, match="'when' has dtype datetime64"):
+    with pytest.raises(TypeError, match="'when' of X has dtype datetime64"):
         VAESampler(**QUICK).fit(X)
 
 

@@ -41,6 +41,22 @@ def row_chunks(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
+def row_parts(rows: NDArray[Any], size: int = _CHUNK) -> Iterator[NDArray[Any]]:
+    """Yield the rows in parts that lie row by row in memory, so that sums add alike.
+
+    Arrays may be stored by columns, as data frames mostly are.
+    """
+    for part in row_chunks(rows, size):
+        yield np.ascontiguousarray(rows[part])
+
+
+def mean_row(rows: Array) -> NDArray[np.float64]:
+    """Return the mean row, computed in double precision."""
+    total = sum(part.sum(axis=0, dtype=np.float64) for part in row_parts(rows))
+    mean: NDArray[np.float64] = np.asarray(total) / len(rows)
+    return mean
+
+
 def range_of(rows: Array) -> Range:
     """Return the lowest and the highest value; NaN in sequences after their end aside.
 
@@ -58,12 +74,12 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
     Both are computed in double precision, from a part of the rows at a time.
     """
     with one_thread():
-        mean = sum(to_tensor(rows[part]).double().sum(0) for part in row_chunks(rows))
+        mean = sum(to_tensor(part).double().sum(0) for part in row_parts(rows))
         assert isinstance(mean, Tensor)
         mean = mean / len(rows)
         variance = sum(
-            float((to_tensor(rows[part]).double() - mean).square_().sum())
-            for part in row_chunks(rows)
+            float((to_tensor(part).double() - mean).square_().sum())
+            for part in row_parts(rows)
         )
     spread = float(np.sqrt(variance / rows.size))
     return _checked(mean.numpy(), spread)
@@ -75,11 +91,9 @@ def feature_spread(rows: Array) -> NDArray[np.float64]:
     A constant feature gets the median of the others: in this unit, new values are far
     away and rounding errors are not.
     """
-    mean = rows.mean(axis=0, dtype=np.float64)
+    mean = mean_row(rows)
     with np.errstate(over="ignore"):
-        square = sum(
-            np.square(rows[part] - mean).sum(axis=0) for part in row_chunks(rows)
-        )
+        square = sum(np.square(part - mean).sum(axis=0) for part in row_parts(rows))
     # Only the square of the rounding error of a large mean can be infinite.
     spread = np.sqrt(np.where(np.isfinite(square), square, 0.0) / len(rows))
     rounding = max(ROUNDING, 8 * float(np.finfo(rows.dtype).eps))

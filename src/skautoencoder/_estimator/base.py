@@ -33,6 +33,7 @@ from skautoencoder._estimator.image_detection import (
     looks_like_image,
     warn_of_shape,
 )
+from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.nested_parameters import NestedParameters
 from skautoencoder._estimator.net_training import (
     check_training,
@@ -281,7 +282,8 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         self.sample_shape_ = samples.sample_shape
         self._record = FitRecord(samples.data_shape, plan.units, 0.0, samples.sequences)
         schedule = replace(plan.schedule, validation_fraction=None)
-        valid = self._valid_rows(X_valid, samples, plan)
+        with naming("X_valid"):
+            valid = self._valid_rows(X_valid, samples, plan)
         return replace(plan, schedule=schedule, valid=valid)
 
     def _valid_rows(self, X_valid: Any, samples: SamplesT, plan: TrainingPlan) -> Rows:

@@ -18,11 +18,12 @@ from sklearn.base import (
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._estimator.array_statistics import ROUNDING, row_chunks
+from skautoencoder._estimator.array_statistics import ROUNDING, mean_row, row_parts
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
 from skautoencoder._estimator.fit_warnings import warn_of_large_codes, warn_of_units
+from skautoencoder._estimator.input_hints import naming, with_hints
 from skautoencoder._estimator.interpolation import (
     as_samples,
     check_count,
@@ -253,14 +254,15 @@ class CodeTransformer(
         check_count(n_steps, "n_steps", 2)
         ends = []
         for sample, name in ((start, "start"), (stop, "stop")):
-            if self._record.sequences is not None and np.ndim(sample) < 3:
-                given = sample if isinstance(sample, list) else [sample]
-            else:
-                shapes = (self._record.data_shape, self.sample_shape_)
-                given = as_samples(sample, shapes)
-            rows = self._check_applied(given)
-            require_one(rows, name)
-            ends.append(self._trained.encode(rows))
+            with naming(name):
+                if self._record.sequences is not None and np.ndim(sample) < 3:
+                    given = sample if isinstance(sample, list) else [sample]
+                else:
+                    shapes = (self._record.data_shape, self.sample_shape_)
+                    given = as_samples(sample, shapes)
+                rows = self._check_applied(given)
+                require_one(rows, name)
+                ends.append(self._trained.encode(rows))
         return self.inverse_transform(codes_between(ends[0], ends[1], n_steps))
 
     def inverse_transform(self, X: ArrayLike) -> Any:
@@ -280,9 +282,10 @@ class CodeTransformer(
             with the index of `X` if that is one and samples are flat.
         """
         check_is_fitted(self)
-        shape = np.shape(X)
-        if len(shape) > 2 and shape[1:] == self.code_shape_:
-            X = np.asarray(from_torch(X)).reshape(shape[0], -1)
+        with with_hints(X, type(self).__name__):
+            shape = np.shape(X)
+            if len(shape) > 2 and shape[1:] == self.code_shape_:
+                X = np.asarray(from_torch(X)).reshape(shape[0], -1)
         is_ordered = hasattr(self, "error_path_")
         codes = check_codes(self, X, takes_leading=is_ordered)
         samples = self._trained.decode(codes)
@@ -400,11 +403,11 @@ def fraction_explained(residual: float, rows: Array) -> float:
         n_values = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
         mean = np.nansum(rows, axis=0, dtype=np.float64) / n_values
         total = sum(
-            float(np.nansum(np.square(rows[p] - mean))) for p in row_chunks(rows)
+            float(np.nansum(np.square(part - mean))) for part in row_parts(rows)
         )
     else:
-        mean = rows.mean(axis=0, dtype=np.float64)
-        total = sum(float(np.square(rows[p] - mean).sum()) for p in row_chunks(rows))
+        mean = mean_row(rows)
+        total = sum(float(np.square(part - mean).sum()) for part in row_parts(rows))
     # Due to rounding, the mean of equal numbers may differ from them.
     rounding = len(rows) * float(np.square(ROUNDING * mean).sum())
     if total <= rounding:

@@ -45,12 +45,12 @@ class Scaling:
         """Return rows in the network's units, as float32."""
         tensor = to_tensor(rows)
         if self.offset is None:
-            return tensor.float()
+            return tensor.float().contiguous()
         offset = to_tensor(self.offset)
         if offset.to(tensor.dtype).isfinite().all():
             offset = offset.to(tensor.dtype)
         scale = torch.tensor(self.scale, dtype=torch.float64)
-        return ((tensor - offset) / scale).float()
+        return ((tensor - offset) / scale).float().contiguous()
 
     def to_network_in_parts(self, rows: Array) -> Tensor:
         """Return rows in the network's units without a copy in double precision."""

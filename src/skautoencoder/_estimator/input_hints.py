@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Number
@@ -31,6 +32,9 @@ _OTHERS = (
 def with_hints(X: Any, name: str) -> Iterator[None]:
     """Add the offending cells of `X` and the cure to an error of the block.
 
+    Errors of libraries that read `X` may name neither it nor the estimator: they are
+    given both, and are ValueErrors or TypeErrors then.
+
     NumPy does not warn of invalid sums within the block: scikit-learn sums the values
     to find infinity.
 
@@ -44,12 +48,35 @@ def with_hints(X: Any, name: str) -> Iterator[None]:
     try:
         with np.errstate(invalid="ignore"):
             yield
-    except (TypeError, ValueError) as error:
-        hint = _hint(str(error), X, name)
-        if not hint:
+    except (TypeError, ValueError, OverflowError) as error:
+        message, hint = str(error), _hint(str(error), X, name)
+        is_named = re.search(rf"\b(X|{name})\b", message) is not None
+        if is_named and not hint:
+            raise
+        if not is_named:
+            message = f"{name} cannot read X: {message}"
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{message}\n{hint}".rstrip()) from error
+
+
+@contextmanager
+def naming(parameter: str) -> Iterator[None]:
+    """Let errors of the block say which parameter they are about.
+
+    What checks `X` also checks other samples, and then speaks of `X`.
+
+    Parameters
+    ----------
+    parameter : str
+        Name of the parameter whose value the block reads.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        if re.search(rf"\b{parameter}\b", str(error)):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{error}\n{hint}") from error
+        raise kind(f"{parameter}: {error}") from error
 
 
 def _hint(message: str, X: Any, name: str) -> str:
@@ -76,7 +103,10 @@ def _columns(X: Any) -> Iterator[tuple[str, Any]]:
     """Yield the columns of a table that may hold other cells than numbers."""
     if hasattr(X, "columns"):
         for name in X.columns:
-            column = np.asarray(X[name])
+            try:
+                column = np.asarray(X[name])
+            except Exception:  # of a library whose frames are not read like this
+                return
             if column.dtype.kind not in "buifc":
                 yield f"Column {name!r} of X", column.tolist()
         return

@@ -16,7 +16,8 @@ def check_count(value: object, name: str, least: int) -> None:
     """Raise if a number of things is not an integer, or below `least`."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be an instance of int, not bool.")
-    check_scalar(value, name, Integral, min_val=least)
+    most = int(np.iinfo(np.intp).max)
+    check_scalar(value, name, Integral, min_val=least, max_val=most)
 
 
 def as_samples(sample: Any, shapes: tuple[Shape, ...]) -> Any:

@@ -20,9 +20,20 @@ from skautoencoder._estimator.input_hints import with_hints
 
 
 def from_torch(X: Any) -> Any:
-    """Return a torch tensor as an array, and anything else unchanged."""
+    """Return a torch tensor as an array, and anything else unchanged.
+
+    Raises
+    ------
+    TypeError
+        If it is sparse or has no values (on the device "meta").
+    """
     if not isinstance(X, Tensor):
         return X
+    if X.layout != torch.strided or X.is_meta:
+        kind = "no values" if X.is_meta else f"the layout {X.layout}"
+        raise TypeError(
+            f"X is a tensor with {kind}, but must be a dense one. Use X.to_dense()."
+        )
     # NumPy has no bfloat16.
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy(force=True)
 
@@ -86,7 +97,7 @@ def check_samples(
         )
     data_shape = checked.shape[1:]
     if not all(data_shape):
-        raise ValueError(f"Found samples of shape {data_shape}, which are empty.")
+        raise ValueError(f"X has samples of shape {data_shape}, which are empty.")
     rows = checked.reshape(len(checked), -1)
     if fitted_shapes is not None:
         _check_data_shape(estimator, fitted_shapes, data_shape, checked.shape)
@@ -141,7 +152,7 @@ def float_types(X: Any) -> list[Any]:
         large for a network to distinguish.
     """
     # The type of an array, or those of a frame's columns.
-    types = getattr(X, "dtypes", None)
+    types = getattr(X, "dtypes", None) if hasattr(X, "columns") else None
     types = [getattr(X, "dtype", None)] if types is None else types
     for name, dtype in zip(getattr(X, "columns", [None]), types, strict=False):
         words = str(dtype).lower()

@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.sample_validation import from_torch
 
 Weights = NDArray[np.float64]
@@ -22,7 +23,11 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Weights | None:
     """Return weights as an array; None if they are all the same or not given."""
     if sample_weight is None:
         return None
-    weights: Weights = np.asarray(from_torch(sample_weight), dtype=np.float64)
+    with naming("sample_weight"):
+        given = np.asarray(from_torch(sample_weight))
+        if given.dtype.kind == "c":
+            raise TypeError("sample_weight has complex numbers.")
+        weights: Weights = given.astype(np.float64)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight has shape {weights.shape}, but X has {n_samples} samples. "
@@ -55,7 +60,9 @@ def weighted_samples(
     """
     if sample_weight is None:
         return X, y, None
-    weights = check_sample_weight(sample_weight, _num_samples(X))
+    with naming("X"):
+        n_samples = _num_samples(X)
+    weights = check_sample_weight(sample_weight, n_samples)
     if weights is None:
         return X, y, None
     few = weights.sum() <= _MOST_REPEATED * len(weights)

@@ -23,6 +23,7 @@ from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
     fraction_explained,
 )
+from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.sample_validation import (
@@ -438,8 +439,8 @@ class DenoisingAutoencoder(CodeTransformer):
         if hasattr(self, "net_") and (X_clean is None) != self._makes_noise:
             before, now = ("without", "with")[:: 1 if self._makes_noise else -1]
             raise ValueError(
-                f"partial_fit was called {before} clean samples before and is now "
-                f"called {now} them. Keep to one of the two."
+                f"partial_fit was called {before} clean samples (X_clean) before, "
+                f"and now {now} them. Keep to one of the two."
             )
         self._fit(X, X_clean, is_part=True)
         return self
@@ -598,6 +599,11 @@ class DenoisingAutoencoder(CodeTransformer):
         """Return clean rows, or None if there are none."""
         if y is None:
             return None
+        with naming("X_clean"):
+            return self._read_targets(rows, y, data_shape)
+
+    def _read_targets(self, rows: Array, y: Any, data_shape: Shape) -> Array:
+        """Return clean rows."""
         self._check_names(y)
         is_ragged = bool(np.isnan(rows[:, -1:]).any())
         if is_ragged:

@@ -96,13 +96,13 @@ class Corruption(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Return noisy copies of rows of shape (n_samples, n_features)."""
         if self.noise == "gaussian":
-            noisy = torch.empty_like(rows).normal_(generator=generator())
+            noisy = _new_like(rows).normal_(generator=generator())
             noisy.mul_(self.level / self.scale).add_(rows)
         elif self.noise == "masking":
-            chance = torch.empty_like(rows).uniform_(generator=generator())
+            chance = _new_like(rows).uniform_(generator=generator())
             noisy = torch.where(chance < self.level, self.zero, rows)
         elif self.noise == "salt_and_pepper":
-            chance = torch.empty_like(rows).uniform_(generator=generator())
+            chance = _new_like(rows).uniform_(generator=generator())
             noisy = torch.where(chance < self.level / 2, self.low, rows)
             noisy = torch.where(chance >= 1 - self.level / 2, self.high, noisy)
         else:
@@ -139,3 +139,8 @@ class Corruption(nn.Module):
                 "float32. The network can learn from numbers alone: let it return some."
             )
         return (noisy - self.offset) / self.scale
+
+
+def _new_like(rows: Tensor) -> Tensor:
+    """Return memory for noise that is drawn row by row, however rows are stored."""
+    return torch.empty_like(rows, memory_format=torch.contiguous_format)

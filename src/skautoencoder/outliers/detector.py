@@ -666,10 +666,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         p-values, which depend on each other: Bates et al., Annals of Statistics 51,
         2023.
         """
-        if not 0 < false_discovery_rate < 1:
+        rate = false_discovery_rate
+        if not (isinstance(rate, Real) and 0 < rate < 1):
             raise ValueError(
                 "false_discovery_rate must be between 0 and 1, both excluded. Got "
-                f"{false_discovery_rate!r}."
+                f"{rate!r}."
             )
         adjusted = false_discovery_control(self.p_values(X), method="bh")
         found: NDArray[np.bool_] = adjusted <= false_discovery_rate

@@ -12,6 +12,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from skautoencoder._estimator.containers import values_of
+from skautoencoder._estimator.input_hints import naming
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,23 @@ class Classes:
                 "what rows of each class look like. Pass y. (A VAESampler with "
                 "conditional=False needs none.)"
             )
-        y = values_of(y)
-        _require_classes(y)
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(np.empty(n_samples), y)
-        check_classification_targets(y)
-        names, numbers = np.unique(y, return_inverse=True)
+        with naming("y"):
+            y = values_of(y)
+            _require_classes(y)
+            y = column_or_1d(y, warn=True)
+            check_consistent_length(np.empty(n_samples), y)
+            check_classification_targets(y)
+            names, numbers = np.unique(y, return_inverse=True)
+        if not len(y):
+            raise ValueError(f"y has no rows, but {name} needs the classes of some.")
         return cls(names, np.bincount(numbers) / len(y)), numbers
 
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         """Return indices of classes, given one class for all rows or one for each."""
-        y = values_of(y)
-        given: Any = np.full(n_samples, y) if np.ndim(y) == 0 else column_or_1d(y)
-        check_consistent_length(np.empty(n_samples), given)
+        with naming("y"):
+            y = values_of(y)
+            given: Any = np.full(n_samples, y) if np.ndim(y) == 0 else column_or_1d(y)
+            check_consistent_length(np.empty(n_samples), given)
         known = {name: place for place, name in enumerate(self.names.tolist())}
         places = [known.get(name, -1) for name in given.tolist()]
         if -1 in places:

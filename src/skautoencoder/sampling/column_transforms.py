@@ -84,9 +84,9 @@ class Levels:
                 "" if len(self.values) <= 10 else f" and {len(self.values) - 10} more"
             )
             raise ValueError(
-                f"Column {name!r} has the level {error.args[0]!r}, which was not there "
-                f"in fit. Seen were {seen}{more}. Remove these rows, or fit on rows "
-                "that have the level."
+                f"Column {name!r} of X has the level {error.args[0]!r}, which was not "
+                f"there in fit. Seen were {seen}{more}. Remove these rows, or fit on "
+                "rows that have the level."
             ) from None
 
 
@@ -261,6 +261,8 @@ def learn_numbers(column: NDArray[Any]) -> Levels | Numbers:
     rest = counts[~is_atom]
     if rest[rest > 1].sum() >= _SHARED * rest.sum() or len(rest) <= is_atom.sum():
         is_atom[:] = True
+    if float(values[0]) == float(values[-1]):
+        is_atom[:] = True  # large integers that are one number as floats
     below = np.cumsum(counts) - counts
     decimals = _decimals(values.astype(np.float64))
     return _numbers_with(values, counts, below, is_atom, decimals)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.validation import _num_samples
 
 from skautoencoder._estimator.containers import is_frame, is_polars
+from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.parameter_hints import did_you_mean, public_name
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.sampler import VAESampler
@@ -187,7 +188,9 @@ class VAEOverSampler(BaseEstimator):
         _check_container(X, "X")
         _check_container(y, "y")
         y = _labels(y)
-        classes, numbers = Classes.of(y, _num_samples(X), type(self).__name__)
+        with naming("X"):
+            n_samples = _num_samples(X)
+        classes, numbers = Classes.of(y, n_samples, type(self).__name__)
         strategy = self._missing(classes.names, numbers)
         sampler = VAESampler() if self.sampler is None else self.sampler
         random = np.random.RandomState(draw_seed(self.random_state))

@@ -16,6 +16,7 @@ from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.containers import Container, as_pandas, is_frame
 from skautoencoder._estimator.data_units import Scaling
 from skautoencoder._estimator.image_detection import looks_like_image
+from skautoencoder._estimator.input_hints import with_hints
 from skautoencoder._estimator.sample_validation import resolve_sample_shape
 from skautoencoder.sampling.table_columns import TableColumns
 
@@ -170,12 +171,14 @@ def check_table(estimator: BaseEstimator, X: Any, *, fits: bool) -> pd.DataFrame
     fits : bool
         Whether they are set, and one row is too few.
     """
-    validate_data(estimator, X, reset=fits, skip_check_array=True)
+    name = type(estimator).__name__
+    with with_hints(X, name):
+        validate_data(estimator, X, reset=fits, skip_check_array=True)
     least = 2 if fits else 1
     if len(X) < least or not X.shape[1]:
         raise ValueError(
             f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
             f"(shape={X.shape}) while a minimum of {least} sample(s) and 1 feature(s) "
-            "is required."
+            f"is required by {name}."
         )
     return as_pandas(X)

@@ -23,6 +23,7 @@ from skautoencoder._estimator.containers import (
     in_frame_like,
     is_frame,
 )
+from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.interpolation import (
     as_samples,
     check_count,
@@ -719,10 +720,11 @@ class VAESampler(
 
     def _code_of(self, sample: Any, name: str) -> Array:
         """Return the code of one sample, with or without an axis of samples."""
-        sample = as_samples(sample, (self._record.data_shape, self.sample_shape_))
-        rows = self._format.to_rows(self._read(sample, self)[0])
-        require_one(rows, name)
-        return self._model.posterior(rows)[0].astype(np.float64)
+        with naming(name):
+            sample = as_samples(sample, (self._record.data_shape, self.sample_shape_))
+            rows = self._format.to_rows(self._read(sample, self)[0])
+            require_one(rows, name)
+            return self._model.posterior(rows)[0].astype(np.float64)
 
     # ---- rows ----------------------------------------------------------------
 

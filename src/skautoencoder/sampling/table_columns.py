@@ -72,7 +72,7 @@ class Column:
             return _plain(self.name, values)
         if not (_is_number(self.name, values) or types.is_bool_dtype(values)):
             raise ValueError(
-                f"Column {self.name!r} had numbers in fit, but now it has dtype "
+                f"Column {self.name!r} of X had numbers in fit, but now it has dtype "
                 f"{values.dtype}."
             )
         return _numbers(self.name, values)
@@ -273,8 +273,8 @@ class TableColumns:
             return
         name = next(c.name for c in self.columns if not fits[c.block.place].all())
         raise ValueError(
-            f"Column {name!r} has values too far away from those of fit to be computed "
-            "with."
+            f"Column {name!r} of X has values too far away from those of fit to be "
+            "computed with."
         )
 
     def to_data(self, shown: NDArray[np.floating], index: Any = None) -> Table:
@@ -387,7 +387,7 @@ def _is_number(name: Any, values: Values) -> bool:
     if types.is_object_dtype(values):
         return _holds_numbers(name, values)
     if types.is_complex_dtype(numpy_type(values.dtype)):
-        raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
+        raise TypeError(f"Column {name!r} of X has complex numbers. Give their parts.")
     if types.is_numeric_dtype(values):
         return True
     if types.is_string_dtype(values):
@@ -397,8 +397,8 @@ def _is_number(name: Any, values: Values) -> bool:
 
 def _no_number_or_level(name: Any, what: str) -> str:
     return (
-        f"Column {name!r} has {what}, which is neither a number nor a level. Turn it "
-        "into numbers (dates into days, for example) or strings."
+        f"Column {name!r} of X has {what}, which is neither a number nor a level. Turn "
+        "it into numbers (dates into days, for example) or strings."
     )
 
 
@@ -406,7 +406,7 @@ def _holds_numbers(name: Any, values: pd.Series) -> bool:
     """Return whether a column of objects holds numbers."""
     found = values.to_numpy()
     if any(isinstance(value, complex | np.complexfloating) for value in found):
-        raise TypeError(f"Column {name!r} has complex numbers. Give their parts.")
+        raise TypeError(f"Column {name!r} of X has complex numbers. Give their parts.")
     dates = [type(value) for value in found if isinstance(value, _DATES)]
     if dates:
         raise TypeError(_no_number_or_level(name, f"cells of {dates[0].__name__}"))
@@ -424,15 +424,15 @@ def _levels(name: Any, values: Values) -> Levels:
     except TypeError:
         kind = next(type(v) for v in values if getattr(v, "__hash__", None) is None)
         raise TypeError(
-            f"Column {name!r} has cells that hold a {kind.__name__}. A cell must hold "
-            "one number or one level: give the parts columns of their own."
+            f"Column {name!r} of X has cells that hold a {kind.__name__}. A cell must "
+            "hold one number or one level: give the parts columns of their own."
         ) from None
     n_rows = len(values)
     if levels.width > max(_MANY_LEVELS, _USELESS_SHARE * n_rows):
         raise ValueError(
-            f"Column {name!r} has {levels.width} levels in {n_rows} rows: nearly every "
-            "row has one of its own, as names and identifiers have. Drop the column "
-            "(X.drop(columns=...)), or put its levels together to a few."
+            f"Column {name!r} of X has {levels.width} levels in {n_rows} rows: nearly "
+            "every row has one of its own, as names and identifiers have. Drop the "
+            "column (X.drop(columns=...)), or put its levels together to a few."
         )
     return levels
 
@@ -473,8 +473,8 @@ def _numbers(name: Any, values: Values) -> NDArray[Any]:
         raise ValueError(_too_large(name)) from None
     if not finite:
         raise ValueError(
-            f"Column {name!r} has infinite values. Remove these rows, or replace the "
-            "values."
+            f"Column {name!r} of X has infinite values. Remove these rows, or replace "
+            "the values."
         )
     return numbers
 
@@ -487,13 +487,13 @@ def _check_span(name: Any, numbers: NDArray[Any]) -> None:
 
 def _too_large(name: Any) -> str:
     return (
-        f"Column {name!r} has values so large that their differences overflow. Scale "
-        "the column, for example with StandardScaler."
+        f"Column {name!r} of X has values so large that their differences overflow. "
+        "Scale the column, for example with StandardScaler."
     )
 
 
 def _missing(name: Any) -> str:
     return (
-        f"Column {name!r} has missing values (NaN). Fill them first, for example "
+        f"Column {name!r} of X has missing values (NaN). Fill them first, for example "
         "with AutoencoderImputer or SimpleImputer, or remove these rows."
     )

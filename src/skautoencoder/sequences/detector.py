@@ -23,6 +23,7 @@ from skautoencoder._estimator.array_statistics import feature_spread
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.data_units import Scaling, Units
+from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
 from skautoencoder.architectures import Architecture
 from skautoencoder.outliers.detector import (
@@ -593,7 +594,8 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         given = SeriesInput.check(self, X, is_fitted=True)
         if before is None:
             return given, given.values
-        earlier = SeriesInput.check(self, before, is_fitted=True)
+        with naming("before"):
+            earlier = SeriesInput.check(self, before, is_fitted=True)
         if (len(earlier.values), earlier.is_list) != (len(given.values), given.is_list):
             raise ValueError(
                 "before must have the steps that come before each series of X: a list "

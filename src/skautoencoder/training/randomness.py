@@ -44,7 +44,14 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     """
     if random_state is None:
         return int(np.random.default_rng().integers(_MAX_SEED))
-    return int(check_random_state(random_state).randint(_MAX_SEED))
+    try:
+        generator = check_random_state(random_state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "random_state must be None, an integer from 0 to 2**32 - 1 or a "
+            f"numpy.random.RandomState, got {random_state!r}."
+        ) from error
+    return int(generator.randint(_MAX_SEED))
 
 
 @contextmanager
