@@ -10,6 +10,7 @@ import torch
 
 from skautoencoder._estimator.nested_parameters import params_of
 from skautoencoder._estimator.plan import TrainingPlan
+from skautoencoder.objectives import seeded_generator
 from skautoencoder.training import (
     AutoencoderNet,
     EarlyStopping,
@@ -169,6 +170,12 @@ def train_net(net: AutoencoderNet, plan: TrainingPlan, *, has_seed: bool) -> Non
     rows = plan.data.to(device)
     # Not within isolated_randomness, which one fit holds at a time.
     if not train_in_company(net, rows):
-        with isolated_randomness(seed, device):
+        # Fits that draw from torch's generator, which all threads share, take turns.
+        alone = (
+            seeded_generator(seed)
+            if net.has_own_draws()
+            else (isolated_randomness(seed, device))
+        )
+        with alone:
             net.partial_fit(rows)
     net.__dict__.pop("valid_rows", None)  # it would be pickled with the net

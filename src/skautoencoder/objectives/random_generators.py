@@ -48,8 +48,9 @@ def seeded_generator(seed: int) -> Iterator[None]:
     seed : int
         Seed of the generator.
     """
+    before = generator()
     _here.generator = torch.Generator().manual_seed(seed)
     try:
         yield
     finally:
-        _here.generator = None
+        _here.generator = before

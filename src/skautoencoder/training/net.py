@@ -75,6 +75,7 @@ _KNOWN_CALLBACKS = {
     KeepsState,
     LRScheduler,
 }
+_DRAW_NOTHING = _KNOWN_CALLBACKS - {EpochHooks, KeepsState}
 
 
 class AutoencoderNet(NeuralNet):
@@ -276,6 +277,24 @@ class AutoencoderNet(NeuralNet):
             steps = self._steps(iterator, training, step_fn, bool(listen), unknown)
             loss, n_steps = mean_loss(steps, iterator)
         self.record_epoch(prefix, loss, n_steps)
+
+    def has_own_draws(self) -> bool:
+        """Return whether training draws from the objective's generators alone.
+
+        Then fits in several threads need not take turns: torch has one generator for
+        the process, from which dropout, modules and callbacks of the user's own draw.
+        """
+        own = [self.optimizer_, *getattr(self.criterion_, "penalties", ())]
+        return (
+            torch.device(self.device).type == "cpu"
+            and getattr(self.criterion_, "splits", False)
+            and self.module_.can_shard()
+            and not any(getattr(layer, "p", 0) for layer in self.module_.modules())
+            and all(type(callback) in _DRAW_NOTHING for _, callback in self.callbacks_)
+            and all(
+                type(o).__module__.startswith(("torch.", "skautoencoder.")) for o in own
+            )
+        )
 
     def record_epoch(self, prefix: str, loss: float, n_steps: int) -> None:
         """Record the mean loss of an epoch in the history.

@@ -124,7 +124,7 @@ class Shards:
         answers = shards if targets is rows else targets.tensor_split(n_shards)
         counts = [weigh(answer) for answer in answers]
         total = sum(counts) or 1.0
-        seeds = torch.randint(2**62, (n_shards,)).tolist()
+        seeds = torch.randint(2**62, (n_shards,), generator=generator()).tolist()
 
         def run(number: int) -> Answer:
             shard = shards[number], answers[number]

@@ -1,0 +1,115 @@
+"""Several threads: each gets the bits it would get alone, and none waits for others."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import OF_ROWS, assert_same_weights, noise, tiny_conv, tiny_dense
+from sklearn.base import clone
+from torch import nn
+
+from skautoencoder import SeriesOutlierDetector
+from skautoencoder.architectures import Dense
+from skautoencoder.objectives import Penalty
+from skautoencoder.training.net import AutoencoderNet
+
+ROWS = noise(240, 9)
+SERIES = SeriesOutlierDetector(
+    8, architecture=Dense((6,)), max_epochs=1, random_state=0
+)
+ASKED = (
+    *("transform", "predict", "score_samples", "decision_function", "score"),
+    *("explain", "p_values"),
+)
+
+
+@pytest.mark.parametrize("name", [*OF_ROWS, "series"])
+def test_eight_threads_get_the_bits_that_one_gets(name: str) -> None:
+    estimator = clone(SERIES if name == "series" else OF_ROWS[name]).fit(ROWS)
+    methods = [method for method in ASKED if hasattr(estimator, method)]
+    if name == "novelty":
+        methods.remove("p_values")  # no rows were kept for it
+    asked = [
+        (method, ROWS[start : start + 40])
+        for method in methods
+        for start in range(0, 200, 25)
+    ]
+
+    def ask(question: tuple[str, Any]) -> np.ndarray:
+        method, rows = question
+        return np.asarray(getattr(estimator, method)(rows))
+
+    alone = [ask(question) for question in asked]
+    with ThreadPoolExecutor(8) as pool:
+        for found, expected in zip(pool.map(ask, asked), alone, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.fixture
+def meeting(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Let each training wait shortly for another; tells whether one came."""
+    barrier, met = threading.Barrier(2), []
+    train = AutoencoderNet.partial_fit
+
+    def wait_and_train(net: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            barrier.wait(timeout=waits)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
+        return train(net, *args, **kwargs)
+
+    waits = 30.0
+    monkeypatch.setattr(AutoencoderNet, "partial_fit", wait_and_train)
+    return met
+
+
+@pytest.mark.parametrize("name", [n for n in OF_ROWS if n != "over-sampler"])
+def test_fits_train_at_the_same_time(name: str, meeting: list[bool]) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        fits = [pool.submit(clone(OF_ROWS[name]).fit, ROWS) for _ in range(2)]
+        one, other = (fit.result() for fit in fits)
+    assert meeting == [True, True]
+    assert_same_weights(one, other)
+
+
+class OwnPenalty(Penalty):
+    """A penalty that may draw numbers, for all that is known."""
+
+    is_mean_over_rows = True
+
+    def __call__(self, codes: Any, rows: Any, network: Any) -> Any:
+        return codes.square().mean()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"architecture": Dense((12,), dropout=0.3)},
+        {"penalty": OwnPenalty()},
+        {"architecture": Dense((12,), batch_norm=True), "penalty": "kl"},
+    ],
+    ids=["dropout", "own penalty", "kl"],
+)
+def test_what_draws_from_torchs_generator_takes_turns(params: Any) -> None:
+    # Bits are what matters: the numbers of one fit must not go to the other.
+    alone = [tiny_dense(**params, random_state=seed).fit(ROWS) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = pool.map(
+            lambda seed: tiny_dense(**params, random_state=seed).fit(ROWS), range(4)
+        )
+        for one, other in zip(alone, together, strict=True):
+            assert_same_weights(one, other)
+            assert not one.net_.has_own_draws()
+
+
+def test_what_draws_alone() -> None:
+    for make in (tiny_dense, tiny_conv):
+        net = make().fit(ROWS).net_
+        assert net.has_own_draws()
+        net.module_.encoder.append(nn.Dropout(0.5))
+        assert not net.has_own_draws()
