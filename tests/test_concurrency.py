@@ -51,24 +51,23 @@ def test_eight_threads_get_the_bits_that_one_gets(name: str) -> None:
 
 @pytest.fixture
 def meeting(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Let each training wait shortly for another; tells whether one came."""
+    """Let each training wait for another; tells whether one came."""
     barrier, met = threading.Barrier(2), []
     train = AutoencoderNet.partial_fit
 
     def wait_and_train(net: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            barrier.wait(timeout=waits)
+            barrier.wait(timeout=30)
             met.append(True)
         except threading.BrokenBarrierError:
             met.append(False)
         return train(net, *args, **kwargs)
 
-    waits = 30.0
     monkeypatch.setattr(AutoencoderNet, "partial_fit", wait_and_train)
     return met
 
 
-@pytest.mark.parametrize("name", [n for n in OF_ROWS if n != "over-sampler"])
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_fits_train_at_the_same_time(name: str, meeting: list[bool]) -> None:
     with ThreadPoolExecutor(2) as pool:
         fits = [pool.submit(clone(OF_ROWS[name]).fit, ROWS) for _ in range(2)]
