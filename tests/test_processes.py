@@ -58,6 +58,16 @@ def test_the_same_bits_whatever_the_process_may_use() -> None:
 
 
 @unix
+def test_workers_use_no_more_threads_than_there_are_processors() -> None:
+    code = (
+        "import joblib; from skautoencoder.training.threads import n_allowed_threads\n"
+        "ask = [joblib.delayed(n_allowed_threads)() for _ in range(2)]\n"
+        "print(sum(joblib.Parallel(2)(ask)) <= max(joblib.cpu_count(), 2))"
+    )
+    assert output_of(code) == ["True"]
+
+
+@unix
 def test_forks_while_and_after_estimators_are_fitted() -> None:
     code = "import torch; torch.set_num_threads(4)\nimport processes; processes.forks()"
     ends = output_of(code, OPENBLAS_NUM_THREADS="1")
