@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import OF_ROWS, assert_same_weights, noise, tiny_conv, tiny_dense
 from sklearn.base import clone
 from torch import nn
 
-from skautoencoder import SeriesOutlierDetector
+from skautoencoder import AutoencoderImputer, SeriesOutlierDetector
 from skautoencoder.architectures import Dense
 from skautoencoder.objectives import Penalty
 from skautoencoder.training.net import AutoencoderNet
@@ -74,6 +75,19 @@ def test_fits_train_at_the_same_time(name: str, meeting: list[bool]) -> None:
         one, other = (fit.result() for fit in fits)
     assert meeting == [True, True]
     assert_same_weights(one, other)
+
+
+@pytest.mark.parametrize("name", [*OF_ROWS, "images"])
+def test_fits_beside_others_do_not_draw_from_torchs_generator(name: str) -> None:
+    if name == "images":
+        rows = np.where(noise(40, 12, 12) > 1, np.nan, noise(40, 12, 12))
+        estimator: Any = AutoencoderImputer(max_epochs=1, random_state=0)
+    else:
+        rows, estimator = ROWS, clone(OF_ROWS[name])
+    before = torch.get_rng_state()
+    net = estimator.fit(rows).net_
+    assert net.has_own_draws()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 class OwnPenalty(Penalty):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from skautoencoder.objectives.losses import LOSSES, check_outputs, masked_loss
 from skautoencoder.objectives.objective import EncoderDecoder
+from skautoencoder.objectives.random_generators import generator_for
 
 
 class MaskedObjective(nn.Module):
@@ -75,7 +76,7 @@ class MaskedObjective(nn.Module):
         if self.hole_shape is None:
             return rows, target
         values, missing = rows.chunk(2, dim=1)
-        generator = None if network.training else torch.Generator().manual_seed(0)
+        generator = generator_for(network, torch.device("cpu"))
         holes = draw_mask(missing > 0, self.hole_shape, generator)
         background = (
             values.new_zeros(()) if self.background is None else self.background
