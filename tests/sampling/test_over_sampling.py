@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -413,3 +414,12 @@ def test_in_a_search() -> None:
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     scores = cross_val_score(pipeline, rows, y, cv=3)
     np.testing.assert_array_equal(scores, cross_val_score(pipeline, rows, y, cv=3))
+
+
+def test_targets_that_no_integer_can_hold_are_refused_without_warnings() -> None:
+    X = np.random.RandomState(0).rand(40, 3)
+    y = np.where(np.arange(40) < 30, 1e300, -1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="y: Unknown label type: continuous"):
+            VAEOverSampler().fit_resample(X, y)

@@ -56,7 +56,8 @@ class Classes:
                 "what rows of each class look like. Pass y. (A VAESampler with "
                 "conditional=False needs none.)"
             )
-        with naming("y"):
+        # Numbers that no integer can hold are compared with integers.
+        with naming("y"), np.errstate(invalid="ignore"):
             y = values_of(y)
             _require_classes(y)
             y = column_or_1d(y, warn=True)
