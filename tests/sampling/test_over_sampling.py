@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from helpers import noise
 from imblearn.pipeline import make_pipeline
 from scipy import sparse
@@ -423,3 +424,10 @@ def test_targets_that_no_integer_can_hold_are_refused_without_warnings() -> None
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="y: Unknown label type: continuous"):
             VAEOverSampler().fit_resample(X, y)
+
+
+def test_classes_may_be_a_tensor_that_requires_a_gradient() -> None:
+    numbers = torch.tensor(np.repeat([0.0, 1.0], [62, 10]), requires_grad=True)
+    X_drawn, y_drawn = quick().fit_resample(X, numbers)
+    assert counts(y_drawn) == {0.0: 62, 1.0: 62}
+    assert len(X_drawn) == 124

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skautoencoder._estimator.containers import values_of
 from skautoencoder._estimator.input_hints import naming
+from skautoencoder._estimator.sample_validation import from_torch
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Classes:
             )
         # Numbers that no integer can hold are compared with integers.
         with naming("y"), np.errstate(invalid="ignore"):
-            y = values_of(y)
+            y = values_of(from_torch(y))
             _require_classes(y)
             y = column_or_1d(y, warn=True)
             check_consistent_length(np.empty(n_samples), y)
@@ -71,7 +72,7 @@ class Classes:
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         """Return indices of classes, given one class for all rows or one for each."""
         with naming("y"):
-            y = values_of(y)
+            y = values_of(from_torch(y))
             given: Any = np.full(n_samples, y) if np.ndim(y) == 0 else column_or_1d(y)
             check_consistent_length(np.empty(n_samples), given)
         known = {name: place for place, name in enumerate(self.names.tolist())}

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _num_samples
 from skautoencoder._estimator.containers import is_frame, is_polars
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.parameter_hints import did_you_mean, public_name
+from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.sampler import VAESampler
 from skautoencoder.training import draw_seed
@@ -187,7 +188,7 @@ class VAEOverSampler(BaseEstimator):
         """Fit the sampler; return the indices of the rows' classes, and a seed."""
         _check_container(X, "X")
         _check_container(y, "y")
-        y = _labels(y)
+        y = _labels(from_torch(y))
         with naming("X"):
             n_samples = _num_samples(X)
         classes, numbers = Classes.of(y, n_samples, type(self).__name__)
@@ -314,7 +315,7 @@ def _take(given: Any, places: NDArray[np.intp]) -> Any:
         return given.iloc[places].reset_index(drop=True)
     if is_polars(given) or is_polars(given, "Series"):
         return given[places]
-    return np.asarray(given)[places]
+    return np.asarray(from_torch(given))[places]
 
 
 def _append(given: Any, new: Any) -> Any:
