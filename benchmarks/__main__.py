@@ -20,6 +20,7 @@ BENCHMARKS = [
     "search",
     "threads",
     "against_pca",
+    "ordered_codes",
     "sequences",
     "recurrent_cures",
     "outliers",
