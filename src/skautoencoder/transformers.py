@@ -193,7 +193,7 @@ class AutoencoderTransformer(CodeTransformer):
         after `partial_fit` over those of its last call).
     error_path_standard_errors_ : ndarray of shape (n_sizes,)
         Standard errors of these means.
-    explained_variance_ratio_ : ndarray of shape (code_size_,)
+    explained_variance_ratio_ : ndarray of shape (`code_size_`,)
         With ordered codes, what share of the variance of the same samples each number
         of a code explains beyond those before it.
     n_iter_ : int
@@ -548,7 +548,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         after `partial_fit` over those of its last call).
     error_path_standard_errors_ : ndarray of shape (n_sizes,)
         Standard errors of these means.
-    explained_variance_ratio_ : ndarray of shape (code_size_,)
+    explained_variance_ratio_ : ndarray of shape (`code_size_`,)
         With ordered codes, what share of the variance of the same samples each number
         of a code explains beyond those before it.
     n_iter_ : int
