@@ -16,7 +16,7 @@ from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
-from skautoencoder._estimator.net_training import make_net, prepare_steps, train_net
+from skautoencoder._estimator.net_training import make_net, prepare_steps
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.principal_components import (
@@ -329,31 +329,30 @@ class AutoencoderTransformer(CodeTransformer):
     def _settle(self, samples: Samples, plan: TrainingPlan) -> TrainingPlan:
         if not self._may_be_linear(samples, plan):
             return plan
-        params = self.get_params(deep=False)
-        # Shown and told is what is kept.
-        params |= {"verbose": 0, "callbacks": None, "batch_size": "auto"}
+        # What is wrong with the batch size was said before the training.
+        params = self.get_params(deep=False) | {"batch_size": "auto"}
         params["random_state"] = self.net_.seed
+        quiet = params | {"verbose": 0, "callbacks": None}
 
-        def make(plan: TrainingPlan) -> AutoencoderNet:
-            return make_net(plan, params, self._betas, "", is_part=False)
+        def make(plan: TrainingPlan, params: dict[str, Any]) -> AutoencoderNet:
+            name = type(self).__name__
+            return make_net(plan, params, self._betas, name, is_part=False)
 
         def train(part: TrainingPlan) -> Network:
             schedule = self._usual_schedule(len(part.data), samples)
             part = replace(part, schedule=schedule)
-            net = make(part)
+            net = make(part, quiet)
             prepare_steps(net, self._record.work, len(part.data), self.precision)
-            has_seed = "seed" in self._nested_params("iterator_train")
-            train_net(net, part, has_seed=has_seed)
+            self._train_net(net, part)
             network: Network = net.module_
             return network
 
         if network_is_better(plan, self.net_.module_, self.net_.seed, train):
             return plan
         plan = linear_plan(plan)
-        net = make(plan)
+        net = make(plan, params)
         set_principal_components(net.module_, plan.data.rows)
         net.history = self.net_.history
-        net.set_params(verbose=int(self.verbose))
         work, _ = measure(net.module_, plan.data.rows)
         prepare_steps(net, work, len(plan.data), self.precision)
         self._keep(net, work, samples, plan)

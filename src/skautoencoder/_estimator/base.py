@@ -429,10 +429,13 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         keeping: AbstractContextManager[None] = nullcontext()
         if checkpoint is not None:
             keeping = checkpoint.of(net, plan.data, type(self).__name__)
-        has_seed = "seed" in self._nested_params("iterator_train")
         with keeping, tasks.running(net, fitted):
-            train_net(net, plan, has_seed=has_seed)
+            self._train_net(net, plan)
         self._keep(net, work, samples, plan)
+
+    def _train_net(self, net: AutoencoderNet, plan: TrainingPlan) -> None:
+        has_seed = "seed" in self._nested_params("iterator_train")
+        train_net(net, plan, has_seed=has_seed)
 
     def _keep(
         self, net: AutoencoderNet, work: float, samples: SamplesT, plan: TrainingPlan

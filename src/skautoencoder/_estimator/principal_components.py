@@ -17,6 +17,8 @@ from sklearn.model_selection import KFold
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skautoencoder._estimator.array_statistics import mean_row, row_parts
+from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.plan import TrainingPlan
 from skautoencoder.architectures import Dense, Network
 from skautoencoder.training import Rows, evaluating, one_thread_for_numpy
@@ -56,21 +58,37 @@ def set_principal_components(network: Network, rows: Tensor) -> None:
 
     If there are fewer components than the code has numbers, the others are 0.
     """
-    n_rows, n_features = rows.shape
+    n_features = rows.shape[1]
     encoder, decoder = (
         next(layer for layer in part.modules() if isinstance(layer, nn.Linear))
         for part in (network.encoder, network.decoder)
     )
-    n_components = min(encoder.out_features, n_rows, n_features)
-    solver = "covariance_eigh" if n_rows > n_features else "full"
-    pca = PCA(n_components, svd_solver=solver).fit(rows.double().cpu().numpy())
+    mean, axes = _principal_axes(rows.cpu().numpy(), encoder.out_features)
     components = np.zeros((encoder.out_features, n_features))
-    components[:n_components] = pca.components_
+    components[: len(axes)] = axes
     with torch.no_grad():
         encoder.weight.copy_(torch.from_numpy(components))
-        encoder.bias.copy_(torch.from_numpy(-components @ pca.mean_))
+        encoder.bias.copy_(torch.from_numpy(-components @ mean))
         decoder.weight.copy_(torch.from_numpy(components.T))
-        decoder.bias.copy_(torch.from_numpy(pca.mean_))
+        decoder.bias.copy_(torch.from_numpy(mean))
+
+
+def _principal_axes(
+    rows: Array, n_axes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean row, and axes of the largest variance, in double precision.
+
+    Many rows are not copied: their products are added from a part at a time.
+    """
+    n_rows, n_features = rows.shape
+    if n_rows <= n_features:
+        pca = PCA(min(n_axes, n_rows), svd_solver="full").fit(rows.astype(np.float64))
+        return pca.mean_, pca.components_
+    mean = mean_row(rows)
+    centred = (part - mean for part in row_parts(rows))
+    products = sum(part.T @ part for part in centred)
+    vectors = np.linalg.eigh(products).eigenvectors
+    return mean, vectors.T[::-1][:n_axes]
 
 
 def network_is_better(
