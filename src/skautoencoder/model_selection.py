@@ -181,17 +181,16 @@ class AutoencoderSearchCV(GridSearchCV):
         company = _Company(int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_FITS)))
         # GridSearchCV hands its fits to joblib, which hands them to this backend.
         before = vars(self).copy()
-        self._config = parallel_config(backend=company)
+        config = self._config = parallel_config(backend=company)
         try:
             super().fit(X, y, **params)
         except BaseException:
             # GridSearchCV would keep a part of what it was about to set.
-            self._config.unregister()
             self.__dict__ = before
             raise
-        else:
-            self._config.unregister()
-            del self._config
+        finally:
+            config.unregister()
+        del self._config
         self.trained_alone_ = self._alone(company.finished)
         return self
 

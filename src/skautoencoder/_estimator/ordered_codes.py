@@ -50,6 +50,12 @@ def with_ordered_codes(plan: TrainingPlan, validation_fraction: float) -> Traini
     )
 
 
+def bound_of_best(errors: Array, standard_errors: Array) -> float:
+    """Return the lowest error plus its standard error."""
+    best = errors.argmin()
+    return float(errors[best] + standard_errors[best])
+
+
 @dataclass(frozen=True)
 class ErrorPath:
     """Errors of reconstructions from the leading numbers of codes.
@@ -114,8 +120,7 @@ class ErrorPath:
     @property
     def smallest_size(self) -> int:
         """The smallest size within one standard error of the best one."""
-        best = self.errors.argmin()
-        bound = self.errors[best] + self.standard_errors[best]
+        bound = bound_of_best(self.errors, self.standard_errors)
         return int(np.argmax(self.errors <= bound)) + 1
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from skautoencoder._estimator.ordered_codes import bound_of_best
 from skautoencoder.displays.axes import FIRST, SECOND, single_axes
 from skautoencoder.displays.sample_form import last_step
 
@@ -129,8 +130,7 @@ class CodeSizeDisplay:
             np.asarray(values, dtype=float)
             for values in (self.sizes, self.errors, self.standard_errors)
         )
-        best = errors.argmin()
-        bound = errors[best] + spread[best]
+        bound = bound_of_best(errors, spread)
         chosen = self.chosen_size
         if chosen is None:
             chosen = int(sizes[errors <= bound].min())

@@ -79,21 +79,20 @@ class WindowEmbedding(Embedding):
 
         trained.apply(trained.network, rows[some], write, at_once=True)
         made /= unit
-        given = trained.scaling.to_network_in_parts(rows[some]).double() / unit
+        given = torch.from_numpy(shown[some]).double() / unit
         # On several threads, sums over all windows would be rounded differently.
         with one_thread():
             mean = made.mean(dim=0)
             axes = _principal_axes(made - mean, _MOST_AXES)[0]
             residual = _split(made, given, mean, axes)[1]
             residual_axes = _axes_above_noise(residual, n_channels)
-            products = torch.zeros(n_channels, *2 * (len(axes) + len(residual_axes),))
-            products = products.double()
-            start = 0
+            of_each = []
             for some_axes in (axes, residual_axes):
                 parts = some_axes.unflatten(1, (-1, n_channels)).permute(2, 0, 1)
-                place = slice(start, start + len(some_axes))
-                products[:, place, place] = parts @ parts.transpose(1, 2)
-                start = place.stop
+                of_each.append(parts @ parts.transpose(1, 2))
+        products = torch.stack(
+            [torch.block_diag(*p) for p in zip(*of_each, strict=True)]
+        )
         return cls(unit, mean, axes, residual_axes, products)
 
     def points(self, trained: TrainedNetwork, batch: Tensor) -> Tensor:
