@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ._data import load_mnist
-from ._report import Row
-from ._runner import Case, Context, Result, run_case, state_of, worker_main
+from ._report import Row, ratio_row
+from ._runner import Case, Context, Result, take_turns, worker_main
 
 TITLE = "Ordered codes: one fit for all sizes, against one for each"
 
@@ -46,72 +46,60 @@ def _rows(cache_dir: str, name: str) -> tuple[Any, Any, dict[str, Any]]:
     return scaler.transform(train), scaler.transform(test), {}
 
 
-def ordered(cache_dir: str, quick: bool, name: str) -> Result:
-    """Errors and processor seconds of both, for each size."""
+def _fits(cache_dir: str, quick: bool, name: str, **params: Any) -> Result:
+    """Errors of codes of each size, and processor seconds of a fit."""
     from skautoencoder import AutoencoderTransformer
 
-    train, test, params = _rows(cache_dir, name)
-    params = {"architecture": "dense", "random_state": 0, **params}
+    train, test, usual = _rows(cache_dir, name)
+    params = {"architecture": "dense", "random_state": 0, **usual, **params}
     if quick:
         train, params = train[:500], {**params, "max_epochs": 2}
     sizes = [size for size in CODE_SIZES if size < train.shape[1]]
     result: Result = {}
     seconds = []
-    for size in sizes:
+    for size in sizes[-1:] if "ordered" in params else sizes:
         start = time.process_time()
-        own = AutoencoderTransformer(size, **params).fit(train)
+        fitted = AutoencoderTransformer(size, **params).fit(train)
         seconds.append(time.process_time() - start)
-        result[f"own {size}"] = float(np.square(test - own.predict(test)).mean())
-    start = time.process_time()
-    one = AutoencoderTransformer(sizes[-1], ordered=True, **params).fit(train)
-    result["time"] = (time.process_time() - start) / float(np.median(seconds))
-    codes = one.transform(test)
-    for size in sizes:
-        residual = test - one.inverse_transform(codes[:, :size])
-        result[f"ordered {size}"] = float(np.square(residual).mean())
-    return result
+        codes = fitted.transform(test)
+        for leading in sizes if "ordered" in params else [size]:
+            residual = test - fitted.inverse_transform(codes[:, :leading])
+            result[f"error {leading}"] = float(np.square(residual).mean())
+    return {**result, "seconds": float(np.median(seconds))}
 
 
-CASES: dict[str, Case] = {"ordered": ordered}
+def ordered(cache_dir: str, quick: bool, name: str) -> Result:
+    """One fit for all sizes."""
+    return _fits(cache_dir, quick, name, ordered=True)
+
+
+def own(cache_dir: str, quick: bool, name: str) -> Result:
+    """A fit for each size."""
+    return _fits(cache_dir, quick, name)
+
+
+CASES: dict[str, Case] = {"ordered": ordered, "own": own}
 
 
 def run(context: Context) -> tuple[list[Row], dict[str, list[Result]]]:
     """Measure, and make the rows of the table."""
-    runs = {
-        name: [run_case("ordered_codes", "ordered", context, name=name)]
-        for name in (DATA[:2] if context.quick else DATA)
+    names = DATA[:2] if context.quick else DATA
+    options = {
+        f"{name}, {case}": {"case": case, "name": name}
+        for name in names
+        for case in CASES
     }
+    runs = take_turns("ordered_codes", options, context, context.rounds(1))
     rows = []
-    for name, results in runs.items():
-        state = state_of(results)
-        if state is not None:
-            rows.append(Row(name, None, ours=state))
-            continue
-        result = results[0]
+    for name in names:
+        pair = runs[f"{name}, ordered"], runs[f"{name}, own"]
         for size in CODE_SIZES:
-            if f"own {size}" not in result:
-                continue
-            errors = [result[f"{kind} {size}"] for kind in ("ordered", "own")]
-            rows.append(
-                Row(
-                    f"{name}: error of {size} leading numbers / fit of their own",
-                    errors[0] / errors[1],
-                    ours=f"{errors[0]:.4g}",
-                    peer=f"{errors[1]:.4g}",
-                    unit="x",
-                    at_most=SHARE_OF_OWN,
-                )
-            )
-        rows.append(
-            Row(
-                f"{name}: processor time / that of one fit",
-                result["time"],
-                ours="",
-                peer="",
-                unit="x",
-                at_most=SHARE_OF_TIME,
-            )
-        )
+            key = f"error {size}"
+            if any(key in result for result in pair[0]):
+                what = f"{name}: error of {size} leading numbers / fit of their own"
+                rows.append(ratio_row(what, *pair, key, unit="", at_most=SHARE_OF_OWN))
+        what = f"{name}: processor time / that of one fit"
+        rows.append(ratio_row(what, *pair, "seconds", at_most=SHARE_OF_TIME))
     return rows, runs
 
 
