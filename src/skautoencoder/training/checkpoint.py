@@ -236,6 +236,10 @@ class KeepsState(Callback):
             self.keep(net)
             return
         said = self.found.said
+        if not said["history"]:
+            # As at the beginning of any fit. The generators above all: they have yet
+            # to draw the noise of the rows held out.
+            return
         net.module_.load_state_dict(self.found.under("weights/"))
         _load_optimizer(net.optimizer_, said["optimizer"], self.found)
         net.history.extend(said["history"])
