@@ -158,6 +158,22 @@ class TestScores:
         scores = detector().fit(series).score_samples(series)
         assert 290 < scores.argmin() < 350
 
+    def test_bursts_hide_little_of_other_channels(self) -> None:
+        shares = []
+        for seed in range(3):
+            random = np.random.default_rng(seed)
+            series = waves(2000, 2, seed=seed)
+            event = slice(300, 360)
+            series[event, 0] = 1.2
+            series[:, 1] = 0.003 * random.normal(size=len(series))
+            bursts = random.choice(2000, 5, replace=False)
+            series[bursts, 1] = random.uniform(0.3, 1.0, size=5)
+            scores = detector(window=2 * PERIOD).fit(series).score_samples(series)
+            lowest = np.argsort(scores)[:40]
+            shares.append((event.start <= lowest) & (lowest < event.stop))
+        # In standard deviations, in which bursts are far from all else: 0.43.
+        assert np.mean(shares) > 0.75
+
     def test_scores_do_not_depend_on_the_channels_units(self) -> None:
         series = with_event(n_channels=2)
         scores = detector().fit(series).score_samples(series)

@@ -215,18 +215,23 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
 
     Notes
     -----
-    For a window :math:`x` of :math:`w` steps and :math:`c` channels, in standard
-    deviations of the channels, with a reconstruction :math:`\hat x`, the squared
-    distance of two windows is
+    For a window :math:`x` of :math:`w` steps and :math:`c` channels, in units of the
+    channels, let :math:`\hat x` be the part of its reconstruction along the principal
+    axes of reconstructions, :math:`s` what the rest has along the axes on which that
+    varies more than noise (by the law of Marchenko and Pastur), and :math:`n` what then
+    is left. The squared distance of two windows is
 
     .. math::
 
         \frac{1}{w c} \sum_j \Bigl[\sum_t (\hat x_{tj} - \hat x'_{tj})^2
-        + 4 \bigl(\lVert x_j - \hat x_j \rVert - \lVert x'_j - \hat x'_j \rVert\bigr)^2
-        \Bigr].
+        + (s_{tj} - s'_{tj})^2
+        + 9 \bigl(\lVert n_j \rVert - \lVert n'_j \rVert\bigr)^2 \Bigr].
 
-    What the network does not reconstruct is noise mostly. Two windows of noise are far
-    from each other in every step, so only its size is compared.
+    Two windows of noise are far from each other in every step, so only its size is
+    compared.
+
+    A channel's unit is its standard deviation, or, for channels with bursts, that of a
+    normal distribution with the same 0.1 % and 99.9 % quantiles, if it is larger.
 
     Scores are comparable among series of one detector. NaN stand for missing values: a
     gap is filled with what the most similar training window has there, so that a window
@@ -624,9 +629,9 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         Returns
         -------
         scores : ndarray of shape (n_timepoints,), Series, or list of them
-            Never above 0; the lower, the more abnormal. In standard deviations of the
-            channels, as a root mean square over steps and channels. A Series with the
-            index of `X` if that is of pandas.
+            Never above 0; the lower, the more abnormal. In units of the channels (their
+            standard deviations, mostly), as a root mean square over steps and
+            channels. A Series with the index of `X` if that is of pandas.
         """
         given, scores = self._scores_of(X, before)
         return given.wrap(scores)

@@ -16,8 +16,12 @@ from skautoencoder.training import one_thread
 
 # Weight of differences of the sizes of noise, relative to those of reconstructions.
 _NOISE_WEIGHT = 3.0
-# Smallest standard deviation of a channel, relative to the largest.
+# Smallest unit of a channel, relative to the largest.
 _SMALLEST_UNIT = 1e-6
+# Of so many of its values on either side a channel's unit does not depend on how far
+# they are, and how many standard deviations lie between the two of a normal
+# distribution.
+_TAIL, _NORMAL_WIDTH = 0.001, 6.18
 # Most principal axes of the reconstructions and of the residuals, and most windows to
 # find them with.
 _MOST_AXES, _MOST_WINDOWS = 32, 1000
@@ -66,12 +70,15 @@ class WindowEmbedding(Embedding):
         """Take units and axes from the windows that the network was trained on."""
         n_features = rows.shape[1]
         shown = trained.scaling.to_network_in_parts(rows).numpy()
-        spread = shown.reshape(-1, n_channels).std(axis=0, dtype=np.float64)
+        some = np.unique(np.linspace(0, len(rows) - 1, _MOST_WINDOWS).astype(int))
+        spread = np.maximum(
+            shown.reshape(-1, n_channels).std(axis=0, dtype=np.float64),
+            _width(shown[some].reshape(-1, n_channels)),
+        )
         least = max(_SMALLEST_UNIT * float(spread.max()), 1e-30)
         # A mean over steps and channels, so that scores do not grow with their number.
         per_channel = np.where(spread > least, spread, 1.0) * np.sqrt(n_features)
         unit = torch.from_numpy(np.tile(per_channel, n_features // n_channels))
-        some = np.unique(np.linspace(0, len(rows) - 1, _MOST_WINDOWS).astype(int))
         made = torch.empty((len(some), n_features), dtype=torch.float64)
 
         def write(part: slice, result: Tensor) -> None:
@@ -111,6 +118,16 @@ class WindowEmbedding(Embedding):
         along, sizes = (details - others).tensor_split([n_axes], dim=-1)
         squares = torch.einsum("...i,cij,...j->...c", along, self.products, along)
         return squares.clamp_min(0.0) + sizes.square()
+
+
+def _width(steps: Array) -> Array:
+    """Return the standard deviations of normal channels as wide as these.
+
+    A channel that is quiet but for bursts has a small standard deviation, by which a
+    burst like all others would be further away than any change of the other channels.
+    """
+    low, high = np.quantile(steps, (_TAIL, 1.0 - _TAIL), axis=0)
+    return (high - low) / _NORMAL_WIDTH
 
 
 def _split(
