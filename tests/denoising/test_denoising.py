@@ -475,6 +475,16 @@ def test_errors_say_what_is_wrong(
     assert vars(estimator) == before
 
 
+@pytest.mark.parametrize("noise", [lambda: 0, lambda rows, level: rows])
+def test_noise_takes_one_argument(noise: Any) -> None:
+    with pytest.raises(TypeError, match=r"noise must be a callable that takes one"):
+        tiny(noise=noise).fit(X)
+
+
+def test_noise_may_have_arguments_with_defaults() -> None:
+    assert tiny(noise=lambda rows, level=0.1: rows + level).fit(X).n_iter_ > 0
+
+
 @pytest.mark.parametrize("pairs_first", [True, False])
 def test_parts_with_and_without_pairs_do_not_mix(pairs_first: bool) -> None:
     clean = {True: X, False: None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from numbers import Real
 from typing import Any
@@ -59,10 +60,14 @@ def make_corruption(
 
     Raises
     ------
+    TypeError
+        If `noise` is a callable that does not take samples alone.
     ValueError
         If `noise_level` is not in [0, 1] although the noise needs a share, or `clip` is
         not a range.
     """
+    if callable(noise):
+        _require_signature(noise)
     clips = clip is not None
     value_range = range_of(rows)
     low, high = value_range
@@ -83,6 +88,21 @@ def make_corruption(
         sample_shape=sample_shape,
         ragged=n_channels is not None,
     )
+
+
+def _require_signature(noise: Noise) -> None:
+    """Raise if a callable cannot be called with samples alone."""
+    try:
+        signature = inspect.signature(noise)
+    except (TypeError, ValueError):  # some callables in C do not tell
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(
+            "noise must be a callable that takes one argument, the samples, but "
+            f"{noise!r:.80} has the signature {signature}."
+        ) from error
 
 
 def _resolve_level(

@@ -277,5 +277,5 @@ def _in_plane(
             "method='umap' needs umap-learn, which is not installed. Install it with "
             "pip install umap-learn, or use method='tsne' or 'pca'."
         ) from error
-    positions = UMAP(n_components=2, random_state=random_state).fit_transform(codes)
-    return positions, ("UMAP 1", "UMAP 2")
+    umap = UMAP(n_neighbors=min(15, n_samples - 1), n_jobs=1, random_state=random_state)
+    return umap.fit_transform(codes), ("UMAP 1", "UMAP 2")
