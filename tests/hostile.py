@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable
 from decimal import Decimal
@@ -281,7 +282,8 @@ def anything(n_features: int, most_rows: int = 7) -> st.SearchStrategy[Any]:
     return st.one_of(*(kind(n_features, most_rows) for kind in kinds))
 
 
-#: Values for a parameter that wants a number, a seed, a class or weights.
+#: Values for a parameter that wants a number, a seed, a class or weights. Copies, as a
+#: generator that is drawn from is another one then.
 odd_values = st.sampled_from(
     [
         *(0, 1, 2, 3, -1, True, None, 0.1, 0.5, 1.5, np.nan, np.inf, 1e300, 10**30),
@@ -289,4 +291,4 @@ odd_values = st.sampled_from(
         *(np.array(2), np.array([2]), np.zeros((2, 2)), Decimal(2), pd.NA),
         *(np.random.RandomState(0), np.random.default_rng(0), torch.tensor(2)),
     ]
-)
+).map(copy.deepcopy)

@@ -1,11 +1,13 @@
 """Fits for tests that need a process of their own; run as a script.
 
 `fits` prints a hash of what each estimator learns and answers. `forks` forks while and
-after estimators are fitted, with torch's own threads started or not.
+after estimators are fitted, with torch's own threads started or not; `spawns` starts a
+process that shares nothing with this one.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import os
 import signal
@@ -13,6 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import joblib
@@ -181,6 +185,31 @@ def forks() -> None:
     torch.mm(torch.rand(500, 500), torch.rand(500, 500)).relu_()
     for name in CASES:
         print(name, "after torch:", in_child(lambda name=name: ask(name, 40)))
+
+
+def spawns() -> None:
+    """Print whether a spawned process learns and answers what this one does.
+
+    It is started while an estimator is fitted here, after others were.
+    """
+    said = {name: ask(name, 40) for name in CASES}
+    ends = threading.Event()
+    other = threading.Thread(target=_fit_until, args=("dense", ends), daemon=True)
+    other.start()
+    with ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=_end_after, initargs=(120,)
+    ) as pool:
+        for name, found in zip(
+            CASES, pool.map(ask, CASES, [40] * len(CASES)), strict=True
+        ):
+            print(name, "spawned:", "same" if found == said[name] else "other")
+            ends.set()
+    other.join()
+
+
+def _end_after(seconds: float) -> None:
+    """End this process after some time, and say where it hung."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def _n_native_threads() -> int:

@@ -1,4 +1,4 @@
-"""Fits in processes that may use less, and in processes that are forked."""
+"""Fits in processes that may use less, and in those that are forked or spawned."""
 
 from __future__ import annotations
 
@@ -73,3 +73,9 @@ def test_forks_while_and_after_estimators_are_fitted() -> None:
     ends = output_of(code, OPENBLAS_NUM_THREADS="1")
     assert len(ends) == 4 * 11
     assert not [end for end in ends if not end.endswith(("works", "threads left: 0"))]
+
+
+def test_a_process_spawned_while_and_after_fits_gives_the_same_bits() -> None:
+    ends = output_of("import processes; processes.spawns()")
+    assert len(ends) == 11
+    assert not [end for end in ends if not end.endswith("spawned: same")]

@@ -85,7 +85,12 @@ def fitted(name: str) -> Any:
 def bits_of(estimator: Any) -> bytes:
     """Return what a fitted estimator answers, to the last bit."""
     if isinstance(estimator, VAEOverSampler):
-        estimator = estimator.sampler_
+        learnt = estimator.sampling_strategy_, estimator.classes_.tolist()
+        drawn = estimator.sampler_.sample(3, random_state=0, y=estimator.classes_[0])
+        # Its method is a fit, which is of no use to what comes after.
+        X, y = copy.deepcopy(estimator).fit_resample(ROWS, CLASSES)
+        others = repr(learnt).encode() + drawn.tobytes() + X.tobytes() + y.tobytes()
+        return others + bits_of(estimator.sampler_)
     ask = getattr(estimator, "score_samples", None) or estimator.transform
     return np.ascontiguousarray(ask(REFERENCE)).tobytes()
 

@@ -26,6 +26,7 @@ from skautoencoder import (
     DenoisingAutoencoder,
     VAESampler,
 )
+from skautoencoder._estimator.fit_warnings import warn_of_units
 from skautoencoder.architectures import Conv, Dense
 
 QUICK: dict[str, Any] = {
@@ -53,6 +54,16 @@ def test_features_in_very_different_units(make: Any, load: Any) -> None:
     assert f"Feature {X.var(axis=0).argmax()} has" in message
     assert "StandardScaler" in message
     assert said(make(), StandardScaler().fit_transform(X)) == []
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e300])
+def test_units_of_values_whose_squares_are_no_numbers(unit: float) -> None:
+    X = load_wine().data
+    with pytest.warns(UserWarning, match="Feature 12 has 1.5e\\+05 times"):
+        warn_of_units(X * unit)
+    X[:, 0] = 1e-160  # of no weight beside the others
+    with pytest.warns(UserWarning, match="Feature 12 has"):
+        warn_of_units(X * unit)
 
 
 def test_a_feature_is_named_and_told_of_once() -> None:

@@ -44,6 +44,13 @@ def test_seeds_that_are_none(random_state: Any) -> None:
         fitted_once().sample(3, random_state=random_state)
 
 
+def test_a_question_that_is_refused_draws_nothing() -> None:
+    random = np.random.RandomState(0)
+    with pytest.raises(ValueError, match="y was given"):
+        fitted_once().sample(2, random, y=0)
+    assert random.randint(2**31) == np.random.RandomState(0).randint(2**31)
+
+
 @pytest.mark.parametrize(
     ("n_steps", "kind"),
     [(1, ValueError), (0, ValueError), (2.5, TypeError), ("3", TypeError)],

@@ -349,6 +349,11 @@ def test_classes_that_are_none() -> None:
         quick().fit_resample(X, X[:, 0])
     with pytest.raises(ValueError, match="inconsistent numbers"):
         quick().fit_resample(X, Y[:70])
+    with pytest.raises(ValueError, match="y should be a 1d array"):
+        quick().fit_resample(X, np.nan)
+    for container in (sparse.bsr_array, sparse.dia_matrix, sparse.csr_array):
+        with pytest.raises(TypeError, match="Sparse data was passed for y"):
+            quick().fit_resample(X, container(np.ones((len(X), 1))))
 
 
 def test_a_fit_that_fails_leaves_the_one_before() -> None:
@@ -417,12 +422,24 @@ def test_in_a_search() -> None:
     np.testing.assert_array_equal(scores, cross_val_score(pipeline, rows, y, cv=3))
 
 
-def test_targets_that_no_integer_can_hold_are_refused_without_warnings() -> None:
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.where(np.arange(40) < 30, 1e300, -1.0),
+        np.where(np.arange(40) < 30, np.float16(np.inf), np.float16(0.5)),
+    ],
+    ids=["large", "infinite"],
+)
+def test_targets_that_no_integer_can_hold_are_refused_without_warnings(
+    y: np.ndarray,
+) -> None:
     X = np.random.RandomState(0).rand(40, 3)
-    y = np.where(np.arange(40) < 30, 1e300, -1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(ValueError, match="y: Unknown label type: continuous"):
+        with pytest.raises(
+            ValueError,
+            match="y: Unknown label type: continuous|y contains inf",
+        ):
             VAEOverSampler().fit_resample(X, y)
 
 

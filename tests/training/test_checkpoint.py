@@ -33,6 +33,7 @@ from skautoencoder import (
     MMD,
     DenoisingAutoencoder,
     Dense,
+    Recurrent,
     VAESampler,
     load,
 )
@@ -182,6 +183,10 @@ def interrupted(
     return model.set_params(callbacks=None).fit(samples, y)
 
 
+def shaken(rows: torch.Tensor) -> torch.Tensor:
+    return rows + 0.1 * torch.randn_like(rows)
+
+
 HOW: dict[str, Any] = {"max_epochs": 4, "random_state": 0, "lr": 0.01}
 CASES: dict[str, tuple[Any, Any]] = {
     **{
@@ -202,6 +207,19 @@ CASES: dict[str, tuple[Any, Any]] = {
     "bfloat16": (tiny_dense(precision="bfloat16", **HOW), X),
     "conditional": (
         VAESampler(2, architecture=Dense((6,)), conditional=True, **HOW),
+        X,
+    ),
+    "ordered": (tiny_dense(ordered=True, early_stopping=True, **HOW), X),
+    "one cycle": (tiny_dense(lr_schedule="one_cycle", **HOW), X),
+    "auto": (tiny_dense("auto", architecture="auto", **HOW), X),
+    "recurrent": (
+        tiny_dense(architecture=Recurrent(hidden_size=5), **HOW),
+        X.reshape(60, 16, 4),
+    ),
+    "own noise": (
+        DenoisingAutoencoder(
+            noise=shaken, code_size=2, architecture=Dense((6,)), **HOW
+        ),
         X,
     ),
     **{

@@ -34,9 +34,12 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
         Names of the features.
     """
     some = rows[_few(len(rows), _MOST_ROWS)]
+    # By the largest value, so that neither squares nor their ratio overflow.
+    some = some / (float(np.abs(some).max()) or 1.0)
     mean = some.mean(axis=0, dtype=np.float64)
     variance = np.square(some - mean).mean(axis=0)
-    varying = np.sort(variance[variance > (1e-6 * mean) ** 2])
+    rounding = (1e-6 * mean) ** 2 + np.finfo(np.float64).tiny
+    varying = np.sort(variance[variance > rounding])
     if len(varying) < 2:
         return
     median = varying[(len(varying) - 1) // 2]

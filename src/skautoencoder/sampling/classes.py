@@ -58,7 +58,7 @@ class Classes:
                 "conditional=False needs none.)"
             )
         # Numbers that no integer can hold are compared with integers.
-        with naming("y"), np.errstate(invalid="ignore"):
+        with naming("y"), np.errstate(invalid="ignore", over="ignore"):
             y = values_of(from_torch(y))
             _require_classes(y)
             y = column_or_1d(y, warn=True)
@@ -131,7 +131,7 @@ def _require_classes(y: Any) -> None:
     """Raise if a class label is missing."""
     given = np.asarray(y, dtype=object)
     missing = pd.isna(given)
-    if missing.any():
+    if given.ndim and missing.any():
         places = np.argwhere(missing)[:, 0]
         raise ValueError(
             f"y has no class for {len(places)} of {len(given)} rows; the first is row "

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
@@ -298,7 +299,7 @@ def _check_container(given: Any, name: str) -> None:
 
 def _labels(y: Any) -> Any:
     """Return class labels in one dimension; they may be a frame of one column."""
-    if getattr(y, "ndim", 1) != 2 and not is_polars(y):
+    if (getattr(y, "ndim", 1) != 2 and not is_polars(y)) or issparse(y):
         return y
     if y.shape[1] != 1:
         raise ValueError(

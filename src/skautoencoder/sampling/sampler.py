@@ -763,8 +763,8 @@ class VAESampler(
         """
         check_is_fitted(self)
         check_count(n_samples, "n_samples", 1)
-        random = np.random.RandomState(draw_seed(random_state))
         numbers = numbers_of_classes(self._classes, y, n_samples)
+        random = np.random.RandomState(draw_seed(random_state))
         if self._classes is not None and y is None:
             numbers = self._classes.draw(n_samples, random)
         codes = np.empty((n_samples, self.code_size_))
