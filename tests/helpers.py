@@ -92,7 +92,11 @@ OF_ROWS: dict[str, Any] = {
     "imputer": AutoencoderImputer(code_size=2, **_DENSE),
     "table": VAESampler(2, architecture=Dense((6,)), **_SAMPLER),
     "gaussian": VAESampler(
-        2, architecture=Dense((6,)), likelihood="gaussian", **_SAMPLER
+        2,
+        architecture=Dense((6,)),
+        likelihood="gaussian",
+        prior="normal",
+        **_SAMPLER,
     ),
 }
 

@@ -11,9 +11,9 @@ import faulthandler
 import hashlib
 import os
 import signal
-import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -149,8 +149,8 @@ def in_child(function: Callable[[], object], seconds: int = 60) -> str:
         signal.alarm(seconds)
         try:
             function()
-        except BaseException as error:
-            print(repr(error), file=sys.stderr, flush=True)
+        except BaseException:
+            traceback.print_exc()
             os._exit(1)
         os._exit(0)
     _, status = os.waitpid(pid, 0)

@@ -50,8 +50,7 @@ def test_two_jobs_give_the_same_bits_as_one(make: Any) -> None:
     assert_same_answers(one.best_estimator_, two.best_estimator_, X)
 
 
-@pytest.mark.parametrize("data", [X, IMAGES[:160]], ids=["flat", "images"])
-@either
+@pytest.mark.parametrize(("make", "data"), [(tiny_dense, X), (tiny_conv, IMAGES[:160])])
 def test_two_jobs_give_the_same_bits_in_a_pipeline(make: Any, data: Any) -> None:
     steps: list[Any] = [
         ("code", make(max_epochs=8, batch_size=16)),

@@ -78,8 +78,8 @@ def test_networks_end_as_they_would_have_alone(grid: Any) -> None:
 )
 def test_every_activation(activation: str) -> None:
     architecture = Dense(hidden_layer_sizes=(11, 7), activation=activation)
-    estimator = tiny_dense(architecture=architecture, batch_size=32)
-    assert both(estimator, {"code_size": [2, 4]}, SCALED)[1].trained_alone_ == []
+    estimator = tiny_dense(architecture=architecture, batch_size=32, max_epochs=2)
+    assert both(estimator, {"code_size": [2, 4]}, SCALED, cv=2)[1].trained_alone_ == []
 
 
 @needs_fast

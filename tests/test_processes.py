@@ -11,17 +11,25 @@ import pytest
 
 from skautoencoder import __file__ as package
 
-# What a process may use of the machine: variables, what it does first, and among how
-# many workers of joblib's the estimators are divided.
-ENVIRONMENTS: dict[str, tuple[dict[str, str], str, int]] = {
-    "three threads": ({}, "import torch; torch.set_num_threads(3)", 1),
-    "a worker on one processor": (
-        {"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"},
-        "os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])",
-        1,
-    ),
-    "workers": ({}, "", 2),
-}
+# On three threads, then in workers of joblib's.
+FREE = """
+import joblib, torch
+torch.set_num_threads(3)
+import processes
+from skautoencoder.training.threads import n_allowed_threads
+
+processes.fits(1)
+print("workers")
+processes.fits(2)
+ask = [joblib.delayed(n_allowed_threads)() for _ in range(2)]
+print(sum(joblib.Parallel(2)(ask)) <= max(joblib.cpu_count(), 2))
+"""
+ON_ONE_PROCESSOR = """
+import os
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+import processes
+processes.fits(1)
+"""
 # Not what the tests themselves are run with.
 _SETTINGS = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
@@ -33,6 +41,8 @@ unix = pytest.mark.skipif(
 def output_of(code: str, **variables: str) -> list[str]:
     """Return what a script prints that has processes.py imported."""
     kept = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
+    # Threads that wait, wait without computing: there are more than processors.
+    kept["OMP_WAIT_POLICY"] = "passive"
     paths = [str(Path(package).parents[1]), str(Path(__file__).parent)]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
@@ -47,24 +57,13 @@ def output_of(code: str, **variables: str) -> list[str]:
 
 @unix
 def test_the_same_bits_whatever_the_process_may_use() -> None:
-    said = {}
-    for name, (variables, first, n_jobs) in ENVIRONMENTS.items():
-        code = f"import os; {first}\nimport processes; processes.fits({n_jobs})"
-        said[name] = output_of(code, **variables)
-    expected = said["three threads"]
+    one = {"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}
+    expected = output_of(ON_ONE_PROCESSOR, **one)
     assert len(expected) > 30
-    for name, found in said.items():
-        assert found == expected, name
-
-
-@unix
-def test_workers_use_no_more_threads_than_there_are_processors() -> None:
-    code = (
-        "import joblib; from skautoencoder.training.threads import n_allowed_threads\n"
-        "ask = [joblib.delayed(n_allowed_threads)() for _ in range(2)]\n"
-        "print(sum(joblib.Parallel(2)(ask)) <= max(joblib.cpu_count(), 2))"
-    )
-    assert output_of(code) == ["True"]
+    *found, workers_use_few_threads = output_of(FREE)
+    assert found == [*expected, "workers", *expected]
+    # Not more than there are processors.
+    assert workers_use_few_threads == "True"
 
 
 @unix

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+from itertools import product
 from typing import Any
 
 import pytest
 from helpers import (
-    BOTH,
     IMAGES,
     ROWS,
     Recorder,
     noise,
+    tiny_conv,
     tiny_dense,
 )
 from sklearn.decomposition import PCA
@@ -26,8 +27,6 @@ from skautoencoder import (
     VAESampler,
 )
 from skautoencoder.architectures import Dense
-
-either = pytest.mark.parametrize("make", BOTH)
 
 
 @functools.cache
@@ -48,18 +47,24 @@ def test_dense_beats_pca_on_images_not_seen(seed: int, scale: int) -> None:
     assert estimator.score(scale * ROWS[1300:]) > pca_held_out(8) + 0.02
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_conv_beats_pca_on_images_not_seen(seed: int) -> None:
+def test_conv_beats_pca_on_images_not_seen() -> None:
     estimator = ConvAutoencoderTransformer(
-        8, channels=(16, 32), max_epochs=12, random_state=seed
+        8, channels=(16, 32), max_epochs=8, random_state=0
     )
     estimator.fit(IMAGES[:1300])
     assert estimator.score(IMAGES[1300:]) > pca_held_out(8) + 0.02
 
 
-@pytest.mark.parametrize("loss", ["mse", "l1", "bce"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@either
+@pytest.mark.parametrize(
+    ("make", "loss", "optimizer"),
+    [
+        *product([tiny_dense], ["mse", "l1", "bce"], ["adam", "sgd"]),
+        *(
+            (tiny_conv, *both)
+            for both in [("mse", "adam"), ("l1", "sgd"), ("bce", "sgd")]
+        ),
+    ],
+)
 def test_no_choice_collapses(make: Any, loss: str, optimizer: str) -> None:
     network = (
         {"architecture": Dense((32,), activation="relu")}
@@ -71,7 +76,7 @@ def test_no_choice_collapses(make: Any, loss: str, optimizer: str) -> None:
     else:
         network |= {"lr": 1e-2}
     estimator = make(10, loss=loss, optimizer=optimizer, max_epochs=12, **network)
-    estimator.fit(ROWS[:800])
+    estimator.fit(ROWS[:500])
     # Absolute errors draw to the median, and plain descent is slow.
     floor = pca_held_out(1) if (loss, optimizer) == ("mse", "adam") else 0.0
     assert estimator.score(ROWS[1300:]) > floor

@@ -228,8 +228,9 @@ BUDGET = {
 }
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", AUTOENCODERS)
+@pytest.mark.parametrize(
+    ("name", "seed"), [(name, i % 3) for i, name in enumerate(AUTOENCODERS)]
+)
 def test_no_seed_collapses(name: str, seed: int) -> None:
     autoencoder, side = AUTOENCODERS[name]
     images = digits(side)

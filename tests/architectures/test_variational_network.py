@@ -166,11 +166,10 @@ def bound_without_code(train: np.ndarray, test: np.ndarray) -> float:
     return float(each.sum(axis=(1, 2)).mean())
 
 
-@pytest.mark.parametrize("seed", SEEDS[:2])
-def test_variational(seed: int) -> None:
+def test_variational() -> None:
     train, test = digits()
     sampler = reference(
-        max_epochs=25, batch_size=32, n_importance_samples=10, random_state=seed
+        max_epochs=20, batch_size=32, n_importance_samples=10, random_state=0
     ).fit(train)
     assert sampler.likelihood_ == "bernoulli"
     assert sampler.n_active_units_ == 2

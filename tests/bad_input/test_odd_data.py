@@ -9,6 +9,7 @@ import pytest
 from helpers import (
     answers,
     noise,
+    tiny_conv,
     tiny_dense,
 )
 from refusals import either
@@ -33,14 +34,17 @@ def odd_data() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"),
+    ("make", "name", "dtype"),
     [
-        *((name, np.float64) for name in odd_data()),
-        ("values_around_1e6", np.float32),
-        ("values_of_1e6", np.float32),
+        *((tiny_dense, name, np.float64) for name in odd_data()),
+        (tiny_dense, "values_around_1e6", np.float32),
+        (tiny_dense, "values_of_1e6", np.float32),
+        # Units are chosen in the same way for all networks.
+        (tiny_conv, "constant_columns", np.float64),
+        (tiny_conv, "three_rows", np.float64),
+        (tiny_conv, "values_around_1e6", np.float32),
     ],
 )
-@either
 def test_odd_data_give_useful_results(make: Any, name: str, dtype: Any) -> None:
     data = odd_data()[name].astype(dtype)
     max_epochs = 80 if len(data) > 20 else "auto"

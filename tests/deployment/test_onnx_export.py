@@ -68,7 +68,7 @@ ESTIMATORS: dict[str, Any] = {
     "detector": AutoencoderOutlierDetector(2, contamination=0.1, **HOW),
 }
 # The network is exported in the same way for all.
-FOR_OTHERS = {"denoiser": {"dense"}, "detector": {"dense", "conv", "conv1d", "gru"}}
+FOR_OTHERS = {"denoiser": {"dense"}, "detector": {"dense", "conv"}}
 OTHERS: dict[str, tuple[Any, Any]] = {
     "novelty": (
         AutoencoderOutlierDetector(2, novelty=True, n_neighbors=3, **HOW),

@@ -91,8 +91,10 @@ DEEP = [
 ]
 
 
-@pytest.mark.parametrize("units", [{}, CENTER], ids=["as they are", "centred"])
-@pytest.mark.parametrize("architecture", DEEP, ids=str)
+@pytest.mark.parametrize(
+    ("architecture", "units"),
+    [*((deep, CENTER) for deep in DEEP), (DEEP[0], {}), (DEEP[-1], {})],
+)
 def test_the_estimate_is_unbiased(architecture: Any, units: dict[str, Any]) -> None:
     network = build(architecture, **units)
     rows = some_rows()

@@ -144,10 +144,9 @@ class TestFarAway:
     """Bouman and Heskes: far out, autoencoders reconstruct what they never saw."""
 
     @BOTH_MODES
-    @pytest.mark.parametrize("factor", [10, 100])
     @pytest.mark.parametrize("architecture", [Dense(()), Dense((32,)), Dense((32, 16))])
     def test_rows_along_the_leading_components(
-        self, architecture: Dense, factor: float, novelty: bool
+        self, architecture: Dense, novelty: bool
     ) -> None:
         for seed in range(2):
             X = noise(400, 6, seed=seed) @ noise(6, 6, seed=10 + seed)
@@ -162,9 +161,10 @@ class TestFarAway:
             pca = PCA(3).fit(X)
             along = pca.transform(X[:50])
             along /= np.linalg.norm(along / pca.singular_values_, axis=1)[:, None]
-            far = pca.inverse_transform(factor * along / np.sqrt(len(X)))
-            assert (fitted.predict(far) == -1).all()
-            assert fitted.score_samples(far).max() < fitted.score_samples(X).min()
+            for factor in (10, 100):
+                far = pca.inverse_transform(factor * along / np.sqrt(len(X)))
+                assert (fitted.predict(far) == -1).all()
+                assert fitted.score_samples(far).max() < fitted.score_samples(X).min()
 
     def test_scores_fall_with_the_distance(self) -> None:
         X = curve(300)

@@ -99,10 +99,8 @@ ESTIMATORS: dict[str, Any] = {
 def cases() -> Any:
     for name, estimator in ESTIMATORS.items():
         for kind, (architecture, samples) in ARCHITECTURES.items():
-            if kind == "tied" and name == "sampler":
-                continue  # refused: a code is a distribution
-            if kind == "skips" and name in ("sampler", "imputer"):
-                continue
+            if name != "transformer" and kind not in ("dense", "conv"):
+                continue  # networks are stored in the same way for all
             made = clone(estimator).set_params(architecture=architecture)
             if kind == "skips":
                 made.set_params(code_size=None)

@@ -131,9 +131,9 @@ for name, (model, samples) in models.items():
     n_killed = 0
     while n_killed < n_kills:
         place = None
-        if n_killed % 4 == 2:
+        if n_killed % 3 == 1:
             place = "fsync", random.randint(1, 6)
-        elif n_killed % 4 == 3:
+        elif n_killed % 3 == 2:
             place = "replace", random.randint(0, 4)
         child, out = fit(folder, place)
         if place is None:
@@ -150,7 +150,7 @@ for name, (model, samples) in models.items():
 """
 
 # Of each model; `make fuzz` sets more.
-N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "4"))
+N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "3"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
@@ -230,8 +230,11 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("epochs", [1, 2])  # the end of the first is not stored
-@pytest.mark.parametrize("name", CASES)
+# The end of the first epoch is not stored.
+@pytest.mark.parametrize(
+    ("name", "epochs"),
+    [*((name, 2) for name in CASES), ("stopping", 1), ("noise", 1), ("table", 1)],
+)
 def test_an_interrupted_fit_goes_on(name: str, epochs: int, tmp_path: Path) -> None:
     model, samples = CASES[name]
     y = np.arange(60) % 2 if name == "conditional" else None

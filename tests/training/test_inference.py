@@ -71,7 +71,7 @@ def test_a_rows_results_are_the_same_bits_whatever_stands_around_it(
     order = np.random.RandomState(1).permutation(len(rows))
     for name, permuted in outputs(fitted, rows[order]).items():
         np.testing.assert_array_equal(permuted, whole[name][order], err_msg=name)
-    sizes = (1, 2, 7, 33, 100, 257, 1000)
+    sizes = (1, 7, 33, 257)
     for part in [slice(n // 2, n // 2 + n) for n in sizes] + [slice(1, None)]:
         for name, piece in outputs(fitted, rows[part]).items():
             np.testing.assert_array_equal(piece, whole[name][part], err_msg=name)

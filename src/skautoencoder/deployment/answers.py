@@ -15,6 +15,7 @@ from skautoencoder._estimator.data_units import Scaling
 from skautoencoder.outliers import AutoencoderOutlierDetector
 from skautoencoder.sampling import VAESampler
 from skautoencoder.sampling.row_conversion import ArrayFormat
+from skautoencoder.training import to_tensor
 
 #: The methods that each estimator can be exported with.
 METHODS: dict[type, tuple[str, ...]] = {
@@ -105,7 +106,7 @@ class Answer(nn.Module):
         scaling = self.trained.scaling
         if scaling.offset is not None:
             scale = torch.tensor(scaling.scale, dtype=torch.float64)
-            answers = answers.double() * scale + torch.from_numpy(scaling.offset)
+            answers = answers.double() * scale + to_tensor(scaling.offset)
         return answers.float().unflatten(1, self.trained.data_shape)
 
 
@@ -113,7 +114,7 @@ def in_network_units(scaling: Scaling, rows: Tensor) -> Tensor:
     """Return float32 rows in the network's units, as `Scaling.to_network` does."""
     if scaling.offset is None:
         return rows
-    offset = torch.from_numpy(scaling.offset)
+    offset = to_tensor(scaling.offset)
     if offset.float().isfinite().all():
         offset = offset.float()
     scale = torch.tensor(scaling.scale, dtype=torch.float64)

@@ -89,21 +89,19 @@ class MixturePrior:
 
     def log_density(self, codes: Tensor) -> Tensor:
         """Return the log-density of codes of shape (n_samples, code_size), in nats."""
-        code_size = codes.shape[1]
-        terms = []
-        inverses = torch.linalg.inv(to_tensor(self.factors)).to(codes)
-        for weight, mean, factor, inverse in zip(
-            self.weights, self.means, self.factors, inverses, strict=True
-        ):
-            # F.linear, so that the bits do not depend on the batch (BatchInvariant).
-            standard = F.linear(codes - to_tensor(mean).to(codes), inverse)
-            constant = (
-                math.log(weight)
-                - np.log(np.diagonal(factor)).sum()
-                - 0.5 * code_size * _LOG_TWO_PI
-            )
-            terms.append(constant - 0.5 * standard.double().square().sum(dim=1))
-        return torch.logsumexp(torch.stack(terms), dim=0)
+        factors = to_tensor(self.factors)
+        centred = codes[:, None] - to_tensor(self.means).to(codes)
+        inverses = torch.linalg.inv(factors).to(codes)
+        # F.linear, so that the bits do not depend on the batch (BatchInvariant).
+        standard = [
+            F.linear(part, inverse)
+            for part, inverse in zip(centred.unbind(dim=1), inverses, strict=True)
+        ]
+        squares = torch.stack(standard, dim=1).double().square().sum(dim=2)
+        roots = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        heights = to_tensor(self.weights).log() - roots
+        terms = heights - 0.5 * (squares + codes.shape[1] * _LOG_TWO_PI)
+        return torch.logsumexp(terms, dim=1)
 
     def sample(
         self, n_samples: int, random: np.random.RandomState
