@@ -18,7 +18,9 @@ from sklearn.datasets import (
     load_wine,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skautoencoder import (
     AutoencoderImputer,
@@ -41,6 +43,37 @@ def said(estimator: Any, X: Any) -> list[str]:
         warnings.simplefilter("always")
         estimator.fit(X)
     return [str(warning.message) for warning in caught]
+
+
+LARGE_BATCH = tiny_dense(max_epochs=1, batch_size=1000)
+WITHOUT_A_COLUMN = np.where(np.arange(5) == 2, np.nan, noise(40, 5))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: LARGE_BATCH.fit(ROWS[:50]),
+        lambda: make_pipeline(MinMaxScaler(), LARGE_BATCH).fit(ROWS[:50]),
+        lambda: GridSearchCV(LARGE_BATCH, {"code_size": [2]}, cv=2).fit(ROWS[:50]),
+        lambda: tiny_dense(max_epochs=1).fit(ROWS[:50], ROWS[50:100]),
+        lambda: tiny_dense(9, max_epochs=1).fit(noise(40, 9)),
+        lambda: tiny_dense(max_epochs=3, lr=1e3).fit(ROWS[:50]),
+        lambda: tiny_conv(max_epochs=1).fit(noise(10, 8, 8, 3)),
+        lambda: (
+            AutoencoderImputer(**QUICK).fit(WITHOUT_A_COLUMN).transform(noise(3, 5))
+        ),
+        lambda: VAESampler(**QUICK).fit(pd.DataFrame({"name": map(str, range(200))})),
+    ],
+    ids=[
+        *("a fit", "a pipeline", "a search", "y", "codes", "divergence", "images"),
+        *("columns", "identifiers"),
+    ],
+)
+def test_they_name_the_users_line(ask: Any) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ask()
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 # ---- units -------------------------------------------------------------------

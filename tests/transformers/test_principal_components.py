@@ -23,7 +23,7 @@ EACH_SEED = pytest.mark.parametrize("seed", range(3))
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Default fits end early, where nobody asks how good the network has become."""
-    monkeypatch.setattr(AutoencoderTransformer, "_usual_steps", 200)
+    monkeypatch.setattr(AutoencoderTransformer, "_usual_steps", 40)
 
 
 quick = pytest.mark.usefixtures("few_steps")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.training import AutoencoderNet, Rows, evaluating
 
 # Ratio of the largest variance of a feature to the median one: it is 16 for iris, about
@@ -48,23 +48,21 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
         return
     place = int(variance.argmax())
     name = f"Feature {place}" if names is None else f"Feature {names[place]!r}"
-    warnings.warn(
+    warn_user(
         f"The features of X are in very different units: {name} has {ratio:.1e} times "
         "the variance of the median feature. They are divided by one number for all, "
         "as in PCA, so features with little variance are hardly learnt. Put a "
         "StandardScaler in front, if they matter.",
-        stacklevel=2,
     )
 
 
 def warn_of_large_codes(code_size: int, n_features: int) -> None:
     """Warn if a code is as long as a sample, which can then be copied."""
     if code_size >= n_features:
-        warnings.warn(
+        warn_user(
             f"code_size={code_size} is not below the number of features, {n_features}: "
             "the network can copy them, and codes say no more than X. Lower "
             "code_size, or set sparsity, with which long codes are meant.",
-            stacklevel=2,
         )
 
 
@@ -98,12 +96,11 @@ def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> Non
             return
         found = float(objective.loss_of_answers(network, rows, targets))
     if found > most:
-        warnings.warn(
+        warn_user(
             f"The network answers worse than the mean of X would: its loss is "
             f"{found:.3g}, that of the mean {of_mean:.3g}. Lower lr, train longer "
             "(max_epochs), or scale the data (StandardScaler, MinMaxScaler).",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
 

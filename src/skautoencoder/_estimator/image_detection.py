@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.architectures import Architecture, Conv
 
 # The longer side of an image is at most this many times the shorter one.
@@ -92,13 +91,12 @@ def warn_of_turned_axes(rows: Array, shape: Shape) -> None:
     # Of a single step, values that are far from each other.
     far = n_channels if n_steps > 1 else n_channels // 2
     if _difference(rows, far) > _UNLIKE * beside:
-        warnings.warn(
+        warn_user(
             f"Samples of shape {shape} are taken for sequences of {n_steps} steps of "
             f"{n_channels} channels, but values change little along the second axis "
             f"and much along the first. For {n_channels} steps of {n_steps} channels "
             "pass channels_last(X), or X.transpose(0, 2, 1); if they are meant as they "
             f"are, sample_shape={shape}.",
-            stacklevel=2,
         )
 
 
@@ -108,11 +106,10 @@ def warn_of_channels_last(sample_shape: Shape) -> None:
         return
     n_channels, height, width = sample_shape
     if width in (1, 3, 4) and min(n_channels, height) > 4:
-        warnings.warn(
+        warn_user(
             f"Samples of shape {sample_shape} are taken for {n_channels} channels "
             f"of {height}×{width} pixels. If the channels come last, put them "
             "first with X.transpose(0, 3, 1, 2).",
-            stacklevel=2,
         )
 
 
@@ -146,7 +143,7 @@ def warn_of_guess(rows: Array, shape: Shape, *, is_conv: bool, is_auto: bool) ->
     elif len(shape) == 1 and is_conv:
         message = _doubt_about_rows(rows)
     if message:
-        warnings.warn(message, stacklevel=2)
+        warn_user(message)
 
 
 def _doubt_about_series(rows: Array, shape: Shape) -> str:

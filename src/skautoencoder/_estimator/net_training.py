@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 
 from skautoencoder._estimator.nested_parameters import params_of
 from skautoencoder._estimator.plan import TrainingPlan
+from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.objectives import seeded_generator
 from skautoencoder.training import (
     AutoencoderNet,
@@ -66,11 +66,10 @@ def make_net(
     if batch_size > n_samples and not is_part:
         # Not in partial_fit, as later parts of the data may have more rows.
         if params["batch_size"] != "auto":
-            warnings.warn(
+            warn_user(
                 f"batch_size={batch_size} is larger than the number of samples, "
                 f"{n_samples}, and is clipped to it. Lower it or use "
                 "batch_size='auto'.",
-                stacklevel=2,
             )
         batch_size = n_samples
     callbacks = copy_callbacks(params["callbacks"])

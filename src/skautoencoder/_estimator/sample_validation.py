@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from numbers import Integral
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.input_hints import with_hints
+from skautoencoder._estimator.user_warnings import warn_user
 
 
 def from_torch(X: Any) -> Any:
@@ -132,11 +132,10 @@ def holds_samples(y: Any, X: Any) -> bool:
 def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
     """Warn if `y`, which is not used, looks like targets of the reconstruction."""
     if holds_samples(y, X):
-        warnings.warn(
+        warn_user(
             f"{name} {verb} nothing from y, which holds samples of the shape of X. To "
             "learn clean samples from noisy ones, use DenoisingAutoencoder and its "
             "fit(X_noisy, X_clean=X_clean); else leave y out.",
-            stacklevel=3,
         )
 
 

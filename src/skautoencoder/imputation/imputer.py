@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Self
@@ -33,6 +32,7 @@ from skautoencoder._estimator.plan import (
     network_recipe,
 )
 from skautoencoder._estimator.sample_validation import check_fits
+from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.architectures.conv import as_image_shape
 from skautoencoder.imputation.feature_statistics import FeatureStatistics
@@ -659,10 +659,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
             return filled.reshape(len(filled), *data_shape)
         if not self._is_kept.all():
             left_out = list(_check_feature_names_in(self, None)[~self._is_kept])
-            warnings.warn(
+            warn_user(
                 "Features without any observed values in fit are left out: "
                 f"{left_out}. With keep_empty_features=True they are returned, as 0.",
-                stacklevel=2,
             )
             filled = filled[:, self._is_kept]
         if self.indicator_ is None:

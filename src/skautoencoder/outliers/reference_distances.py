@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.outliers.distance_embedding import Embedding
+from skautoencoder.training import one_thread
 
 # Returns the batch of a slice of rows.
 Read = Callable[[slice], Tensor]
@@ -48,6 +49,13 @@ class References:
     points: Tensor
     n_neighbors: int
     set_rank: int | None = None
+    # Squared lengths of all points, which to score a single row would take most of.
+    _lengths: Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        with one_thread():
+            lengths = self.points.flatten(0, 1).square().sum(dim=1)
+        object.__setattr__(self, "_lengths", lengths)
 
     @classmethod
     def from_rows(
@@ -173,9 +181,8 @@ class References:
         """
         n_sets, size, width = self.points.shape
         references = self.points.reshape(-1, width)
-        lengths = references.square().sum(dim=1)
         # F.linear, so that the bits do not depend on the batch (BatchInvariant).
-        closeness = F.linear(-2.0 * points, references, lengths)
+        closeness = F.linear(-2.0 * points, references, self._lengths)
         return closeness.unflatten(1, (n_sets, size))
 
     def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:

@@ -199,7 +199,8 @@ def describe(made: Any) -> dict[str, Any]:
     if kind in _ARGUMENTS:
         return {name: getattr(made, name) for name in _ARGUMENTS[kind]}
     if is_dataclass(kind):
-        return {field.name: getattr(made, field.name) for field in fields(kind)}
+        given = (field.name for field in fields(kind) if field.init)
+        return {name: getattr(made, name) for name in given}
     params: dict[str, Any] = made.get_params(deep=False)
     return params
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Number
@@ -23,6 +22,7 @@ from skautoencoder._estimator.containers import (
     numpy_type,
     to_series,
 )
+from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.objectives.table_likelihood import ColumnBlock
 from skautoencoder.sampling.column_transforms import Levels, Numbers, learn_numbers
 
@@ -445,11 +445,10 @@ def _warn_of_identifiers(columns: list[Column], n_rows: int) -> None:
         if column.kind.width > max(_FEW_LEVELS, _IDENTIFYING_SHARE * n_rows)
     ]
     if named:
-        warnings.warn(
+        warn_user(
             f"Columns with many levels for {n_rows} rows: {', '.join(named)}. They "
             "look like identifiers, of which nothing can be learnt. Drop them "
             "(X.drop(columns=...)), or put their levels together to a few.",
-            stacklevel=2,
         )
 
 
