@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import CASES, EACH_WAY
 
 from skautoencoder import __file__ as package
 
@@ -70,7 +71,7 @@ def test_the_same_bits_whatever_the_process_may_use() -> None:
 def test_forks_while_and_after_estimators_are_fitted() -> None:
     code = "import torch; torch.set_num_threads(4)\nimport processes; processes.forks()"
     ends = output_of(code, OPENBLAS_NUM_THREADS="1")
-    assert len(ends) == 4 * 11
+    assert len(ends) == 2 * len(CASES) + 2 * len(EACH_WAY)
     assert not [end for end in ends if not end.endswith(("works", "threads left: 0"))]
 
 
