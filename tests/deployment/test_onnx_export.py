@@ -86,6 +86,12 @@ OTHERS: dict[str, tuple[Any, Any]] = {
         AutoencoderTransformer(None, architecture=modules(), **HOW),
         PICTURES[:, np.newaxis],
     ),
+    "ordered": (AutoencoderTransformer(5, ordered=True, **HOW), LARGE),
+    "ordered, of a chosen size": (
+        AutoencoderTransformer("auto", architecture=Dense((6,)), **HOW),
+        X,
+    ),
+    "ordered conv": (tiny_conv(4, ordered=True, max_epochs=1), PICTURES),
     "sampler": (VAESampler(2, likelihood="gaussian", **HOW), LARGE),
     "sampler of bytes": (
         VAESampler(2, architecture=Conv((3,)), **HOW),

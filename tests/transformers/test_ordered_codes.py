@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -18,6 +20,7 @@ from skautoencoder import (
     load,
     save,
 )
+from skautoencoder._estimator.ordered_codes import start_in_order
 from skautoencoder.architectures import Custom, Dense
 
 SIZES = [1, 2, 3, 4, 6, 8]
@@ -76,6 +79,40 @@ def test_path_is_the_error_of_each_size_on_held_out_rows():
     shares = ours.explained_variance_ratio_
     assert shares.shape == (5,)
     assert shares.sum() == pytest.approx(ours.score(X_valid), abs=1e-4)
+
+
+@pytest.mark.parametrize("n_rows", [9, 300])  # fewer and more than features
+def test_the_linear_part_starts_at_principal_axes(n_rows):
+    X = torch.from_numpy(linear_table(0, n_rows)).float()
+    network = Dense((6,)).build((12,), 5, ordered=True)
+    start_in_order(network, X)
+    axes = network.encoder.line.weight.detach().numpy()
+    cosines = np.abs((axes * PCA(5).fit(X.numpy()).components_).sum(axis=1))
+    np.testing.assert_allclose(cosines, 1, atol=1e-3)
+
+
+def test_units_without_an_axis_start_at_random():
+    network = Dense((6,)).build((12,), 5, ordered=True)
+    before = network.encoder.line.weight.detach().clone()
+    start_in_order(network, torch.ones(40, 12))
+    assert torch.equal(network.encoder.line.weight, before)
+    start_in_order(network, torch.eye(12)[:1] * torch.arange(40.0)[:, None])
+    assert torch.equal(network.encoder.line.weight[1:], before[1:])
+    np.testing.assert_allclose(network.encoder.line.weight[0].abs().max().item(), 1)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_numbers_that_do_not_help_do_no_harm(seed):
+    X, X_valid = np.split(load_digits().data[:300] / 16, [200])
+    ours = AutoencoderTransformer(20, ordered=True, **{**SMALL, "random_state": seed})
+    path = ours.fit(X, X_valid=X_valid).error_path_
+    assert ours.decoder_.sizes == [2, 4, 8, 20]
+    for before, size in pairwise(ours.decoder_.sizes):
+        assert (path[before : size - 1] <= path[before - 1]).all()
+    codes = ours.transform(X_valid)
+    for size in range(1, 21):
+        residual = ours.inverse_transform(codes[:, :size]) - X_valid
+        assert np.square(residual).mean() == pytest.approx(path[size - 1], rel=1e-4)
 
 
 def test_rows_of_the_path_are_not_trained_on():

@@ -34,6 +34,7 @@ from skautoencoder._estimator.ordered_codes import (
     ErrorPath,
     most_units,
     require_sizes,
+    start_in_order,
     with_ordered_codes,
 )
 from skautoencoder._estimator.penalties import make_penalties
@@ -49,6 +50,7 @@ from skautoencoder._estimator.sample_weights import (
 )
 from skautoencoder.architectures._ragged import lengths_of
 from skautoencoder.objectives import Penalty
+from skautoencoder.training import AutoencoderNet
 
 
 class CodeTransformer(
@@ -143,10 +145,19 @@ class CodeTransformer(
             return most_units(samples.rows.shape[1])
         return super()._usual_code_size(samples)
 
+    def _train_net(self, net: AutoencoderNet, plan: TrainingPlan) -> None:
+        if self._is_ordered and not net.history:
+            start_in_order(net.module_, plan.data.rows)
+        super()._train_net(net, plan)
+
     def _complete(self, samples: Samples, plan: TrainingPlan) -> None:
         if not self._is_ordered:
             return
         path = ErrorPath.of(self.net_, plan, self._trained)
+        decoder: Any = self.net_.module_.decoder
+        least = path.least_units(decoder.sizes)
+        path = path.with_least(decoder.sizes, least)
+        self.net_.module__least = decoder.least = least
         if self._chooses_now and path.is_held_out:
             self.code_size_ = path.smallest_size
             self.net_.module__n_kept = self.code_size_

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.plan import Recipe, TrainingPlan
@@ -18,6 +19,9 @@ from skautoencoder.training import AutoencoderNet, Rows, isolated_randomness
 
 # Most numbers of a code whose size is chosen.
 _MOST_UNITS = 32
+# The principal axes of so many rows are good enough to start from.
+_ROWS_FOR_AXES = 512
+_NO_VARIANCE = 1e-9
 
 
 def most_units(n_features: int) -> int:
@@ -48,6 +52,35 @@ def with_ordered_codes(plan: TrainingPlan, validation_fraction: float) -> Traini
         objective=Recipe(OrderedObjective, plan.objective.arguments),
         schedule=replace(plan.schedule, validation_fraction=validation_fraction),
     )
+
+
+def start_in_order(network: nn.Module, rows: Tensor) -> None:
+    """Let the linear part of the code be that of PCA, with the axes in its order.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A network with ordered codes, before it is trained.
+    rows : Tensor of shape (n_samples, n_features)
+        The training rows. A few of them say enough.
+    """
+    line = getattr(network.encoder, "line", None)
+    if line is None:
+        return
+    some = rows[:: -(-len(rows) // _ROWS_FOR_AXES)].double()
+    centred = some - some.mean(dim=0)
+    # Of the smaller of the two: products of rows or of features.
+    is_wide = centred.shape[0] < centred.shape[1]
+    products = centred @ centred.T if is_wide else centred.T @ centred
+    values, vectors = torch.linalg.eigh(products.cpu())
+    # What has no variance has no axis; these units start at random.
+    n_axes = int((values > _NO_VARIANCE * values[-1]).sum())
+    axes = vectors[:, -n_axes:].flip(1)[:, : line.out_features] if n_axes else vectors
+    if is_wide:
+        axes = nn.functional.normalize(centred.cpu().T @ axes, dim=0)
+    with torch.no_grad():
+        if n_axes:
+            line.weight[: axes.shape[1]] = axes.T.to(line.weight)
 
 
 def bound_of_best(errors: Array, standard_errors: Array) -> float:
@@ -85,6 +118,8 @@ class ErrorPath:
         valid = _held_out(net, plan)
         rows, targets = (plan.data if valid is None else valid)[:]
         n_rows, n_features = rows.shape
+        decoder: Any = trained.network.decoder
+        decoder.least = decoder.usual_least()
         n_sizes = trained.code_size
         unit = torch.tensor(trained.scaling.scale, dtype=torch.float64)
         network = trained.network
@@ -115,6 +150,33 @@ class ErrorPath:
             errors.std(axis=0) / np.sqrt(max(n_rows - 1, 1)),
             float((wanted - wanted.mean(dim=0)).square().mean()),
             valid is not None,
+        )
+
+    def least_units(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return from how many numbers on each decoder beats the one before it.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            How many numbers each decoder takes.
+        """
+        least = [1]
+        for before, size in pairwise(sizes):
+            of_fewer = self.errors[:before][-1]
+            worse = np.flatnonzero(self.errors[before : size - 1] >= of_fewer)
+            # A code of the decoder's own size has it in any case.
+            least.append(before + 1 + (int(worse[-1]) + 1 if len(worse) else 0))
+        return tuple(least)
+
+    def with_least(self, sizes: Sequence[int], least: Sequence[int]) -> Self:
+        """Return the path if shorter codes have the decoder before."""
+        index = np.arange(len(self.errors))
+        for before, first in zip(sizes, least[1:], strict=False):
+            index[before : first - 1] = before - 1
+        return replace(
+            self,
+            errors=self.errors[index],
+            standard_errors=self.standard_errors[index],
         )
 
     @property

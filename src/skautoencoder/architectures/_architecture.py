@@ -14,15 +14,18 @@ from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures._ordered import (
+    SHARE_OF_WIDTH,
     OrderedDecoder,
     OrderedEncoder,
     leading_sizes,
-    share_of_width,
 )
 from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import as_sequence_shape
 from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import Bound, VariationalNetwork
+
+# Layers of units are not made narrower than this.
+_FEWEST_UNITS = 128
 
 
 def cached_param_names(cls: Any) -> list[str]:
@@ -75,6 +78,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         ragged: bool = False,
         ordered: bool = False,
         n_kept: int | None = None,
+        least: tuple[int, ...] | None = None,
         center: Tensor | None = None,
         spread: float = 1.0,
     ) -> Network:
@@ -107,6 +111,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             Whether leading numbers of a code are codes themselves.
         n_kept : int, default=None
             How many numbers of an ordered code are kept. None: all.
+        least : tuple of int, default=None
+            How many numbers of an ordered code each decoder needs at least. None: one
+            more than the decoder before it takes.
         center : Tensor of shape (n_features,), default=None
             See :class:`Network`.
         spread : float, default=1.0
@@ -126,15 +133,14 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             code_size = self._without_length(code_size)
         if ordered:
             encoder, decoder = self._build_ordered(
-                sample_shape, code_size, code_activation, n_kept
+                sample_shape, code_size, code_activation, n_kept, least
             )
         else:
             encoder, decoder = self._build_encoder_decoder(
                 sample_shape, code_size, code_activation
             )
         if code_activity is not None and code_activation == "sigmoid":
-            for part in getattr(encoder, "encoders", [encoder]):
-                self._start_code_at(code_activity, part)
+            self._start_code_at(code_activity, encoder)
         if top_k:
             has_memory = not any(weight.is_meta for weight in encoder.parameters())
             actual_size = code_size
@@ -159,6 +165,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         code_size: int | None,
         code_activation: str,
         n_kept: int | None,
+        least: tuple[int, ...] | None,
     ) -> tuple[nn.Module, nn.Module]:
         """Return an encoder to ordered codes, and a decoder of their leading parts."""
         if code_size is None:
@@ -171,30 +178,35 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
                 "ordered=True has a decoder for each of several sizes, which cannot "
                 "share the encoder's weights. Leave tied_weights at False."
             )
-        encoders, decoders, sizes = [], [], leading_sizes(code_size)
-        for before, size in zip([0, *sizes], sizes, strict=False):
-            part = self.narrowed(share_of_width(size, code_size))
-            # Halves of two networks, as both halves of one have the same code size.
-            shape = sample_shape
-            encoder, _ = part._build_encoder_decoder(
-                shape, size - before, code_activation
-            )
-            _, decoder = part._build_encoder_decoder(shape, size, code_activation)
-            self._check_units(encoder, shape, size - before)
-            encoders.append(encoder)
-            decoders.append(decoder)
+        sizes = leading_sizes(code_size)
+        encoder, whole = self._build_encoder_decoder(
+            sample_shape, code_size, code_activation
+        )
+        self._check_units(encoder, sample_shape, code_size)
+        part = self.narrowed(SHARE_OF_WIDTH)
+        # Halves of networks, as both halves of one have the same code size.
+        decoders = [
+            part._build_encoder_decoder(sample_shape, size, code_activation)[1]
+            for size in sizes[:-1]
+        ]
         n_features = n_features_of(sample_shape)
         is_free = code_activation == "identity"
         has_lines = is_free and not getattr(self, "code_batch_norm", False)
         return (
             OrderedEncoder(
-                encoders,
+                encoder,
                 n_features,
                 code_size,
                 has_lines=has_lines,
                 n_kept=n_kept or code_size,
             ),
-            OrderedDecoder(decoders, sizes, n_features, has_lines=has_lines),
+            OrderedDecoder(
+                [*decoders, whole],
+                sizes,
+                n_features,
+                has_lines=has_lines,
+                least=least,
+            ),
         )
 
     def narrowed(self, share: float) -> Self:
@@ -211,20 +223,18 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             A copy with narrower layers; the same where layers have no parameter for
             their width.
         """
-        sizes = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name in ("hidden_layer_sizes", "channels", "hidden_size")
-        }
         narrower = clone(self)
-        return narrower.set_params(
-            **{
-                name: tuple(_share_of(n, share) for n in value)
-                if name != "hidden_size"
-                else _share_of(value, share)
-                for name, value in sizes.items()
-            }
-        )
+        for name, value in self.get_params(deep=False).items():
+            if name == "channels":
+                narrower.set_params(
+                    channels=tuple(max(round(int(n) * share), 1) for n in value)
+                )
+            elif name == "hidden_layer_sizes":
+                sizes = tuple(_narrower(n, share) for n in value)
+                narrower.set_params(hidden_layer_sizes=sizes)
+            elif name == "hidden_size":
+                narrower.set_params(hidden_size=_narrower(value, share))
+        return narrower
 
     def _check_units(
         self, encoder: nn.Module, sample_shape: tuple[int, ...], n_units: int
@@ -365,8 +375,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         """Return an encoder of flat rows and a decoder to flat rows."""
 
 
-def _share_of(size: int, share: float) -> int:
-    return max(round(int(size) * share), 1)
+def _narrower(n_units: int, share: float) -> int:
+    """Return a share of a number of units, but not few."""
+    return max(round(int(n_units) * share), min(int(n_units), _FEWEST_UNITS))
 
 
 def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:

@@ -1,41 +1,46 @@
 """Codes whose leading numbers are codes themselves.
 
-A network with ordered codes is a row of networks, one for each of a few sizes. Each
-adds units to the code, and its decoder reads all units so far. One network for all
-sizes cannot bend the code as much as a small code needs and keep it as straight as a
-large one does: its errors are a third higher than those of networks for one size.
+A network with ordered codes is an encoder to all units and a row of decoders, one for
+each of a few sizes, which reads the units up to its size. One decoder for all sizes
+does worse: it cannot bend what a small code needs bent and keep straight what a large
+one needs straight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-# The networks of small codes may be smaller, down to this share of the width.
-_SMALLEST_SHARE = 0.25
+# How wide the decoders of leading parts are, beside that of the whole code.
+SHARE_OF_WIDTH = 0.5
+# What is not linear in the code starts at this share of its usual size: the linear part
+# starts in the order of principal components.
+_SHARE_AT_START = 0.1
 
 
 def leading_sizes(code_size: int) -> list[int]:
-    """Return the sizes that have a network: powers of two, and the whole code."""
-    sizes, size = [], 1
+    """Return the sizes that have a decoder: powers of two, and the whole code.
+
+    One number alone has none. The best that it can be is a curve that fills the space,
+    and numbers that are added to such a curve are worth little.
+    """
+    sizes, size = [], 2
     while 1.5 * size <= code_size:
         sizes.append(size)
         size *= 2
     return [*sizes, code_size]
 
 
-def share_of_width(size: int, code_size: int) -> float:
-    """Return how wide the network of a leading part is, beside that of the whole."""
-    return max(size / code_size, _SMALLEST_SHARE)
-
-
 class OrderedEncoder(nn.Module):
-    """Encoders side by side, each of which adds units to the code.
+    """An encoder to a code, plus a linear function of the row.
 
     Parameters
     ----------
-    encoders : list of torch.nn.Module
-        From flat rows to the units that each adds.
+    encoder : torch.nn.Module
+        From flat rows to codes.
     n_features : int
         Numbers in a row.
     code_size : int
@@ -48,7 +53,7 @@ class OrderedEncoder(nn.Module):
 
     def __init__(
         self,
-        encoders: list[nn.Module],
+        encoder: nn.Module,
         n_features: int,
         code_size: int,
         *,
@@ -56,17 +61,18 @@ class OrderedEncoder(nn.Module):
         n_kept: int,
     ) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(encoders)
+        self.encoder = encoder
         self.line = None
         if has_lines:
             self.line = nn.Linear(n_features, code_size, bias=False)
             if not self.line.weight.is_meta:
                 nn.init.orthogonal_(self.line.weight)
+                _shrink_last_layer(encoder)
         self.n_kept = n_kept
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return the codes of rows."""
-        codes = torch.cat([encoder(rows) for encoder in self.encoders], dim=1)
+        codes: Tensor = self.encoder(rows)
         if self.line is not None:
             codes = codes + self.line(rows)
         return codes[:, : self.n_kept]
@@ -84,12 +90,16 @@ class OrderedDecoder(nn.Module):
     n_features : int
         Numbers in a row.
     has_lines : bool
-        Whether a linear function of the code is added to each decoder's answer.
+        Whether a linear function of the code is added to the answer of the last one.
+    least : sequence of int, default=None
+        How many numbers a code needs at least for each decoder. Shorter ones are cut
+        for the decoder before it. None: one more than the decoder before takes.
 
     Attributes
     ----------
-    absent : list of torch.nn.Parameter
-        What each decoder is given in the place of units that a shorter code lacks.
+    absent : torch.nn.Parameter
+        What each decoder is given in the place of units that a shorter code lacks, a
+        row for each.
     """
 
     def __init__(
@@ -99,43 +109,48 @@ class OrderedDecoder(nn.Module):
         n_features: int,
         *,
         has_lines: bool,
+        least: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.sizes = sizes
+        self.least = list(least or self.usual_least())
         self.decoders = nn.ModuleList(decoders)
-        self.absent = nn.ParameterList([torch.zeros(size) for size in sizes])
-        self.lines = nn.ModuleList()
-        for size in sizes if has_lines else ():
-            line = nn.Linear(size, n_features, bias=False)
-            if not line.weight.is_meta:
-                nn.init.zeros_(line.weight)
-            self.lines.append(line)
+        self.absent = nn.Parameter(torch.zeros(len(sizes), sizes[-1]))
+        self.line = None
+        if has_lines:
+            self.line = nn.Linear(sizes[-1], n_features, bias=False)
+            if not self.line.weight.is_meta:
+                nn.init.zeros_(self.line.weight)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return rows, before the output activation, for codes of any leading size."""
         n_units = codes.shape[1]
-        place = next(i for i, size in enumerate(self.sizes) if size >= n_units)
-        absent = self.absent[place][n_units:].expand(len(codes), -1)
-        return self.decode_at(place, torch.cat([codes, absent], dim=1))
+        place = max(i for i, least in enumerate(self.least) if least <= n_units)
+        codes = codes[:, : self.sizes[place]]
+        return self.decode_at(place, self.completed(place, codes))
+
+    def usual_least(self) -> list[int]:
+        """Return for each decoder one more than the number of units before it."""
+        return [1, *(size + 1 for size in self.sizes[:-1])]
+
+    def completed(self, place: int, codes: Tensor) -> Tensor:
+        """Return codes of the size of a decoder, given fewer of their units."""
+        size, n_units = self.sizes[place], codes.shape[1]
+        absent = F.pad(self.absent[place, n_units:size], (n_units, 0))
+        # A sum, as ONNX would keep the number of rows of an expanded tensor.
+        return F.pad(codes, (0, size - n_units)) + absent
 
     def decode_at(self, place: int, codes: Tensor) -> Tensor:
         """Return the rows that the decoder at a place makes of its units."""
         rows: Tensor = self.decoders[place](codes)
-        if self.lines:
-            rows = rows + self.lines[place](codes)
+        if self.line is not None and place == len(self.sizes) - 1:
+            rows = rows + self.line(codes)
         return rows
 
-    def without_last(self, place: int, codes: Tensor, n_units: Tensor) -> Tensor:
-        """Return codes of the size of a decoder, some of them cut after a few units.
 
-        Parameters
-        ----------
-        place : int
-            The place of the decoder.
-        codes : Tensor of shape (n_samples, size)
-            The codes.
-        n_units : Tensor of int of shape (n_samples,)
-            How many units of each code are kept.
-        """
-        is_there = torch.arange(codes.shape[1], device=codes.device) < n_units[:, None]
-        return torch.where(is_there, codes, self.absent[place])
+def _shrink_last_layer(encoder: nn.Module) -> None:
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d)
+    layers = [layer for layer in encoder.modules() if isinstance(layer, kinds)]
+    with torch.no_grad():
+        for weight in layers[-1].parameters() if layers else ():
+            weight.mul_(_SHARE_AT_START)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from skautoencoder.objectives import OrderedObjective
 from skautoencoder.training.fast.adam import update_for
 from skautoencoder.training.fast.many import fit_many
 from skautoencoder.training.fast.objective_gradient import gradient_for
+from skautoencoder.training.fast.ordered_gradient import ordered_gradient_for
 from skautoencoder.training.step_functions import StepFunctions
 
 __all__ = ["fit_many", "step_for"]
@@ -36,4 +38,8 @@ def step_for(network: Any, objective: Any, optimizer: Any) -> StepFunctions:
         Functions that set the gradients and that update the weights; None where there
         is no faster one.
     """
-    return StepFunctions(gradient_for(objective, network), update_for(optimizer))
+    if type(objective) is OrderedObjective:
+        gradient = ordered_gradient_for(objective, network)
+    else:
+        gradient = gradient_for(objective, network)
+    return StepFunctions(gradient, update_for(optimizer))

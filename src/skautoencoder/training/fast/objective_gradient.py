@@ -102,17 +102,46 @@ def loss_and_gradient(
     gradient : Tensor of shape (n_samples, n_features)
         The derivatives of the mean loss.
     """
-    size = logits.numel()
+    values, gradient = losses_and_gradient(
+        loss, logits[None], target, output_activation
+    )
+    return values[0], gradient[0]
+
+
+def losses_and_gradient(
+    loss: str, logits: Tensor, target: Tensor, output_activation: str
+) -> tuple[list[Tensor], Tensor]:
+    """Return the losses of several outputs for a target, and their gradients.
+
+    Parameters
+    ----------
+    loss : {"mse", "l1", "huber", "bce"}
+        The loss, see :func:`has_gradient`.
+    logits : Tensor of shape (n_outputs, n_samples, n_features)
+        The outputs before their activation.
+    target : Tensor of shape (n_samples, n_features)
+        The wanted output after the activation.
+    output_activation : {"identity", "sigmoid"}
+        The activation.
+
+    Returns
+    -------
+    losses : list of Tensor of shape ()
+        The mean loss of each output.
+    gradient : Tensor of shape (n_outputs, n_samples, n_features)
+        The derivatives of each one's mean loss.
+    """
+    size = target.numel()
     has_sigmoid = output_activation == "sigmoid"
     outputs = logits.sigmoid() if has_sigmoid else logits
     residual = outputs - target
     if loss == "bce":
-        value = F.binary_cross_entropy_with_logits(logits, target)
-        return value, residual.div_(size)
+        values = [F.binary_cross_entropy_with_logits(one, target) for one in logits]
+        return values, residual.div_(size)
     function, derivative, factor = _OF_RESIDUAL[loss]
-    value = function(residual)
+    values = [function(one) for one in residual]
     gradient = derivative(residual).mul_(factor / size)
     if has_sigmoid:
         gradient = gradient * outputs * (1 - outputs)
         gradient.add_(outputs - target.clamp(0, 1), alpha=RESCUE / size)
-    return value, gradient
+    return values, gradient

@@ -289,6 +289,12 @@ class Chain:
             rows = link.forward(rows)
         return rows if self.after is None else self.after(rows)
 
+    def backward_to_inputs(self, gradient: Tensor) -> Tensor:
+        """Set each weight's ``grad``; return the gradient by the inputs."""
+        for link in reversed(self.links):
+            gradient = link.backward(gradient)
+        return gradient
+
     def backward(self, gradient: Tensor) -> None:
         """Set each weight's ``grad``, given the gradient by the logits."""
         for link in reversed(self.links[1:]):
@@ -313,7 +319,7 @@ def chain_of(network: nn.Module) -> Chain | None:
     """
     if type(network) is not Network or network.is_changed():
         return None
-    chain = _chain_of_layers(network.encoder, network.decoder)
+    chain = chain_of_layers(network.encoder, network.decoder)
     if chain is not None and network.center is not None:
         chain.before = network.encoder_input
     if chain is not None and network.output_offset is not None:
@@ -321,7 +327,19 @@ def chain_of(network: nn.Module) -> Chain | None:
     return chain
 
 
-def _chain_of_layers(*modules: nn.Module) -> Chain | None:
+def chain_of_layers(*modules: nn.Module) -> Chain | None:
+    """Return the layers of modules, one after the other, as a chain.
+
+    Parameters
+    ----------
+    *modules : torch.nn.Module
+        The modules, in training mode.
+
+    Returns
+    -------
+    chain : Chain or None
+        None as by :func:`chain_of`.
+    """
     if has_global_hooks():
         return None
     layers = [layer for module in modules for layer in flat_layers(module)]

@@ -1,0 +1,288 @@
+"""Gradients of networks with ordered codes, computed without autograd.
+
+The decoders of leading parts have layers of the same shapes, so that each product of
+stacked matrices computes for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skautoencoder.architectures import Network
+from skautoencoder.architectures._layers import flat_layers
+from skautoencoder.architectures._ordered import OrderedDecoder, OrderedEncoder
+from skautoencoder.architectures.hook_checks import has_hooks, has_weight_hooks
+from skautoencoder.objectives import OrderedObjective
+from skautoencoder.objectives.ordered import OrderedPart
+from skautoencoder.training.fast.objective_gradient import (
+    Gradient,
+    has_gradient,
+    losses_and_gradient,
+)
+from skautoencoder.training.fast.sequential_gradients import (
+    LAYER_GRADIENTS,
+    Chain,
+    chain_of_layers,
+)
+
+
+class _Line:
+    """A linear layer without a bias, beside a chain."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        self.weight = layer.weight
+
+    def add(self, inputs: Tensor, outputs: Tensor) -> Tensor:
+        """Return outputs plus the layer's own."""
+        return torch.addmm(outputs, inputs, self.weight.t())
+
+    def learn(self, inputs: Tensor, gradient: Tensor) -> None:
+        """Set the weights' ``grad``, given the gradient by the outputs."""
+        if self.weight.grad is None:
+            self.weight.grad = torch.mm(gradient.t(), inputs)
+        else:
+            torch.mm(gradient.t(), inputs, out=self.weight.grad)
+
+
+class _Stack:
+    """Linear layers of one shape, one of each decoder.
+
+    The first layers read different numbers of units. They get all, and have weights of
+    zero for those that are not theirs.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear], n_in: int) -> None:
+        self.layers = layers
+        shape = len(layers), layers[0].out_features
+        self.weight, self.weight_grad = torch.zeros(2, *shape, n_in)
+        self.bias, self.bias_grad = torch.zeros(2, *shape)
+        self.is_padded = any(layer.in_features < n_in for layer in layers)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return outputs of shape (n_decoders, n_rows, n_out)."""
+        self.inputs = inputs
+        if self.is_padded:
+            for weight, layer in zip(self.weight, self.layers, strict=True):
+                weight[:, : layer.in_features] = layer.weight
+        else:
+            torch.stack([layer.weight for layer in self.layers], out=self.weight)
+        torch.stack([layer.bias for layer in self.layers], out=self.bias)
+        return torch.baddbmm(self.bias[:, None], inputs, self.weight.transpose(1, 2))
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Set the weights' ``grad``; return the gradient by the inputs."""
+        torch.bmm(gradient.transpose(1, 2), self.inputs, out=self.weight_grad)
+        torch.sum(gradient, 1, out=self.bias_grad)
+        for place, layer in enumerate(self.layers):
+            found = self.weight_grad[place]
+            if self.is_padded:
+                layer.weight.grad = found[:, : layer.in_features].contiguous()
+            elif layer.weight.grad is None:
+                layer.weight.grad = found
+            if layer.bias.grad is None:
+                layer.bias.grad = self.bias_grad[place]
+        return torch.bmm(gradient, self.weight)
+
+
+class _LeadingDecoders:
+    """The decoders of leading parts of a code."""
+
+    def __init__(self, decoders: Sequence[nn.Module], sizes: Sequence[int]) -> None:
+        self.links: list[Any] = []
+        # Which units each decoder reads, and which of them belong to smaller codes.
+        self.is_read, self.is_earlier = torch.zeros(2, len(sizes), 1, max(sizes))
+        for place, size in enumerate(sizes):
+            self.is_read[place, :, :size] = 1
+            self.is_earlier[place + 1 :, :, :size] = 1
+        self.is_own = self.is_read - self.is_earlier
+        for layers in zip(*map(_layers_of, decoders), strict=True):
+            if isinstance(layers[0], nn.Linear):
+                n_in = max(layer.in_features for layer in layers)
+                self.links.append(_Stack(layers, n_in))
+            else:
+                self.links.append(LAYER_GRADIENTS[type(layers[0])](layers[0]))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return outputs, given codes of shape (n_decoders, n_rows, n_units)."""
+        for link in self.links:
+            codes = link.forward(codes)
+        return codes
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Set each weight's ``grad``; return the gradient by the codes."""
+        for link in reversed(self.links):
+            gradient = link.backward(gradient)
+        return gradient
+
+    def shared(self, gradient: Tensor, share: float) -> Tensor:
+        """Return the gradient by codes; units of smaller ones get a share of it."""
+        kept = torch.add(self.is_own, self.is_earlier, alpha=share)
+        return gradient.mul_(kept).sum(0)
+
+
+class _OrderedChain:
+    """A network with ordered codes that sets the gradients of its weights."""
+
+    def __init__(self, network: Any, encoder: Chain, whole: Chain) -> None:
+        self.network, self.encoder, self.whole = network, encoder, whole
+        decoder = network.decoder
+        self.sizes, self.absent = decoder.sizes, decoder.absent
+        to_code, to_rows = network.encoder.line, decoder.line
+        self.to_code = None if to_code is None else _Line(to_code)
+        self.to_rows = None if to_rows is None else _Line(to_rows)
+        self.leading = None
+        if len(self.sizes) > 1:
+            self.leading = _LeadingDecoders(decoder.decoders[:-1], self.sizes[:-1])
+
+    def forward(self, rows: Tensor, parts: Sequence[OrderedPart]) -> list[Tensor]:
+        """Return the logits of leading decoders, stacked, and of the last one."""
+        self.shown = self.network.encoder_input(rows)
+        codes = self.encoder.forward(self.shown)
+        if self.to_code is not None:
+            codes = self.to_code.add(self.shown, codes)
+        self.codes, outputs = codes, []
+        if self.leading is not None:
+            given = codes[:, : self.sizes[-2]] * self.leading.is_read
+            for part in parts[:-1]:
+                self._cut(part, given[part.place])
+            outputs.append(self.leading.forward(given))
+        part = parts[-1]
+        if part.n_cut:
+            codes = codes.clone()
+            self._cut(part, codes)
+        self.given = codes
+        whole = self.whole.forward(codes)
+        if self.to_rows is not None:
+            whole = self.to_rows.add(codes, whole)
+        outputs.append(whole[None])
+        return [self.network.with_offset(one) for one in outputs]
+
+    def _cut(self, part: OrderedPart, codes: Tensor) -> None:
+        if part.n_cut:
+            absent = self.absent[part.place, part.n_units : part.size]
+            codes[: part.n_cut, part.n_units : part.size] = absent
+
+    def backward(
+        self, gradients: list[Tensor], parts: Sequence[OrderedPart], share: float
+    ) -> None:
+        """Set each weight's ``grad``, given the gradients by the logits."""
+        if self.absent.grad is None:
+            self.absent.grad = torch.zeros_like(self.absent)
+        else:
+            self.absent.grad.zero_()
+        last = gradients[-1][0]
+        by_codes = self.whole.backward_to_inputs(last)
+        if self.to_rows is not None:
+            self.to_rows.learn(self.given, last)
+            by_codes.addmm_(last, self.to_rows.weight)
+        self._uncut(parts[-1], by_codes)
+        if self.leading is not None:
+            by_given = self.leading.backward(gradients[0])
+            for part in parts[:-1]:
+                self._uncut(part, by_given[part.place])
+            earlier = by_codes[:, : self.sizes[-2]]
+            earlier.mul_(share).add_(self.leading.shared(by_given, share))
+        if self.to_code is not None:
+            self.to_code.learn(self.shown, by_codes)
+        self.encoder.backward(by_codes)
+
+    def _uncut(self, part: OrderedPart, gradient: Tensor) -> None:
+        """Move what is the gradient by absent units from that by codes."""
+        if part.n_cut:
+            assert self.absent.grad is not None
+            lacking = gradient[: part.n_cut, part.n_units : part.size]
+            self.absent.grad[part.place, part.n_units : part.size] = lacking.sum(0)
+            lacking.zero_()
+
+
+def ordered_gradient_for(objective: OrderedObjective, network: Any) -> Gradient | None:
+    """Return a function that sets the gradients of a network without autograd.
+
+    Parameters
+    ----------
+    objective : OrderedObjective
+        The objective to minimise.
+    network : torch.nn.Module
+        The network, in training mode.
+
+    Returns
+    -------
+    gradient : callable or None
+        None if the gradients need autograd.
+    """
+    loss, activation = objective.loss, network.output_activation
+    if objective.added or not has_gradient(loss, activation):
+        return None
+    chain = _chain_of(network)
+    if chain is None:
+        return None
+
+    def learn(rows: Tensor, target: Tensor) -> Tensor:
+        if objective.corruption is not None:
+            rows = objective.corruption(rows)
+        parts = objective.parts(network, chain.sizes, len(rows), chain.sizes[-1])
+        values, gradients = [], []
+        for logits in chain.forward(rows, parts):
+            found, gradient = losses_and_gradient(loss, logits, target, activation)
+            values += found
+            gradients.append(gradient)
+        mean, factors = objective.combined(torch.stack(values), parts)
+        for gradient, some in zip(
+            reversed(gradients), (factors[-1:], factors[:-1]), strict=False
+        ):
+            gradient.mul_(some[:, None, None])
+        chain.backward(gradients, parts, objective.share)
+        return mean
+
+    return learn
+
+
+def _chain_of(network: Any) -> _OrderedChain | None:
+    """Return a network with ordered codes; None if it has layers of another kind."""
+    if type(network) is not Network or network.is_changed():
+        return None
+    encoder, decoder = network.encoder, network.decoder
+    if type(encoder) is not OrderedEncoder or type(decoder) is not OrderedDecoder:
+        return None
+    if encoder.n_kept < decoder.sizes[-1]:
+        return None
+    lines = [line for line in (encoder.line, decoder.line) if line is not None]
+    holders = [encoder, decoder, decoder.decoders, *lines]
+    loose = [decoder.absent, *(line.weight for line in lines)]
+    if any(map(has_hooks, holders)) or not all(map(_is_plain, loose)):
+        return None
+    *leading, whole = decoder.decoders
+    # Also that no weight is shared.
+    if chain_of_layers(encoder.encoder, *leading, whole) is None:
+        return None
+    chains = [chain_of_layers(part) for part in (encoder.encoder, whole)]
+    if chains[0] is None or chains[1] is None or not _can_stack(leading):
+        return None
+    return _OrderedChain(network, chains[0], chains[1])
+
+
+def _can_stack(decoders: Sequence[nn.Module]) -> bool:
+    """Return whether decoders have layers of the same shapes, without a state."""
+    shapes = []
+    for decoder in decoders:
+        first, *others = _layers_of(decoder)
+        if any(isinstance(layer, nn.Dropout | nn.BatchNorm1d) for layer in others):
+            return False
+        shapes.append((type(first), getattr(first, "out_features", None), repr(others)))
+    return all(shape == shapes[0] and shape[0] is nn.Linear for shape in shapes)
+
+
+def _layers_of(module: nn.Module) -> list[Any]:
+    return [layer for layer in flat_layers(module) if type(layer) is not nn.Identity]
+
+
+def _is_plain(weight: Tensor) -> bool:
+    return (
+        weight.requires_grad
+        and weight.dtype == torch.float32
+        and not has_weight_hooks(weight)
+    )
