@@ -137,11 +137,8 @@ EACH_CLASS = [
     SeriesOutlierDetector(max_epochs=10),
     # Here each step is a sample.
     SeriesOutlierDetector(window=1, novelty=True, **QUICK),
+    # Each way to read samples of more dimensions.
     TransformerOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
-    DenoisingOnImages(
-        architecture=Conv((4, 6), skip_connections=True), clip=(0, 1), **QUICK
-    ),
-    OutlierDetectorOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     ImputerOnImages(architecture=Conv((4, 6)), code_size=None, **QUICK),
     SamplerOnImages(architecture=Conv((4, 6)), prior="normal", **FEW_DRAWS),
 ]
@@ -149,6 +146,10 @@ EACH_CLASS = [
 # Each architecture, and the ways of training that touch validation, batches or the
 # order of rows: several at once.
 OTHER_NETWORKS = [
+    DenoisingOnImages(
+        architecture=Conv((4, 6), skip_connections=True), clip=(0, 1), **QUICK
+    ),
+    OutlierDetectorOnImages(architecture=Conv(channels=(4, 6)), **QUICK),
     AutoencoderTransformer("auto", **QUICK),
     DenoisingAutoencoder(
         code_size=3,

@@ -134,7 +134,7 @@ def test_the_kl_target_is_met_by_spatial_maps() -> None:
         sparsity_target=0.1,
         max_epochs=20,
         random_state=0,
-    ).fit(ROWS[:1300])
+    ).fit(ROWS[:800])
     codes = estimator.transform(X_TEST)
     assert codes.mean() == pytest.approx(0.1, rel=0.2)
     # Units that say something, not the same of every row.
