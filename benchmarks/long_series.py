@@ -101,6 +101,7 @@ def _made(kind: str) -> Callable[[str, int], Labelled]:
             wave[event] = wave[start]
             noise[event] = 0.0
         elif kind == "level shift beside bursts":
+            event = slice(start, start + day // 2)
             wave[event, 0] += 1.0
             wave[:, 1:], noise[:, 1:] = 0.0, noise[:, 1:] / 100
             for channel in (1, 2):
