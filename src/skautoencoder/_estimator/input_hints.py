@@ -104,11 +104,12 @@ def _columns(X: Any) -> Iterator[tuple[str, Any]]:
     if hasattr(X, "columns"):
         for name in X.columns:
             try:
-                column = np.asarray(X[name])
+                named = np.asarray(X[name])
             except Exception:  # of a library whose frames are not read like this
                 return
-            if column.dtype.kind not in "buifc":
-                yield f"Column {name!r} of X", column.tolist()
+            if named.dtype.kind not in "buifc":
+                for column in np.atleast_2d(named.T):  # there may be several
+                    yield f"Column {name!r} of X", column.tolist()
         return
     if isinstance(X, np.ndarray) and X.dtype.kind in "buifc":
         return
