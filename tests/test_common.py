@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn import __version__ as sklearn_version
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -23,6 +24,7 @@ from sklearn.utils.estimator_checks import (
     estimator_checks_generator,
     parametrize_with_checks,
 )
+from sklearn.utils.fixes import parse_version
 from torch import nn
 
 from skautoencoder import (
@@ -280,7 +282,17 @@ unnamed = pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature
 
 
 def expected_failures(estimator: Any) -> dict[str, str]:
-    """Return the checks that do not apply: a series is no set of samples."""
+    """Return the checks that do not apply.
+
+    A series is no set of samples, and one check is at fault in old releases.
+    """
+    if isinstance(estimator, VAESampler | VAEOverSampler) and parse_version(
+        sklearn_version
+    ) < (parse_version("1.7")):
+        reason = (
+            "the check takes a mean from integers in place, before scikit-learn 1.7"
+        )
+        return {"check_positive_only_tag_during_fit": reason}
     if not isinstance(estimator, SeriesOutlierDetector):
         return {}
     failures = {"check_fit1d": "a series of one channel may have one dimension"}
