@@ -21,10 +21,11 @@ from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.principal_components import (
     LINEAR_LOSSES,
+    has_linear_encoder,
     is_linear,
-    linear_plan,
+    learn_from_pca,
     network_is_better,
-    set_principal_components,
+    plan_with,
 )
 from skautoencoder._estimator.trained_network import measure
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
@@ -72,8 +73,9 @@ class AutoencoderTransformer(CodeTransformer):
         and for sequences of different lengths, and "dense" for the rest. An object
         such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set
         and searched as ``architecture__hidden_layer_sizes``; beside a name they can
-        be given in the same way. "auto" also lets PCA stand in for a dense network
-        that does not do better, if `max_epochs` is "auto", too; see `is_linear_`.
+        be given in the same way. "auto" also lets codes of PCA stand in for those
+        of a dense network that does not do better, if `max_epochs` is "auto", too; see
+        `has_linear_codes_`.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width), (n_steps, n_channels) or (n_features,). Its product is the
@@ -198,13 +200,17 @@ class AutoencoderTransformer(CodeTransformer):
         of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
-    is_linear_ : bool
-        Whether the network is a single linear layer each way. With
-        ``architecture="auto"`` and ``max_epochs="auto"`` it is one with the weights of
+    has_linear_codes_ : bool
+        Whether the encoder is a single linear layer. With ``architecture="auto"`` and
+        ``max_epochs="auto"`` it has the weights of
         :class:`~sklearn.decomposition.PCA` if the network that was trained did not
         reconstruct new rows better: up to 2000 rows are divided into halves, and what
-        was trained on one is judged by the other; or `X_valid` decides. `history_` and
+        was trained on one is judged by the other; or `X_valid` decides. The decoder
+        then adds to PCA's what the codes say of what PCA loses. `history_` and
         `n_iter_` are of the network that was trained.
+    is_linear_ : bool
+        Whether the decoder is a single linear layer, too: it is PCA's, as its codes say
+        nothing of what it loses.
     n_features_in_ : int
         Number of features of a sample.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -317,17 +323,24 @@ class AutoencoderTransformer(CodeTransformer):
 
     @property
     def is_linear_(self) -> bool:
-        """Whether the network is linear: PCA was kept, see `architecture`."""
+        """Whether the network is a single linear layer each way."""
         check_is_fitted(self)
         return is_linear(self.net_.module_)
 
+    @property
+    def has_linear_codes_(self) -> bool:
+        """Whether the encoder is a single linear layer."""
+        check_is_fitted(self)
+        return has_linear_encoder(self.net_.module_)
+
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         plan = super()._make_plan(samples, previous)
-        keeps_linear = previous is not None and previous.is_linear_
-        return linear_plan(plan) if keeps_linear and self._is_free else plan
+        if previous is None or not self._is_free or not previous.has_linear_codes_:
+            return plan
+        return plan_with(plan, previous.net_.module__architecture)
 
     def _settle(self, samples: Samples, plan: TrainingPlan) -> TrainingPlan:
-        if not self._may_be_linear(samples, plan):
+        if not self._may_have_codes_of_pca(samples, plan):
             return plan
         # What is wrong with the batch size was said before the training.
         params = self.get_params(deep=False) | {"batch_size": "auto"}
@@ -347,11 +360,13 @@ class AutoencoderTransformer(CodeTransformer):
             network: Network = net.module_
             return network
 
-        if network_is_better(plan, self.net_.module_, self.net_.seed, train):
+        trained, seed = self.net_.module_, self.net_.seed
+        with_pca, network = learn_from_pca(plan, seed)
+        if network_is_better(plan, trained, network, seed, train):
             return plan
-        plan = linear_plan(plan)
+        plan = with_pca
         net = make(plan, params)
-        set_principal_components(net.module_, plan.data.rows)
+        net.module_.load_state_dict(network.state_dict())
         net.history = self.net_.history
         work, _ = measure(net.module_, plan.data.rows)
         prepare_steps(net, work, len(plan.data), self.precision)
@@ -363,8 +378,8 @@ class AutoencoderTransformer(CodeTransformer):
         """Whether the network is left to the estimator."""
         return self.architecture == "auto" and not self._nested_params("architecture")
 
-    def _may_be_linear(self, samples: Samples, plan: TrainingPlan) -> bool:
-        """Return whether PCA may take the place of the trained network."""
+    def _may_have_codes_of_pca(self, samples: Samples, plan: TrainingPlan) -> bool:
+        """Return whether codes of PCA may take the place of the network's."""
         rows, code_size = plan.data.rows, plan.network.arguments["code_size"]
         return (
             self._is_free

@@ -1,4 +1,4 @@
-"""A linear network with the weights of PCA, and whether a network does better.
+"""A network with the codes of PCA, and whether a trained network does better.
 
 A deep network that is trained on few rows, or on features of very different variance,
 may reconstruct new rows worse than PCA with codes of the same size.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +20,16 @@ from torch.nn import functional as F
 
 from skautoencoder._estimator.array_statistics import mean_row, row_parts
 from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.curved_decoder import learn_curve
 from skautoencoder._estimator.plan import TrainingPlan
-from skautoencoder.architectures import Dense, Network
-from skautoencoder.training import Rows, evaluating, one_thread_for_numpy
+from skautoencoder.architectures import Architecture, Dense, Network
+from skautoencoder.architectures.curved import Curved
+from skautoencoder.training import (
+    Rows,
+    evaluating,
+    isolated_randomness,
+    one_thread_for_numpy,
+)
 
 # Losses that a projection onto principal components makes small.
 LINEAR_LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -33,46 +41,92 @@ LINEAR_LOSSES: dict[str, Callable[..., Tensor]] = {
 # those that it was trained on say as much, and training again would take long.
 _FEW_ROWS = 2000
 _N_ROWS_AT_ONCE = 4096
+# Rows that the curved part of a decoder is learnt from.
+_N_ROWS_OF_CURVE = 2048
 
 
-def linear_plan(plan: TrainingPlan) -> TrainingPlan:
-    """Return a plan with a single linear layer each way in place of the network."""
-    linear = Dense((), output_activation="identity")
+def plan_with(plan: TrainingPlan, architecture: Architecture) -> TrainingPlan:
+    """Return a plan with an architecture of linear codes in place of the network."""
     network = plan.network.updated(
-        architecture=linear, output_activation="identity", center=None
+        architecture=architecture, output_activation="identity", center=None
     )
     return replace(plan, network=network)
 
 
+def loss_of(plan: TrainingPlan) -> Callable[..., Tensor]:
+    """Return the loss of a plan, as a function of torch's."""
+    return LINEAR_LOSSES[plan.objective.arguments["loss"]]
+
+
+def has_linear_encoder(network: nn.Module) -> bool:
+    """Return whether the encoder of a network is a single linear layer."""
+    return _kinds(network.encoder) == [nn.Linear]
+
+
 def is_linear(network: nn.Module) -> bool:
     """Return whether a network is a single linear layer each way."""
-    layers = [m for m in network.modules() if not list(m.children())]
     activation = getattr(network, "output_activation", None)
-    return activation == "identity" and [type(m) for m in layers] == 2 * [nn.Linear]
+    return activation == "identity" and _kinds(network) == 2 * [nn.Linear]
+
+
+def _kinds(part: Any) -> list[type]:
+    return [type(layer) for layer in part.modules() if not list(layer.children())]
+
+
+def learn_from_pca(plan: TrainingPlan, seed: int) -> tuple[TrainingPlan, Network]:
+    """Return a network with the codes of PCA, and its plan.
+
+    Its decoder adds to PCA's what the codes say of what PCA loses. If they say nothing,
+    it is PCA's.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        The plan of the fit, with the rows to learn from.
+    seed : int
+        Seed of the hidden units, and of the choice among many rows.
+    """
+    curved = plan_with(plan, Curved())
+    with isolated_randomness(seed, torch.device("cpu")):
+        network = curved.network.make(**curved.network.arguments)
+    decoder, rows = network.decoder, plan.data.rows
+    mean, axes = _set_principal_components(network.encoder[0], decoder.linear, rows)
+    if len(rows) > _N_ROWS_OF_CURVE:
+        generator = torch.Generator().manual_seed(seed)
+        rows = rows[torch.randperm(len(rows), generator=generator)[:_N_ROWS_OF_CURVE]]
+    centred, loss = rows.double() - mean, loss_of(plan)
+    codes = centred @ axes.T
+    found = learn_curve(decoder, codes, centred - codes @ axes, seed, loss)
+    linear = Network(network.encoder, nn.Sequential(decoder.linear))
+    if found and plan.valid is not None:
+        found = bool(_differences(loss, linear, network, plan.valid.rows).mean() > 0)
+    if found:
+        return curved, network
+    return plan_with(plan, Dense((), output_activation="identity")), linear
+
+
+def _set_principal_components(
+    encoder: nn.Linear, decoder: nn.Linear, rows: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Set affine layers to the principal components of rows; return mean and axes.
+
+    If there are fewer components than the code has numbers, the others are 0.
+    """
+    mean, found = map(
+        torch.from_numpy, _principal_axes(rows.numpy(), len(encoder.weight))
+    )
+    axes = torch.zeros(encoder.weight.shape, dtype=torch.float64)
+    axes[: len(found)] = found
+    with torch.no_grad():
+        encoder.weight.copy_(axes)
+        encoder.bias.copy_(-axes @ mean)
+        decoder.weight.copy_(axes.T)
+        decoder.bias.copy_(mean)
+    return mean, axes
 
 
 # On several threads, matrix products are rounded differently.
 @one_thread_for_numpy()
-def set_principal_components(network: Network, rows: Tensor) -> None:
-    """Set the weights of a linear network to the principal components of rows.
-
-    If there are fewer components than the code has numbers, the others are 0.
-    """
-    n_features = rows.shape[1]
-    encoder, decoder = (
-        next(layer for layer in part.modules() if isinstance(layer, nn.Linear))
-        for part in (network.encoder, network.decoder)
-    )
-    mean, axes = _principal_axes(rows.cpu().numpy(), encoder.out_features)
-    components = np.zeros((encoder.out_features, n_features))
-    components[: len(axes)] = axes
-    with torch.no_grad():
-        encoder.weight.copy_(torch.from_numpy(components))
-        encoder.bias.copy_(torch.from_numpy(-components @ mean))
-        decoder.weight.copy_(torch.from_numpy(components.T))
-        decoder.bias.copy_(torch.from_numpy(mean))
-
-
 def _principal_axes(
     rows: Array, n_axes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -88,19 +142,20 @@ def _principal_axes(
     centred = (part - mean for part in row_parts(rows))
     products = sum(part.T @ part for part in centred)
     vectors = np.linalg.eigh(products).eigenvectors
-    return mean, vectors.T[::-1][:n_axes]
+    return mean, vectors.T[::-1][:n_axes].copy()
 
 
 def network_is_better(
     plan: TrainingPlan,
     network: Network,
+    other: Network,
     seed: int,
     train: Callable[[TrainingPlan], Network],
 ) -> bool:
-    """Return whether a network reconstructs new rows better than PCA does.
+    """Return whether a network reconstructs new rows better than one of PCA's codes.
 
-    Few rows are divided into halves: what is trained on one half is judged by the
-    other. The network has to be ahead by more than one standard error of the mean
+    Few rows are divided into halves: what learnt from one half is judged by the other.
+    The network has to be ahead by more than two standard errors of the mean
     difference.
 
     Parameters
@@ -109,50 +164,43 @@ def network_is_better(
         The plan of the fit.
     network : Network
         The network that was trained by it.
+    other : Network
+        The network of :func:`learn_from_pca`.
     seed : int
         Seed of the division.
     train : callable
         Trains a network by another plan.
     """
-    data = plan.data
+    loss, rows = loss_of(plan), plan.data.rows
     if plan.valid is not None:
-        return _is_ahead(plan, network, data.rows, plan.valid.rows)
-    if len(data) > _FEW_ROWS:
-        return _is_ahead(plan, network, data.rows, data.rows)
+        return _is_significant(_differences(loss, other, network, plan.valid.rows))
+    if len(rows) > _FEW_ROWS:
+        return _is_significant(_differences(loss, other, network, rows))
     differences = []
-    for halves in KFold(2, shuffle=True, random_state=seed).split(data.rows):
-        learnt, new = (data.rows[torch.from_numpy(half)] for half in halves)
+    for halves in KFold(2, shuffle=True, random_state=seed).split(rows):
+        learnt, new = (rows[torch.from_numpy(half)] for half in halves)
         part = replace(plan, data=Rows(learnt))
-        differences.append(_differences(part, train(part), learnt, new))
+        other = learn_from_pca(part, seed)[1]
+        differences.append(_differences(loss, other, train(part), new))
     return _is_significant(np.concatenate(differences))
-
-
-def _is_ahead(
-    plan: TrainingPlan, network: Network, learnt: Tensor, new: Tensor
-) -> bool:
-    return _is_significant(_differences(plan, network, learnt, new))
 
 
 def _is_significant(differences: NDArray[np.float64]) -> bool:
     error = differences.std() / np.sqrt(len(differences))
-    return bool(differences.mean() > error)
+    return bool(differences.mean() > 2 * error)
 
 
 def _differences(
-    plan: TrainingPlan, network: Network, learnt: Tensor, new: Tensor
+    loss: Callable[..., Tensor], other: Network, network: Network, rows: Tensor
 ) -> NDArray[np.float64]:
-    """Return by how much PCA's error is larger than the network's, for each new row."""
-    loss = LINEAR_LOSSES[plan.objective.arguments["loss"]]
-    recipe = linear_plan(plan).network
-    linear = recipe.make(**recipe.arguments)
-    set_principal_components(linear, learnt)
+    """Return by how much another network's error is larger, for each row."""
     device = next(network.parameters()).device
     found = []
-    for model in (linear.to(device), network):
+    for model in (other.to(device), network):
         with evaluating(model):
             errors = [
-                loss(model(rows.to(device)), rows.to(device), reduction="none").mean(1)
-                for rows in new.split(_N_ROWS_AT_ONCE)
+                loss(model(part.to(device)), part.to(device), reduction="none").mean(1)
+                for part in rows.split(_N_ROWS_AT_ONCE)
             ]
         found.append(torch.cat(errors).double().cpu().numpy())
     return found[0] - found[1]

@@ -13,6 +13,7 @@ from skautoencoder.architectures._conv_layers import (
     SkipEncoder,
     StridedPixels,
 )
+from skautoencoder.architectures._curved_decoder import CurvedDecoder
 from skautoencoder.architectures._layers import Reshaped, TiedDecoder, TopK
 from skautoencoder.architectures._ordered import OrderedDecoder, OrderedEncoder
 from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
@@ -69,6 +70,7 @@ _STATELESS = {
     nn.Upsample,
     nn.ZeroPad2d,
     Crop,
+    CurvedDecoder,
     Enlarge,
     FromSteps,
     OrderedDecoder,

@@ -100,6 +100,11 @@ class OrderedObjective(Objective):
             Number of rows in the batch.
         n_kept : int
             How many numbers codes have.
+
+        Returns
+        -------
+        parts : list of OrderedPart
+            One for each decoder.
         """
         between = -1
         if network.training:
@@ -130,6 +135,13 @@ class OrderedObjective(Objective):
             The losses.
         parts : sequence of OrderedPart
             What they are losses of.
+
+        Returns
+        -------
+        mean : Tensor of shape ()
+            The mean.
+        derivatives : Tensor of shape (n_parts,)
+            Its derivatives by the losses.
         """
         counts = [1 + _MORE_FOR_SMALL / part.size for part in parts]
         weights = losses.new_tensor([count / sum(counts) for count in counts])

@@ -20,6 +20,7 @@ from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.plan import build_network
 from skautoencoder._estimator.sequences import SequenceFormat
 from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
+from skautoencoder.architectures.curved import Curved
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
 from skautoencoder.imputation.feature_statistics import FeatureStatistics
@@ -89,6 +90,7 @@ _OBJECTS: tuple[type, ...] = (
     Contraction,
     Conv,
     Conv1d,
+    Curved,
     Custom,
     Dense,
     EarlyStopping,

@@ -7,7 +7,7 @@ from torch.nn.utils import parametrizations
 
 from skautoencoder.architectures import Conv, Dense, Network
 from skautoencoder.architectures._layers import ACTIVATIONS
-from skautoencoder.training.fast.sequential_gradients import _chain_of_layers, chain_of
+from skautoencoder.training.fast.sequential_gradients import chain_of, chain_of_layers
 
 ROWS = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 WANTED = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
@@ -162,14 +162,14 @@ NOT_SIMPLE = {
 
 @pytest.mark.parametrize("layers", NOT_SIMPLE.values(), ids=NOT_SIMPLE)
 def test_other_layers_are_left_to_autograd(layers: list[nn.Module]) -> None:
-    assert _chain_of_layers(nn.Sequential(*layers)) is None
+    assert chain_of_layers(nn.Sequential(*layers)) is None
 
 
 def test_a_sequence_with_a_hook_is_left_to_autograd() -> None:
     inner = nn.Sequential(nn.Linear(5, 5))
-    assert _chain_of_layers(nn.Sequential(inner)) is not None
+    assert chain_of_layers(nn.Sequential(inner)) is not None
     inner.register_forward_hook(lambda *arguments: None)
-    assert _chain_of_layers(nn.Sequential(inner)) is None
+    assert chain_of_layers(nn.Sequential(inner)) is None
 
 
 @pytest.mark.parametrize("architecture", [Conv((4,)), Dense((4,), tied_weights=True)])
@@ -181,16 +181,16 @@ def test_networks_that_are_no_chain(architecture: Conv | Dense) -> None:
     "layer", [nn.Dropout(1.0), nn.LeakyReLU(-0.5), nn.ELU(-0.5)], ids=str
 )
 def test_layers_at_their_limits_are_left_to_autograd(layer: nn.Module) -> None:
-    assert _chain_of_layers(nn.Linear(5, 4), layer, nn.Linear(4, 5)) is None
+    assert chain_of_layers(nn.Linear(5, 4), layer, nn.Linear(4, 5)) is None
 
 
 def test_another_forward_is_left_to_autograd() -> None:
     for changed in (0, 1):
         modules = nn.Sequential(nn.Linear(5, 4)), nn.Sequential(nn.Linear(4, 5))
         modules[changed].forward = lambda rows: 0.1 * rows
-        assert _chain_of_layers(*modules) is None
+        assert chain_of_layers(*modules) is None
         modules[changed][0].forward = modules[changed].__dict__.pop("forward")
-        assert _chain_of_layers(*modules) is None
+        assert chain_of_layers(*modules) is None
     network = dense()
     network.decode_logits = lambda codes: codes
     assert chain_of(network) is None

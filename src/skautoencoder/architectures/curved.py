@@ -1,0 +1,42 @@
+"""Linear codes, and a decoder that bends the plane onto which PCA projects."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+from sklearn.utils._param_validation import Interval
+from torch import nn
+
+from skautoencoder.architectures._architecture import (
+    Architecture,
+    n_features_of,
+    require_code_size,
+)
+from skautoencoder.architectures._curved_decoder import CurvedDecoder
+from skautoencoder.architectures._layers import linear
+
+
+class Curved(Architecture):
+    """A single linear layer as the encoder, and a :class:`CurvedDecoder`.
+
+    Parameters
+    ----------
+    n_hidden_units : int, default=1024
+        Number of the decoder's hidden units.
+    """
+
+    _parameter_constraints = {
+        "n_hidden_units": [Interval(Integral, 1, None, closed="left")],
+    }
+    output_activation = "identity"
+
+    def __init__(self, n_hidden_units: int = 1024) -> None:
+        self.n_hidden_units = n_hidden_units
+
+    def _build_encoder_decoder(
+        self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
+    ) -> tuple[nn.Module, nn.Module]:
+        code_size = require_code_size(code_size, self)
+        n_features = n_features_of(sample_shape)
+        encoder = nn.Sequential(linear(n_features, code_size))
+        return encoder, CurvedDecoder(code_size, self.n_hidden_units, n_features)
