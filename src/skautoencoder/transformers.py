@@ -21,10 +21,9 @@ from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.principal_components import (
     LINEAR_LOSSES,
+    better_from_pca,
     has_linear_encoder,
     is_linear,
-    learn_from_pca,
-    network_is_better,
     plan_with,
 )
 from skautoencoder._estimator.trained_network import measure
@@ -360,11 +359,10 @@ class AutoencoderTransformer(CodeTransformer):
             network: Network = net.module_
             return network
 
-        trained, seed = self.net_.module_, self.net_.seed
-        with_pca, network = learn_from_pca(plan, seed)
-        if network_is_better(plan, trained, network, seed, train):
+        better = better_from_pca(plan, self.net_.module_, self.net_.seed, train)
+        if better is None:
             return plan
-        plan = with_pca
+        plan, network = better
         net = make(plan, params)
         net.module_.load_state_dict(network.state_dict())
         net.history = self.net_.history

@@ -75,12 +75,13 @@ def start_in_order(network: nn.Module, rows: Tensor) -> None:
     values, vectors = torch.linalg.eigh(products.cpu())
     # What has no variance has no axis; these units start at random.
     n_axes = int((values > _NO_VARIANCE * values[-1]).sum())
-    axes = vectors[:, -n_axes:].flip(1)[:, : line.out_features] if n_axes else vectors
+    if not n_axes:
+        return
+    axes = vectors[:, -n_axes:].flip(1)[:, : line.out_features]
     if is_wide:
         axes = nn.functional.normalize(centred.cpu().T @ axes, dim=0)
     with torch.no_grad():
-        if n_axes:
-            line.weight[: axes.shape[1]] = axes.T.to(line.weight)
+        line.weight[: axes.shape[1]] = axes.T.to(line.weight)
 
 
 def bound_of_best(errors: Array, standard_errors: Array) -> float:

@@ -145,14 +145,13 @@ def _principal_axes(
     return mean, vectors.T[::-1][:n_axes].copy()
 
 
-def network_is_better(
+def better_from_pca(
     plan: TrainingPlan,
     network: Network,
-    other: Network,
     seed: int,
     train: Callable[[TrainingPlan], Network],
-) -> bool:
-    """Return whether a network reconstructs new rows better than one of PCA's codes.
+) -> tuple[TrainingPlan, Network] | None:
+    """Return what :func:`learn_from_pca` does, unless a network is better for new rows.
 
     Few rows are divided into halves: what learnt from one half is judged by the other.
     The network has to be ahead by more than two standard errors of the mean
@@ -164,25 +163,25 @@ def network_is_better(
         The plan of the fit.
     network : Network
         The network that was trained by it.
-    other : Network
-        The network of :func:`learn_from_pca`.
     seed : int
-        Seed of the division.
+        Seed of the division, and of :func:`learn_from_pca`.
     train : callable
         Trains a network by another plan.
     """
     loss, rows = loss_of(plan), plan.data.rows
-    if plan.valid is not None:
-        return _is_significant(_differences(loss, other, network, plan.valid.rows))
-    if len(rows) > _FEW_ROWS:
-        return _is_significant(_differences(loss, other, network, rows))
+    if plan.valid is not None or len(rows) > _FEW_ROWS:
+        found = learn_from_pca(plan, seed)
+        new = rows if plan.valid is None else plan.valid.rows
+        ahead = _is_significant(_differences(loss, found[1], network, new))
+        return None if ahead else found
     differences = []
     for halves in KFold(2, shuffle=True, random_state=seed).split(rows):
         learnt, new = (rows[torch.from_numpy(half)] for half in halves)
         part = replace(plan, data=Rows(learnt))
         other = learn_from_pca(part, seed)[1]
         differences.append(_differences(loss, other, train(part), new))
-    return _is_significant(np.concatenate(differences))
+    ahead = _is_significant(np.concatenate(differences))
+    return None if ahead else learn_from_pca(plan, seed)
 
 
 def _is_significant(differences: NDArray[np.float64]) -> bool:

@@ -7,10 +7,15 @@ import warnings
 from types import FrameType
 
 # Packages whose lines tell the user nothing, by their names at the top.
-_BETWEEN = {
-    *("contextlib", "functools", "imblearn", "joblib"),
-    *("skautoencoder", "sklearn", "skorch"),
-}
+_BETWEEN = [
+    "contextlib",
+    "functools",
+    "imblearn",
+    "joblib",
+    "skautoencoder",
+    "sklearn",
+    "skorch",
+]
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:

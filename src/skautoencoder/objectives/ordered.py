@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skautoencoder.objectives.objective import EncoderDecoder, Objective
@@ -152,20 +154,16 @@ class OrderedObjective(Objective):
     def _reconstruction(
         self, network: EncoderDecoder, codes: Tensor, target: Tensor
     ) -> Tensor:
-        decoder = self._decoder(network)
+        whole: Any = network
+        decoder = whole.decoder
         parts = self.parts(network, decoder.sizes, len(codes), codes.shape[1])
         losses: list[Tensor] = []
         for part in parts:
             given = self._given(decoder, part, codes)
             logits = decoder.decode_at(part.place, given).float()
-            logits = network.with_offset(logits)  # type: ignore[attr-defined]
-            losses.append(self._compare(network, logits, target))
+            losses.append(self._compare(network, whole.with_offset(logits), target))
         mean: Tensor = self.combined(torch.stack(losses), parts)[0]
         return mean
-
-    @staticmethod
-    def _decoder(network: Any) -> Any:
-        return network.decoder
 
     def _given(self, decoder: Any, part: OrderedPart, codes: Tensor) -> Tensor:
         """Return what a decoder is given of codes."""
@@ -190,8 +188,14 @@ def size_between(sizes: Sequence[int], draw: float) -> int:
     draw : float in [0, 1)
         A random number.
     """
-    others = [size for size in range(1, sizes[-1]) if size not in sizes]
+    others, ends = _between(tuple(sizes))
     if not others:
         return -1
-    ends = np.cumsum(np.array(others) ** -0.5)
     return others[int(np.searchsorted(ends, draw * ends[-1], side="right"))]
+
+
+@cache  # asked in every step
+def _between(sizes: tuple[int, ...]) -> tuple[list[int], NDArray[np.float64]]:
+    """Return sizes without a decoder, and the sums of their weights up to each."""
+    others = [size for size in range(1, sizes[-1]) if size not in sizes]
+    return others, np.cumsum(np.array(others) ** -0.5)

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures import Network
-from skautoencoder.architectures._layers import flat_layers
 from skautoencoder.architectures._ordered import OrderedDecoder, OrderedEncoder
-from skautoencoder.architectures.hook_checks import has_hooks, has_weight_hooks
+from skautoencoder.architectures.hook_checks import has_hooks
 from skautoencoder.objectives import OrderedObjective
 from skautoencoder.objectives.ordered import OrderedPart
 from skautoencoder.training.fast.objective_gradient import (
@@ -27,6 +26,9 @@ from skautoencoder.training.fast.sequential_gradients import (
     LAYER_GRADIENTS,
     Chain,
     chain_of_layers,
+    is_plain,
+    layers_of,
+    learn_weight,
 )
 
 
@@ -42,10 +44,7 @@ class _Line:
 
     def learn(self, inputs: Tensor, gradient: Tensor) -> None:
         """Set the weights' ``grad``, given the gradient by the outputs."""
-        if self.weight.grad is None:
-            self.weight.grad = torch.mm(gradient.t(), inputs)
-        else:
-            torch.mm(gradient.t(), inputs, out=self.weight.grad)
+        learn_weight(self.weight, inputs, gradient)
 
 
 class _Stack:
@@ -92,31 +91,21 @@ class _LeadingDecoders:
     """The decoders of leading parts of a code."""
 
     def __init__(self, decoders: Sequence[nn.Module], sizes: Sequence[int]) -> None:
-        self.links: list[Any] = []
+        links: list[Any] = []
         # Which units each decoder reads, and which of them belong to smaller codes.
         self.is_read, self.is_earlier = torch.zeros(2, len(sizes), 1, max(sizes))
         for place, size in enumerate(sizes):
             self.is_read[place, :, :size] = 1
             self.is_earlier[place + 1 :, :, :size] = 1
         self.is_own = self.is_read - self.is_earlier
-        for layers in zip(*map(_layers_of, decoders), strict=True):
+        for layers in zip(*map(layers_of, decoders), strict=True):
             if isinstance(layers[0], nn.Linear):
                 n_in = max(layer.in_features for layer in layers)
-                self.links.append(_Stack(layers, n_in))
+                links.append(_Stack(layers, n_in))
             else:
-                self.links.append(LAYER_GRADIENTS[type(layers[0])](layers[0]))
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Return outputs, given codes of shape (n_decoders, n_rows, n_units)."""
-        for link in self.links:
-            codes = link.forward(codes)
-        return codes
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        """Set each weight's ``grad``; return the gradient by the codes."""
-        for link in reversed(self.links):
-            gradient = link.backward(gradient)
-        return gradient
+                links.append(LAYER_GRADIENTS[type(layers[0])](layers[0]))
+        # Its inputs are codes of shape (n_decoders, n_rows, n_units).
+        self.chain = Chain(links)
 
     def shared(self, gradient: Tensor, share: float) -> Tensor:
         """Return the gradient by codes; units of smaller ones get a share of it."""
@@ -149,7 +138,7 @@ class _OrderedChain:
             given = codes[:, : self.sizes[-2]] * self.leading.is_read
             for part in parts[:-1]:
                 self._cut(part, given[part.place])
-            outputs.append(self.leading.forward(given))
+            outputs.append(self.leading.chain.forward(given))
         part = parts[-1]
         if part.n_cut:
             codes = codes.clone()
@@ -181,7 +170,7 @@ class _OrderedChain:
             by_codes.addmm_(last, self.to_rows.weight)
         self._uncut(parts[-1], by_codes)
         if self.leading is not None:
-            by_given = self.leading.backward(gradients[0])
+            by_given = self.leading.chain.backward_to_inputs(gradients[0])
             for part in parts[:-1]:
                 self._uncut(part, by_given[part.place])
             earlier = by_codes[:, : self.sizes[-2]]
@@ -231,10 +220,9 @@ def ordered_gradient_for(objective: OrderedObjective, network: Any) -> Gradient 
             values += found
             gradients.append(gradient)
         mean, factors = objective.combined(torch.stack(values), parts)
-        for gradient, some in zip(
-            reversed(gradients), (factors[-1:], factors[:-1]), strict=False
-        ):
-            gradient.mul_(some[:, None, None])
+        gradients[-1].mul_(factors[-1])
+        if len(gradients) > 1:  # those of the leading decoders
+            gradients[0].mul_(factors[:-1, None, None])
         chain.backward(gradients, parts, objective.share)
         return mean
 
@@ -253,7 +241,7 @@ def _chain_of(network: Any) -> _OrderedChain | None:
     lines = [line for line in (encoder.line, decoder.line) if line is not None]
     holders = [encoder, decoder, decoder.decoders, *lines]
     loose = [decoder.absent, *(line.weight for line in lines)]
-    if any(map(has_hooks, holders)) or not all(map(_is_plain, loose)):
+    if any(map(has_hooks, holders)) or not all(map(is_plain, loose)):
         return None
     *leading, whole = decoder.decoders
     # Also that no weight is shared.
@@ -269,20 +257,8 @@ def _can_stack(decoders: Sequence[nn.Module]) -> bool:
     """Return whether decoders have layers of the same shapes, without a state."""
     shapes = []
     for decoder in decoders:
-        first, *others = _layers_of(decoder)
+        first, *others = layers_of(decoder)
         if any(isinstance(layer, nn.Dropout | nn.BatchNorm1d) for layer in others):
             return False
         shapes.append((type(first), getattr(first, "out_features", None), repr(others)))
     return all(shape == shapes[0] and shape[0] is nn.Linear for shape in shapes)
-
-
-def _layers_of(module: nn.Module) -> list[Any]:
-    return [layer for layer in flat_layers(module) if type(layer) is not nn.Identity]
-
-
-def _is_plain(weight: Tensor) -> bool:
-    return (
-        weight.requires_grad
-        and weight.dtype == torch.float32
-        and not has_weight_hooks(weight)
-    )

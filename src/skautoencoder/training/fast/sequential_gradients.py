@@ -76,18 +76,24 @@ class _Linear:
         return torch.mm(gradient, self.weight)
 
     def learn(self, gradient: Tensor) -> None:
-        """Set the weights' ``grad``, given the gradient by the outputs.
-
-        The tensor of the previous step is reused if there is one: assigning a new one
-        to ``grad`` takes as long as computing it.
-        """
-        weight, bias = self.weight.grad, self.bias.grad
-        if weight is None or bias is None:
-            self.weight.grad = torch.mm(gradient.t(), self.inputs)
+        """Set the weights' ``grad``, given the gradient by the outputs."""
+        learn_weight(self.weight, self.inputs, gradient)
+        if self.bias.grad is None:
             self.bias.grad = gradient.sum(0)
         else:
-            torch.mm(gradient.t(), self.inputs, out=weight)
-            torch.sum(gradient, 0, out=bias)
+            torch.sum(gradient, 0, out=self.bias.grad)
+
+
+def learn_weight(weight: Tensor, inputs: Tensor, gradient: Tensor) -> None:
+    """Set the ``grad`` of a linear layer's weight, given the gradient by the outputs.
+
+    The tensor of the previous step is reused if there is one: assigning a new one to
+    ``grad`` takes as long as computing it.
+    """
+    if weight.grad is None:
+        weight.grad = torch.mm(gradient.t(), inputs)
+    else:
+        torch.mm(gradient.t(), inputs, out=weight.grad)
 
 
 class _FromOutput:
@@ -342,8 +348,7 @@ def chain_of_layers(*modules: nn.Module) -> Chain | None:
     """
     if has_global_hooks():
         return None
-    layers = [layer for module in modules for layer in flat_layers(module)]
-    layers = [layer for layer in layers if type(layer) is not nn.Identity]
+    layers = layers_of(*modules)
     if not layers or type(layers[0]) is not nn.Linear:
         return None
     if not all(_is_simple(layer) for layer in layers):
@@ -363,6 +368,22 @@ def chain_of_layers(*modules: nn.Module) -> Chain | None:
         return None
 
 
+def layers_of(*modules: nn.Module) -> list[nn.Module]:
+    """Return the layers of modules, without those that change nothing."""
+    layers = [layer for module in modules for layer in flat_layers(module)]
+    return [layer for layer in layers if type(layer) is not nn.Identity]
+
+
+def is_plain(weight: object) -> bool:
+    """Return whether a gradient that is set without autograd suits a weight."""
+    return (
+        isinstance(weight, nn.Parameter)
+        and weight.requires_grad
+        and weight.dtype == torch.float32
+        and not has_weight_hooks(weight)
+    )
+
+
 def _is_simple(layer: nn.Module) -> bool:
     if type(layer) not in LAYER_GRADIENTS or has_hooks(layer) or not layer.training:
         return False
@@ -378,11 +399,4 @@ def _is_simple(layer: nn.Module) -> bool:
             return False
     elif not isinstance(layer, nn.Linear):
         return True
-    weights = (layer.weight, layer.bias)
-    return all(
-        isinstance(weight, nn.Parameter)
-        and weight.requires_grad
-        and weight.dtype == torch.float32
-        and not has_weight_hooks(weight)
-        for weight in weights
-    )
+    return is_plain(layer.weight) and is_plain(layer.bias)
