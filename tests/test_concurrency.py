@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -68,13 +69,43 @@ def meeting(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return met
 
 
+# A network whose steps are arithmetic more than calls.
+WIDE = {"architecture": Dense((256, 256)), "batch_size": 160}
+
+
+def wide(name: str) -> Any:
+    estimator = clone(OF_ROWS[name])
+    return estimator if name == "conv" else estimator.set_params(**WIDE)
+
+
 @pytest.mark.parametrize("name", OF_ROWS)
 def test_fits_train_at_the_same_time(name: str, meeting: list[bool]) -> None:
     with ThreadPoolExecutor(2) as pool:
-        fits = [pool.submit(clone(OF_ROWS[name]).fit, ROWS) for _ in range(2)]
+        fits = [pool.submit(wide(name).fit, ROWS) for _ in range(2)]
         one, other = (fit.result() for fit in fits)
     assert meeting == [True, True]
     assert_same_weights(one, other)
+
+
+def test_fits_of_small_steps_train_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # At the same time they take twice as long: each call waits for the other thread.
+    train, events = AutoencoderNet.partial_fit, []
+
+    def train_and_say(net: Any, *args: Any, **kwargs: Any) -> Any:
+        events.append(("begin", id(net)))
+        train(net, *args, **kwargs)
+        events.append(("end", id(net)))
+        return net
+
+    monkeypatch.setattr(AutoencoderNet, "partial_fit", train_and_say)
+    with ThreadPoolExecutor(3) as pool:
+        fits = list(pool.map(lambda _: tiny_dense(max_epochs=20).fit(ROWS), range(3)))
+    for begin, end in zip(events[::2], events[1::2], strict=True):
+        assert begin[0] == "begin"
+        assert end == ("end", begin[1])
+    assert_same_weights(fits[0], fits[1])
 
 
 @pytest.mark.parametrize("name", [*OF_ROWS, "images"])
@@ -83,10 +114,9 @@ def test_fits_beside_others_do_not_draw_from_torchs_generator(name: str) -> None
         rows = np.where(noise(40, 12, 12) > 1, np.nan, noise(40, 12, 12))
         estimator: Any = AutoencoderImputer(max_epochs=1, random_state=0)
     else:
-        rows, estimator = ROWS, clone(OF_ROWS[name])
+        rows, estimator = ROWS, wide(name)
     before = torch.get_rng_state()
-    net = estimator.fit(rows).net_
-    assert net.has_own_draws()
+    assert not estimator.fit(rows).net_.takes_turns()
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -117,12 +147,12 @@ def test_what_draws_from_torchs_generator_takes_turns(params: Any) -> None:
         )
         for one, other in zip(alone, together, strict=True):
             assert_same_weights(one, other)
-            assert not one.net_.has_own_draws()
+            assert one.net_.takes_turns()
 
 
-def test_what_draws_alone() -> None:
-    for make in (tiny_dense, tiny_conv):
+def test_dropout_takes_turns() -> None:
+    for make in (functools.partial(tiny_dense, **WIDE), tiny_conv):
         net = make().fit(ROWS).net_
-        assert net.has_own_draws()
+        assert not net.takes_turns()
         net.module_.encoder.append(nn.Dropout(0.5))
-        assert not net.has_own_draws()
+        assert net.takes_turns()

@@ -14,6 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skautoencoder import VAEOverSampler, VAESampler
+from skautoencoder.architectures import Dense
+
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9")
 
 X, Y = ROWS[:60], np.arange(60) % 2
@@ -106,6 +109,27 @@ def test_callbacks_in_a_pipeline_and_a_search() -> None:
     assert sum(n for what, n in counts.items() if what[0] == "setup") == 1
     search.set_callbacks()
     pickle.dumps(search)
+
+
+def test_callbacks_follow_into_the_sampler_of_an_over_sampler() -> None:
+    sampler = VAESampler(2, architecture=Dense((4,)), max_epochs=2)
+    over_sampler = VAEOverSampler(sampler, random_state=0)
+    y = X[:, 0] > 0.8
+    plain, _ = over_sampler.fit_resample(X, y)
+    tasks = Tasks()
+    told = clone(over_sampler).set_callbacks(tasks)
+    drawn, _ = told.fit_resample(X, y)
+    np.testing.assert_array_equal(drawn, plain)
+    assert tasks.seen == [
+        ("setup", "VAEOverSampler", ""),
+        ("begin", "VAEOverSampler", "fit"),
+        ("begin", "VAESampler", "fit"),
+        *(2 * [("begin", "VAESampler", "epoch"), ("end", "VAESampler", "epoch")]),
+        ("end", "VAESampler", "fit"),
+        ("end", "VAEOverSampler", "fit"),
+        ("teardown", "VAEOverSampler", ""),
+    ]
+    assert not [key for key in vars(told) if "callback_ctx" in key]
 
 
 def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:

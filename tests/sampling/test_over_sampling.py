@@ -448,3 +448,17 @@ def test_classes_may_be_a_tensor_that_requires_a_gradient() -> None:
     X_drawn, y_drawn = quick().fit_resample(X, numbers)
     assert counts(y_drawn) == {0.0: 62, 1.0: 62}
     assert len(X_drawn) == 124
+
+
+def test_validation_samples_are_passed_to_the_sampler() -> None:
+    held_out = slice(None, None, 3)
+    watched = quick()
+    for classes in (Y[held_out], pd.DataFrame({"class": Y[held_out]})):
+        drawn = watched.fit_resample(X, Y, X_valid=(X[held_out], classes))[0]
+        assert len(drawn) == 120
+        assert "valid_kl" in watched.sampler_.history_[-1]
+    assert "valid_kl" in watched.fit(X, Y, X_valid=(X, Y)).sampler_.history_[-1]
+    with pytest.raises(ValueError, match=r"a pair of samples and their classes"):
+        quick().fit(X, Y, X_valid=X)
+    with pytest.raises(ValueError, match="'never'"):
+        quick().fit(X, Y, X_valid=(X[:2], ["never", "rare"]))

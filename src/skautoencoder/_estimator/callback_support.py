@@ -83,3 +83,30 @@ class FitTasks:
             self._fit.call_on_fit_task_end(
                 estimator=self._estimator, reconstruction_attributes={}, **self._data
             )
+
+
+@contextmanager
+def fit_of_part(estimator: Any, part: Any, X: Any, y: Any) -> Iterator[None]:
+    """Tell callbacks of a fit in which another estimator is fitted within the block.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        The estimator that is being fitted.
+    part : estimator instance
+        The estimator in it. It is told of the callbacks that follow into the parts of
+        an estimator.
+    X, y : object
+        What `fit` was given.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        yield
+        return
+    fit = estimator._init_callback_context(max_subtasks=1)
+    fit.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    task = fit.subcontext(task_name=f"fit-{type(part).__name__.lower()}")
+    with task.propagate_callback_context(part):
+        yield
+    fit.call_on_fit_task_end(
+        estimator=estimator, reconstruction_attributes={}, X=X, y=y
+    )

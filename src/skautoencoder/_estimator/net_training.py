@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -169,11 +170,10 @@ def train_net(net: AutoencoderNet, plan: TrainingPlan, *, has_seed: bool) -> Non
     rows = plan.data.to(device)
     # Not within isolated_randomness, which one fit holds at a time.
     if not train_in_company(net, rows):
-        # Fits that draw from torch's generator, which all threads share, take turns.
-        alone = (
-            seeded_generator(seed)
-            if net.has_own_draws()
-            else (isolated_randomness(seed, device))
+        alone: AbstractContextManager[None] = (
+            isolated_randomness(seed, device)
+            if net.takes_turns()
+            else seeded_generator(seed)
         )
         with alone:
             net.partial_fit(rows)

@@ -14,6 +14,11 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 from sklearn.utils.validation import _num_samples
 
+from skautoencoder._estimator.callback_support import (
+    CallbackSupportMixin,
+    fit_of_part,
+    with_callbacks,
+)
 from skautoencoder._estimator.containers import is_frame, is_polars
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.parameter_hints import did_you_mean, public_name
@@ -23,7 +28,7 @@ from skautoencoder.sampling.sampler import VAESampler
 from skautoencoder.training import draw_seed
 
 
-class VAEOverSampler(BaseEstimator):
+class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
     """Balance classes by drawing new rows of the rare ones.
 
     A class-conditional :class:`VAESampler` learns from the rows of all classes what
@@ -154,7 +159,9 @@ class VAEOverSampler(BaseEstimator):
                 cure = did_you_mean(name, own)
             raise error(f"{type(self).__name__}{verb} {name!r}.{cure}")
 
-    def fit(self, X: Any, y: ArrayLike, **fit_params: Any) -> Self:
+    def fit(
+        self, X: Any, y: ArrayLike, *, X_valid: Any = None, **fit_params: Any
+    ) -> Self:
         """Learn what rows of each class look like.
 
         Parameters
@@ -163,6 +170,9 @@ class VAEOverSampler(BaseEstimator):
             Training samples.
         y : array-like of shape (n_samples,), or array or DataFrame of one column
             Their classes.
+        X_valid : tuple of (array-like or DataFrame, array-like), default=None
+            Samples and their classes to measure ``valid_loss`` on after each epoch,
+            see :meth:`VAESampler.fit`.
         **fit_params : dict
             None: what training needs are parameters of the sampler.
 
@@ -181,11 +191,12 @@ class VAEOverSampler(BaseEstimator):
             `fit_params`; says which parameter it is instead.
         """
         self._refuse(fit_params, TypeError, ".fit takes no")
-        self._fit(X, y)
+        self._fit(X, y, X_valid)
         return self
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
-    def _fit(self, X: Any, y: Any) -> tuple[NDArray[np.intp], int]:
+    def _fit(self, X: Any, y: Any, X_valid: Any) -> tuple[NDArray[np.intp], int]:
         """Fit the sampler; return the indices of the rows' classes, and a seed."""
         _check_container(X, "X")
         _check_container(y, "y")
@@ -200,13 +211,16 @@ class VAEOverSampler(BaseEstimator):
         sampler = clone(sampler).set_params(
             conditional=True, random_state=int(seeds[0])
         )
-        self.sampler_ = sampler.fit(X, y)
-        self.sampling_strategy_ = strategy
-        self.classes_ = classes.names
-        self.n_features_in_ = sampler.n_features_in_
-        self.__dict__.pop("feature_names_in_", None)
-        if hasattr(sampler, "feature_names_in_"):
-            self.feature_names_in_ = sampler.feature_names_in_
+        if isinstance(X_valid, tuple) and len(X_valid) == 2:
+            X_valid = X_valid[0], _labels(from_torch(X_valid[1]))
+        with fit_of_part(self, sampler, X, y):
+            self.sampler_ = sampler.fit(X, y, X_valid=X_valid)
+            self.sampling_strategy_ = strategy
+            self.classes_ = classes.names
+            self.n_features_in_ = sampler.n_features_in_
+            self.__dict__.pop("feature_names_in_", None)
+            if hasattr(sampler, "feature_names_in_"):
+                self.feature_names_in_ = sampler.feature_names_in_
         return numbers, int(seeds[1])
 
     def _missing(
@@ -237,7 +251,9 @@ class VAEOverSampler(BaseEstimator):
             name: int(wanted[name]) - counts[name] for name in names if name in wanted
         }
 
-    def fit_resample(self, X: Any, y: ArrayLike, **fit_params: Any) -> tuple[Any, Any]:
+    def fit_resample(
+        self, X: Any, y: ArrayLike, *, X_valid: Any = None, **fit_params: Any
+    ) -> tuple[Any, Any]:
         """Learn what rows of each class look like, and draw those that are missing.
 
         Parameters
@@ -246,6 +262,9 @@ class VAEOverSampler(BaseEstimator):
             Samples.
         y : array-like of shape (n_samples,), or array or DataFrame of one column
             Their classes.
+        X_valid : tuple of (array-like or DataFrame, array-like), default=None
+            Samples and their classes to measure ``valid_loss`` on after each epoch,
+            see :meth:`VAESampler.fit`.
         **fit_params : dict
             None: what training needs are parameters of the sampler.
 
@@ -268,7 +287,7 @@ class VAEOverSampler(BaseEstimator):
             fewer rows of one than there are.
         """
         self._refuse(fit_params, TypeError, ".fit_resample takes no")
-        numbers, seed = self._fit(X, y)
+        numbers, seed = self._fit(X, y, X_valid)
         names = self.classes_.tolist()
         n_rows = [self.sampling_strategy_.get(name, 0) for name in names]
         drawn = np.repeat(np.arange(len(names)), n_rows)

@@ -484,8 +484,8 @@ class VAESampler(
         if samples.classes is not None:
             if not isinstance(X_valid, tuple) or len(X_valid) != 2:
                 raise ValueError(
-                    "With conditional=True, X_valid has to be a pair of samples and "
-                    "their classes: X_valid=(X, y)."
+                    "X_valid has to be a pair of samples and their classes, as the "
+                    "sampler is conditional: X_valid=(X, y)."
                 )
             X_valid, y = X_valid
         self._format = samples.format

@@ -42,6 +42,7 @@ from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
 from skautoencoder.training.stopping import EarlyStopping, StopTraining
 from skautoencoder.training.threads import (
+    are_mostly_calls,
     is_large,
     n_shards_for,
     one_thread,
@@ -278,12 +279,19 @@ class AutoencoderNet(NeuralNet):
             loss, n_steps = mean_loss(steps, iterator)
         self.record_epoch(prefix, loss, n_steps)
 
-    def has_own_draws(self) -> bool:
-        """Return whether training draws from the objective's generators alone.
+    def takes_turns(self) -> bool:
+        """Return whether only one thread at a time should train a net like this one.
 
-        Then fits in several threads need not take turns: torch has one generator for
-        the process, from which dropout, modules and callbacks of the user's own draw.
+        Steps that draw from torch's generator have to: there is one for the process, as
+        dropout, modules and callbacks of the user's own use. Small steps are quicker
+        one after the other, see :func:`are_mostly_calls`.
         """
+        weights = self.module_.parameters()
+        return not self._has_own_draws() or (
+            are_mostly_calls(self.step_work) and all(w.dim() <= 2 for w in weights)
+        )
+
+    def _has_own_draws(self) -> bool:
         own = [self.optimizer_, *getattr(self.criterion_, "penalties", ())]
         return (
             torch.device(self.device).type == "cpu"
