@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from skautoencoder._estimator import base
+from skautoencoder._estimator import estimator_protocol
 from skautoencoder.architectures import Dense
 
 X = ROWS[:60]
@@ -111,9 +111,11 @@ def test_the_diagram_has_the_network(in_pipeline: bool) -> None:
 def test_the_diagram_links_to_our_documentation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(base, "documentation_url", lambda: "")
+    monkeypatch.setattr(estimator_protocol, "documentation_url", lambda: "")
     assert tiny_dense()._get_doc_link() == ""
-    monkeypatch.setattr(base, "documentation_url", lambda: "https://docs.example")
+    monkeypatch.setattr(
+        estimator_protocol, "documentation_url", lambda: "https://docs.example"
+    )
     url = "https://docs.example/generated/skautoencoder.AutoencoderTransformer.html"
     assert tiny_dense()._get_doc_link() == url
     assert f'href="{url}"' in estimator_html_repr(tiny_dense())

@@ -1,13 +1,12 @@
-"""The base class of the estimators: parameters, the steps of a fit, validation."""
+"""The base class of the estimators: the steps of a fit, and validated samples."""
 
 from __future__ import annotations
 
 import copy
-import importlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -28,13 +27,13 @@ from skautoencoder._estimator.callback_support import (
     with_callbacks,
 )
 from skautoencoder._estimator.data_units import Units
+from skautoencoder._estimator.estimator_protocol import EstimatorProtocol
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import (
     looks_like_image,
     warn_of_shape,
 )
 from skautoencoder._estimator.input_hints import naming
-from skautoencoder._estimator.nested_parameters import NestedParameters
 from skautoencoder._estimator.net_training import (
     check_training,
     make_net,
@@ -63,16 +62,15 @@ from skautoencoder._estimator.sample_weights import (
 from skautoencoder._estimator.sequences import (
     SequenceFormat,
     lengths_of_rows,
+    require_ragged,
     sequences_as_fitted,
     sequences_to_fit,
 )
-from skautoencoder._estimator.summary import (
-    ShortRepr,
-    Summary,
-    WithSummary,
-    documentation_url,
+from skautoencoder._estimator.trained_network import (
+    FitRecord,
+    TrainedNetwork,
+    measure,
 )
-from skautoencoder._estimator.trained_network import TrainedNetwork, measure
 from skautoencoder.architectures import ARCHITECTURES, Architecture
 from skautoencoder.objectives import Objective, RaggedObjective
 from skautoencoder.training import (
@@ -96,32 +94,7 @@ CODE_SIZE_OR_AUTO: list[Any] = [
 SamplesT = TypeVar("SamplesT", bound=Samples)
 
 
-@dataclass(frozen=True)
-class FitRecord:
-    """What methods of a fitted estimator need in addition to the network.
-
-    Parameters
-    ----------
-    data_shape : tuple of int
-        Shape of a sample as `fit` saw it.
-    units : Units
-        The user's units and the network's.
-    work : float
-        Floating-point operations that the network takes for a row.
-    sequences : SequenceFormat, default=None
-        How `fit` was given sequences of different lengths. None: it was not.
-    n_inputs : int, default=0
-        Numbers in a row of the network's input.
-    """
-
-    data_shape: Shape
-    units: Units
-    work: float
-    sequences: SequenceFormat | None = None
-    n_inputs: int = 0
-
-
-class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT]):
+class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]):
     """Base class of the estimators.
 
     A fit has four steps: validate the samples, make a plan, train the network by the
@@ -573,14 +546,9 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         is_ragged = sequences is not None
         architecture = self._make_architecture(sample_shape, is_ragged=is_ragged)
         architecture.check()
-        if is_ragged and not architecture.takes_ragged:
-            raise ValueError(
-                f"X has sequences of different lengths, which {architecture!r} cannot "
-                "take. Use architecture='conv1d' or 'recurrent' (of "
-                "AutoencoderTransformer, DenoisingAutoencoder or "
-                "AutoencoderOutlierDetector), or cut them to one length."
-            )
-        if previous is None and not is_ragged:
+        if is_ragged:
+            require_ragged(architecture)
+        elif previous is None:
             warn_of_shape(
                 rows,
                 data_shape,
@@ -653,66 +621,7 @@ class BaseAutoencoder(CallbackSupportMixin, NestedParameters, Generic[SamplesT])
         decoder: nn.Module = self.net_.module_.decoder
         return decoder
 
-    # ---- how it is shown ---------------------------------------------------------
-
-    def summary(self) -> str:
-        """Return a table of the network's layers and facts of its training, as text.
-
-        Returns
-        -------
-        summary : str
-            For each layer its name in ``net_.module_``, its class, the shape that it
-            returns for one sample, and the number of its weights; then the device,
-            epochs, seconds and best losses. Notebooks show the same in the diagram of
-            the estimator.
-        """
-        return Summary.of(self).to_text()
-
-    # scikit-learn's diagram links to the documentation of this package.
-    _doc_link_module = "skautoencoder"
-
-    def _get_doc_link(self) -> str:
-        url = documentation_url()
-        name = type(self).__name__
-        return f"{url}/generated/skautoencoder.{name}.html" if url else ""
-
-    def _get_fitted_attr_html(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the table of fitted attributes, below one of the network."""
-        table = super()._get_fitted_attr_html(*args, **kwargs)
-        shown = {"net_": "skorch net", "history_": f"{self.n_iter_} epochs"}
-        shown |= dict.fromkeys(("encoder_", "decoder_"), "torch module")
-        for name, text in shown.items():
-            table.data[name]["value"] = ShortRepr(text)
-        return WithSummary(table, Summary.of(self))
-
-    # ---- copies and files --------------------------------------------------------
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle and copy make another of these from."""
-        return _new, (type(self),), vars(self).copy()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what skops stores, which cannot hold tensors."""
-        state: dict[str, Any] = _files().state_for_skops(self)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Set the attributes that pickle, copy or skops kept."""
-        if "file" in state or "member" in state:
-            state = _files().attributes_from_skops(state)
-        self.__dict__.update(state)
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _new(kind: type[Any]) -> Any:
-    """Return an estimator without attributes, for pickle and copy to set them."""
-    return object.__new__(kind)
-
-
-def _files() -> Any:
-    """Return the module of files, which stands above this one."""
-    return importlib.import_module("skautoencoder.persistence.files")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from skautoencoder._estimator.nested_parameters import params_of
+from skautoencoder._estimator.estimator_protocol import params_of
 from skautoencoder._estimator.plan import TrainingPlan
 from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.objectives import seeded_generator

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.sample_validation import from_torch
-from skautoencoder.architectures import ARCHITECTURES
+from skautoencoder.architectures import ARCHITECTURES, Architecture
 
 Lengths = NDArray[np.intp]
 
@@ -239,6 +239,17 @@ def sequences_as_fitted(
         f"X has sequences of different lengths, but {name} learnt from samples of "
         f"shape {data_shape} alone. Fit it on sequences of different lengths."
     )
+
+
+def require_ragged(architecture: Architecture) -> None:
+    """Raise if an architecture cannot take sequences of different lengths."""
+    if not architecture.takes_ragged:
+        raise ValueError(
+            f"X has sequences of different lengths, which {architecture!r} cannot "
+            "take. Use architecture='conv1d' or 'recurrent' (of "
+            "AutoencoderTransformer, DenoisingAutoencoder or "
+            "AutoencoderOutlierDetector), or cut them to one length."
+        )
 
 
 def lengths_of(sequences: Array) -> Lengths:

@@ -12,16 +12,42 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array, Shape
-from skautoencoder._estimator.data_units import Scaling
+from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.sample_validation import (
     check_finite,
     check_fits,
     too_large,
 )
+from skautoencoder._estimator.sequences import SequenceFormat
 from skautoencoder.architectures import Network
 from skautoencoder.training import apply_in_batches, counting_operations
 
 ArrayT = TypeVar("ArrayT", bound=NDArray[Any])
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """What methods of a fitted estimator need in addition to the network.
+
+    Parameters
+    ----------
+    data_shape : tuple of int
+        Shape of a sample as `fit` saw it.
+    units : Units
+        The user's units and the network's.
+    work : float
+        Floating-point operations that the network takes for a row.
+    sequences : SequenceFormat, default=None
+        How `fit` was given sequences of different lengths. None: it was not.
+    n_inputs : int, default=0
+        Numbers in a row of the network's input.
+    """
+
+    data_shape: Shape
+    units: Units
+    work: float
+    sequences: SequenceFormat | None = None
+    n_inputs: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from skautoencoder.training.batches import (
     drawn_by_weight,
     n_training_rows,
 )
+from skautoencoder.training.callbacks import copy_callbacks
 from skautoencoder.training.checkpoint import Checkpoint
 from skautoencoder.training.company import Finished, run_in_company, train_in_company
 from skautoencoder.training.devices import (
@@ -27,7 +28,6 @@ from skautoencoder.training.progress import Progress
 from skautoencoder.training.randomness import draw_seed, isolated_randomness
 from skautoencoder.training.stopping import EarlyStopping
 from skautoencoder.training.threads import one_thread, one_thread_for_numpy
-from skautoencoder.training.user_callbacks import copy_callbacks
 
 __all__ = [
     "OPTIMIZERS",

@@ -12,21 +12,15 @@ from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import (
-    Callback,
-    EpochTimer,
-    GradientNormClipping,
-    LRScheduler,
-)
+from skorch.callbacks import Callback, EpochTimer
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 from skorch.history import History
 from torch import Tensor
 
 from skautoencoder.training.allocator import keep_freed_memory
 from skautoencoder.training.batches import RowBatches, Rows, mean_loss
-from skautoencoder.training.checkpoint import KeepsState
+from skautoencoder.training.callbacks import DRAW_NOTHING, KNOWN_CALLBACKS
 from skautoencoder.training.devices import without_autocast
-from skautoencoder.training.epoch_hooks import EpochHooks
 from skautoencoder.training.learning_rate import learning_rate_factor
 from skautoencoder.training.net_checks import (
     is_memory_error,
@@ -40,7 +34,7 @@ from skautoencoder.training.optimizers import takes_one_gradient
 from skautoencoder.training.progress import EpochTable, FitProgress
 from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
-from skautoencoder.training.stopping import EarlyStopping, StopTraining
+from skautoencoder.training.stopping import StopTraining
 from skautoencoder.training.threads import (
     are_mostly_calls,
     is_large,
@@ -63,20 +57,6 @@ except ModuleNotFoundError:  # training/fast was deleted: slower, same results
     ) -> list[bool | str | Exception]:
         """Train no networks together: they are trained one by one."""
         return ["training/fast was deleted"] * len(nets)
-
-
-# Callbacks that neither change the network during an epoch nor keep its gradients.
-_KNOWN_CALLBACKS = {
-    EarlyStopping,
-    EpochHooks,
-    EpochTable,
-    EpochTimer,
-    FitProgress,
-    GradientNormClipping,
-    KeepsState,
-    LRScheduler,
-}
-_DRAW_NOTHING = _KNOWN_CALLBACKS - {EpochHooks, KeepsState}
 
 
 class AutoencoderNet(NeuralNet):
@@ -269,7 +249,7 @@ class AutoencoderNet(NeuralNet):
             self._n_steps = self.max_epochs * len(iterator)
         # Callbacks such as Checkpoint read the last batch of an epoch.
         self.history.new_batch()
-        unknown = any(type(cb) not in _KNOWN_CALLBACKS for _, cb in self.callbacks_)
+        unknown = any(type(cb) not in KNOWN_CALLBACKS for _, cb in self.callbacks_)
         if unknown or not training or self._quick is None:
             self._prepare_steps(training)
         listen = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
@@ -298,7 +278,7 @@ class AutoencoderNet(NeuralNet):
             and getattr(self.criterion_, "splits", False)
             and self.module_.can_shard()
             and not any(getattr(layer, "p", 0) for layer in self.module_.modules())
-            and all(type(callback) in _DRAW_NOTHING for _, callback in self.callbacks_)
+            and all(type(callback) in DRAW_NOTHING for _, callback in self.callbacks_)
             and all(
                 type(o).__module__.startswith(("torch.", "skautoencoder.")) for o in own
             )

@@ -1,7 +1,8 @@
-"""The parameters of estimators: their values, nested ones, and errors with hints."""
+"""What scikit-learn asks of each estimator: parameters, tables to show, copies."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 from collections.abc import Mapping
@@ -24,6 +25,12 @@ from skautoencoder._estimator.parameter_hints import (
     did_you_mean,
     public_name,
 )
+from skautoencoder._estimator.summary import (
+    ShortRepr,
+    Summary,
+    WithSummary,
+    documentation_url,
+)
 from skautoencoder.architectures import ARCHITECTURES, Architecture
 from skautoencoder.architectures._architecture import cached_param_names
 from skautoencoder.objectives import LOSSES
@@ -41,12 +48,14 @@ NESTED_PREFIXES = (
 _OBJECTS = ("architecture", "penalty")
 
 
-class NestedParameters(BaseEstimator):
-    """Parameters of an estimator, and those of its components, under skorch's names.
+class EstimatorProtocol(BaseEstimator):
+    """What BaseEstimator does, for estimators that train a network.
 
-    A nested parameter is stored as an attribute under the name it was given, so
-    that ``get_params``, ``set_params``, ``clone``, pickling and a grid search
-    treat it like any other parameter.
+    Here are the parameters, how an estimator is shown, copied and stored, and nothing
+    of what it learns, which is in BaseAutoencoder. Parameters of components have
+    skorch's names, such as ``optimizer__weight_decay``. They are stored as attributes
+    of these names, so that ``get_params``, ``set_params``, ``clone``, pickling and a
+    grid search treat them like any others.
     """
 
     _get_param_names = classmethod(cached_param_names)
@@ -82,6 +91,8 @@ class NestedParameters(BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    # ---- parameters -------------------------------------------------------------
 
     def _set_nested_params(self, nested: dict[str, Any]) -> None:
         """Store what a constructor collected in ``**nested``.
@@ -139,29 +150,6 @@ class NestedParameters(BaseEstimator):
             for name, v in vars(self).items()
             if "__" in name and self._is_nested(name)
         }
-
-    def _defaults_of_objects(self) -> dict[str, Any]:
-        """Return defaults of the parameters of an architecture or a penalty object."""
-        return {
-            f"{prefix}__{name}": parameter.default
-            for prefix in _OBJECTS
-            if hasattr(given := getattr(self, prefix, None), "get_params")
-            for name, parameter in inspect.signature(type(given)).parameters.items()
-        }
-
-    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the table of parameters; those of objects are marked if changed."""
-        table = super()._get_params_html(*args, **kwargs)
-        defaults = self._defaults_of_objects()
-        changed = [
-            name
-            for name in table.non_default
-            if name not in defaults or table[name] != defaults[name]
-        ]
-        order = [*changed, *(name for name in table if name not in changed)]
-        table.data = {name: table.data[name] for name in order}
-        table.non_default = tuple(changed)
-        return table
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters for this estimator.
@@ -258,8 +246,90 @@ class NestedParameters(BaseEstimator):
                 choices += made.options
         return choices
 
+    # ---- how it is shown ---------------------------------------------------------
+
+    def summary(self) -> str:
+        """Return a table of the network's layers and facts of its training, as text.
+
+        Returns
+        -------
+        summary : str
+            For each layer its name in ``net_.module_``, its class, the shape that it
+            returns for one sample, and the number of its weights; then the device,
+            epochs, seconds and best losses. Notebooks show the same in the diagram of
+            the estimator.
+        """
+        return Summary.of(self).to_text()
+
+    def _defaults_of_objects(self) -> dict[str, Any]:
+        """Return defaults of the parameters of an architecture or a penalty object."""
+        return {
+            f"{prefix}__{name}": parameter.default
+            for prefix in _OBJECTS
+            if hasattr(given := getattr(self, prefix, None), "get_params")
+            for name, parameter in inspect.signature(type(given)).parameters.items()
+        }
+
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the table of parameters; those of objects are marked if changed."""
+        table = super()._get_params_html(*args, **kwargs)
+        defaults = self._defaults_of_objects()
+        changed = [
+            name
+            for name in table.non_default
+            if name not in defaults or table[name] != defaults[name]
+        ]
+        order = [*changed, *(name for name in table if name not in changed)]
+        table.data = {name: table.data[name] for name in order}
+        table.non_default = tuple(changed)
+        return table
+
+    # scikit-learn's diagram links to the documentation of this package.
+    _doc_link_module = "skautoencoder"
+
+    def _get_doc_link(self) -> str:
+        url = documentation_url()
+        name = type(self).__name__
+        return f"{url}/generated/skautoencoder.{name}.html" if url else ""
+
+    def _get_fitted_attr_html(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the table of fitted attributes, below one of the network."""
+        table = super()._get_fitted_attr_html(*args, **kwargs)
+        shown = {"net_": "skorch net", "history_": f"{self.n_iter_} epochs"}
+        shown |= dict.fromkeys(("encoder_", "decoder_"), "torch module")
+        for name, text in shown.items():
+            table.data[name]["value"] = ShortRepr(text)
+        return WithSummary(table, Summary.of(self))
+
+    # ---- copies and files --------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle and copy make another of these from."""
+        return _new, (type(self),), vars(self).copy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what skops stores, which cannot hold tensors."""
+        state: dict[str, Any] = _files().state_for_skops(self)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Set the attributes that pickle, copy or skops kept."""
+        if "file" in state or "member" in state:
+            state = _files().attributes_from_skops(state)
+        self.__dict__.update(state)
+
 
 def params_of(prefix: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the nested parameters of one prefix, without it."""
     start = f"{prefix}__"
     return {k.removeprefix(start): v for k, v in params.items() if k.startswith(start)}
+
+
+def _new(kind: type[Any]) -> Any:
+    """Return an estimator without attributes, for pickle and copy to set them."""
+    return object.__new__(kind)
+
+
+def _files() -> Any:
+    """Return the module of files, which stands above this one."""
+    return importlib.import_module("skautoencoder.persistence.files")

@@ -1,11 +1,37 @@
-"""Copies of the skorch callbacks that a user passes."""
+"""Callbacks: those that are known not to change a network, and copies of others."""
 
 from __future__ import annotations
 
 import copy
 from typing import Any
 
-from skorch.callbacks import BatchScoring, Callback, EpochScoring
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    EpochScoring,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+)
+
+from skautoencoder.training.checkpoint import KeepsState
+from skautoencoder.training.epoch_hooks import EpochHooks
+from skautoencoder.training.progress import EpochTable, FitProgress
+from skautoencoder.training.stopping import EarlyStopping
+
+# Callbacks that neither change the network during an epoch nor keep its gradients.
+KNOWN_CALLBACKS = {
+    EarlyStopping,
+    EpochHooks,
+    EpochTable,
+    EpochTimer,
+    FitProgress,
+    GradientNormClipping,
+    KeepsState,
+    LRScheduler,
+}
+# Those of them that use no random numbers.
+DRAW_NOTHING = KNOWN_CALLBACKS - {EpochHooks, KeepsState}
 
 
 def copy_callbacks(callbacks: Any) -> list[Any]:
