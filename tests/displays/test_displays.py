@@ -1,196 +1,45 @@
-"""What all displays have in common: the convention of scikit-learn's."""
+"""What all displays have in common, and what some of them show."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import DIGITS, IMAGES, OF_ROWS
+from display_cases import (
+    CASES,
+    HOLES,
+    IRIS,
+    WAVES,
+    X_IMAGES,
+    X_IRIS,
+    Y,
+    draw,
+    fitted,
+    labels_of,
+)
+from helpers import OF_ROWS
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skautoencoder import AutoencoderTransformer, SeriesOutlierDetector, displays
+from skautoencoder import displays
 from skautoencoder.architectures import Conv1d, Dense
 from skautoencoder.displays import (
-    CodeSizeDisplay,
-    CodeSpaceDisplay,
     CodeWalkDisplay,
     DrawnRowsDisplay,
     ExplanationDisplay,
     FilledValuesDisplay,
-    LatentMapDisplay,
     OutlierScoresDisplay,
     ReconstructionsDisplay,
     SampleGridDisplay,
-    SeriesScoresDisplay,
     TrainingCurvesDisplay,
 )
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
-X_IMAGES, Y = IMAGES[:60], DIGITS.target[:60]
-IRIS = load_iris(as_frame=True).data
-X_IRIS = IRIS.to_numpy()
-HOLES = np.random.RandomState(0).rand(*IRIS.shape) < 0.2
-WAVES = np.sin(np.arange(20) / 2 + np.arange(40)[:, np.newaxis])[:, :, np.newaxis]
-
-
-@cache
-def fitted(name: str, data: str = "images") -> Any:
-    X = {"images": X_IMAGES, "iris": X_IRIS, "frame": IRIS, "waves": WAVES}[data]
-    estimator = clone(OF_ROWS[name])
-    if data == "waves":
-        estimator.set_params(architecture=Conv1d(channels=(3,)))
-    if name == "imputer":
-        X = X.copy()
-        if data == "images":
-            X[::2, 2:5, 2:5] = X[1::2, 3:6, 3:6] = np.nan
-        else:
-            X = X.mask(HOLES) if data == "frame" else np.where(HOLES, np.nan, X)
-    return estimator.fit(X)
-
-
-STRANGE = np.zeros(300, dtype=bool)
-STRANGE[200:220] = True
-SERIES = pd.DataFrame(
-    {"load": np.sin(np.arange(300) / 4), "heat": np.cos(np.arange(300) / 4)},
-    index=pd.date_range("2026-01-01", periods=300, freq="h"),
-)
-SERIES.loc[STRANGE, "heat"] = 0.0
-
-
-@cache
-def fitted_to_series() -> SeriesOutlierDetector:
-    detector = SeriesOutlierDetector(max_epochs=2, contamination=0.1, random_state=0)
-    return detector.fit(SERIES)
-
-
-def with_holes(X: Any) -> Any:
-    X = X.copy()
-    X[::2, 2:5, 2:5] = np.nan
-    return X
-
-
-@cache
-def ordered() -> tuple[Any, ...]:
-    return (AutoencoderTransformer("auto", max_epochs=2, random_state=0).fit(X_IRIS),)
-
-
-# Every display, of every kind of sample that it draws: the class, what `from_estimator`
-# gets, and its keyword arguments.
-CASES: dict[str, tuple[Any, Callable[[], tuple[Any, ...]], dict[str, Any]]] = {
-    "curves": (TrainingCurvesDisplay, lambda: (fitted("transformer"),), {}),
-    "sizes of codes": (CodeSizeDisplay, ordered, {}),
-    "curves of a sampler": (
-        TrainingCurvesDisplay,
-        lambda: (fitted("table", "frame"),),
-        {},
-    ),
-    "reconstructed images": (
-        ReconstructionsDisplay,
-        lambda: (fitted("transformer"), X_IMAGES),
-        {"n_samples": 3},
-    ),
-    "reconstructed rows": (
-        ReconstructionsDisplay,
-        lambda: (fitted("table", "frame"), IRIS),
-        {"n_samples": 3},
-    ),
-    "reconstructed sequences": (
-        ReconstructionsDisplay,
-        lambda: (fitted("transformer", "waves"), WAVES),
-        {"n_samples": 3},
-    ),
-    "codes": (CodeSpaceDisplay, lambda: (fitted("transformer"), X_IMAGES, Y), {}),
-    "walk of images": (
-        CodeWalkDisplay,
-        lambda: (fitted("conv"), X_IMAGES),
-        {"n_steps": 3},
-    ),
-    "walk of rows": (
-        CodeWalkDisplay,
-        lambda: (fitted("table", "frame"), IRIS),
-        {"n_steps": 3},
-    ),
-    "walk of sequences": (
-        CodeWalkDisplay,
-        lambda: (fitted("transformer", "waves"), WAVES),
-        {"n_steps": 3},
-    ),
-    "drawn images": (SampleGridDisplay, lambda: (fitted("gaussian"), 3), {}),
-    "drawn rows": (SampleGridDisplay, lambda: (fitted("table", "frame"), 3), {}),
-    "map of images": (LatentMapDisplay, lambda: (fitted("gaussian"),), {"n_steps": 3}),
-    "map of sequences": (
-        LatentMapDisplay,
-        lambda: (fitted("transformer", "waves"), WAVES),
-        {"n_steps": 3},
-    ),
-    "scores": (OutlierScoresDisplay, lambda: (fitted("detector"), X_IMAGES, Y > 5), {}),
-    "explained row": (
-        ExplanationDisplay,
-        lambda: (fitted("detector", "frame"), IRIS[:1]),
-        {},
-    ),
-    "explained image": (
-        ExplanationDisplay,
-        lambda: (fitted("detector"), X_IMAGES[0]),
-        {},
-    ),
-    "explained sequence": (
-        ExplanationDisplay,
-        lambda: (fitted("detector", "waves"), WAVES[:1]),
-        {},
-    ),
-    "scores of a series": (
-        SeriesScoresDisplay,
-        lambda: (fitted_to_series(), SERIES, STRANGE),
-        {"explain": True},
-    ),
-    "filled images": (
-        FilledValuesDisplay,
-        lambda: (fitted("imputer"), with_holes(X_IMAGES), X_IMAGES),
-        {"n_samples": 2},
-    ),
-    "filled table": (
-        FilledValuesDisplay,
-        lambda: (fitted("imputer", "frame"), IRIS.mask(HOLES), IRIS),
-        {},
-    ),
-    "columns": (
-        DrawnRowsDisplay,
-        lambda: (fitted("table", "frame"), IRIS),
-        {"random_state": 0},
-    ),
-    "pairs": (
-        DrawnRowsDisplay,
-        lambda: (fitted("table", "frame"), IRIS),
-        {"random_state": 0, "kind": "pairs"},
-    ),
-}
-
-
-def draw(name: str, **kwargs: Any) -> Any:
-    kind, given, own = CASES[name]
-    return kind.from_estimator(*given(), **own, **kwargs)
-
-
 each = pytest.mark.parametrize("name", CASES)
-
-
-def labels_of(figure: Any) -> set[str]:
-    return {
-        text
-        for ax in figure.axes
-        for text in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title())
-        if text
-    }
 
 
 @each
@@ -297,75 +146,6 @@ def test_reconstructed_tables_may_have_levels() -> None:
     assert display.errors[0] > 0
 
 
-@pytest.mark.parametrize("method", ["auto", "pca", "tsne"])
-def test_code_space_of_many_units(method: str) -> None:
-    codes = np.random.RandomState(0).normal(size=(40, 5))
-    display = CodeSpaceDisplay.from_predictions(
-        codes, codes[:, 0], method=method, y_name="score (nats)", random_state=0
-    )
-    assert display.positions.shape == (40, 2)
-    assert display.colorbar_.ax.get_ylabel() == "score (nats)"
-    wanted = "t-SNE 1" if method == "tsne" else "component 1 of the codes"
-    assert display.ax_.get_xlabel().startswith(wanted)
-
-
-def test_code_space_of_two_units_is_the_code_itself() -> None:
-    display = draw("codes")
-    codes = fitted("transformer").transform(X_IMAGES)
-    np.testing.assert_array_equal(display.positions, codes)
-    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert legend == [str(label) for label in np.unique(Y)]
-    markers = {len(c.get_paths()[0].vertices) for c in display.ax_.collections}
-    assert len(markers) > 3  # groups differ without colours, too
-
-
-def test_code_space_of_one_unit_and_without_labels() -> None:
-    display = CodeSpaceDisplay.from_predictions(np.arange(5.0)[:, np.newaxis])
-    np.testing.assert_array_equal(display.positions[:, 0], np.arange(5.0))
-    assert display.ax_.get_legend() is None
-
-
-def test_code_space_names_what_is_missing() -> None:
-    with pytest.raises(ValueError, match="method must be one of"):
-        CodeSpaceDisplay.from_predictions(np.ones((4, 3)), method="isomap")
-    with pytest.raises(ValueError, match="inconsistent"):
-        CodeSpaceDisplay.from_predictions(np.ones((4, 3)), [1, 2])
-    if "umap" not in sys.modules:
-        try:
-            import umap  # noqa: F401
-        except ImportError:
-            with pytest.raises(ImportError, match="pip install umap-learn"):
-                CodeSpaceDisplay.from_predictions(np.ones((4, 3)), method="umap")
-
-
-def test_a_walk_changes_one_unit_and_keeps_the_others() -> None:
-    estimator = fitted("conv")
-    codes = estimator.transform(X_IMAGES)
-    display = CodeWalkDisplay.from_estimator(estimator, X_IMAGES, units=[1], n_steps=4)
-    ends = np.quantile(codes[:, 1], [0.02, 0.98])
-    np.testing.assert_allclose(display.values[0, [0, -1]], ends)
-    code = np.median(codes, axis=0)
-    code[1] = display.values[0, 2]
-    expected = estimator.inverse_transform(code[np.newaxis])[0]
-    np.testing.assert_allclose(display.samples[0, 2], expected, rtol=1e-4, atol=1e-6)
-    assert "unit 2" in labels_of(display.figure_)
-    with pytest.raises(ValueError, match="units must be"):
-        CodeWalkDisplay.from_estimator(estimator, X_IMAGES, units=[2])
-
-
-def test_a_map_has_unit_1_to_the_right_and_unit_2_upwards() -> None:
-    estimator = fitted("gaussian")
-    display = LatentMapDisplay.from_estimator(estimator, n_steps=3)
-    code = [[display.unit_1[2], display.unit_2[0]]]
-    expected = estimator.inverse_transform(code)[0]
-    np.testing.assert_allclose(display.samples[0, 2], expected, rtol=1e-5)
-    picture = display.ax_.images[0].get_array()
-    np.testing.assert_allclose(picture[-8:, -8:], expected, rtol=1e-5)
-    three = clone(OF_ROWS["transformer"]).set_params(code_size=3).fit(X_IRIS)
-    with pytest.raises(ValueError, match="codes of two numbers"):
-        LatentMapDisplay.from_estimator(three)
-
-
 def test_scores_have_the_threshold_and_the_shares_below_it() -> None:
     display = draw("scores")
     detector = fitted("detector")
@@ -380,73 +160,6 @@ def test_scores_have_the_threshold_and_the_shares_below_it() -> None:
     )
     with pytest.raises(ValueError, match="kind must be"):
         points.plot(kind="bars")
-
-
-def shaded(ax: Any, steps: Any) -> Any:
-    """Which steps the shaded area that was drawn last covers."""
-    areas = ax.collections[-1].get_paths()
-    x = plt.matplotlib.dates.date2num(steps) if steps.dtype.kind == "M" else steps
-    inside = [
-        area.contains_points(np.column_stack((x, 0 * x + 0.97))) for area in areas
-    ]
-    return np.any(inside, axis=0)
-
-
-@pytest.mark.parametrize("zone", [None, "Europe/Paris"])
-def test_scores_of_a_series_have_their_flags_and_contributions(zone: Any) -> None:
-    series = SERIES.tz_localize(zone)
-    detector = fitted_to_series()
-    display = SeriesScoresDisplay.from_estimator(
-        detector, series, STRANGE, explain=True
-    )
-    load, heat, scores, parts = display.axes_
-    assert [ax.get_ylabel() for ax in (load, heat)] == ["load", "heat"]
-    assert parts.get_xlabel() == "time"
-    assert display.ax_ is scores
-    assert display.line_.get_ydata()[0] == detector.offset_
-    np.testing.assert_array_equal(heat.lines[0].get_ydata(), series["heat"])
-    np.testing.assert_array_equal(
-        scores.lines[0].get_ydata(), detector.score_samples(series)
-    )
-    # The contributions end, below the last channel, where the score does.
-    np.testing.assert_allclose(parts.lines[-1].get_ydata(), display.scores)
-    places = SERIES.index.to_numpy()
-    flagged = detector.predict(series) == -1
-    for ax in display.axes_:
-        np.testing.assert_array_equal(shaded(ax, places), flagged)
-
-
-def test_a_series_may_be_an_array_of_many_channels() -> None:
-    rng = np.random.RandomState(0)
-    X, scores = rng.randn(50, 9), -np.arange(50.0)
-    parts = np.zeros((50, 9))
-    parts[:, [4, 7]] = scores[:, np.newaxis] * [0.25, 0.75]
-    display = SeriesScoresDisplay.from_predictions(X, scores)
-    assert len(display.axes_) == 7
-    assert not display.ax_.get_legend()
-    assert display.ax_.get_xlabel() == "time step"
-    display = SeriesScoresDisplay.from_predictions(
-        X, scores, contributions=parts, n_channels=2
-    )
-    named = [ax.get_ylabel() for ax in display.axes_[:2]]
-    assert named == ["channel 4", "channel 7"]
-    labels = [text.get_text() for text in display.axes_[-1].get_legend().get_texts()]
-    assert labels == ["channel 4", "channel 7", "others"]
-    one = SeriesScoresDisplay.from_predictions(X[:, 0].tolist(), scores)
-    assert [ax.get_ylabel() for ax in one.axes_] == ["value", "score"]
-
-
-@pytest.mark.parametrize(
-    ("X", "message"),
-    [
-        ([np.zeros(20), np.zeros(20)], "one series, but is a list of 2"),
-        (np.zeros((2, 20, 3)), r"shape \(n_timepoints,\)"),
-        (np.zeros(19), "inconsistent numbers of samples"),
-    ],
-)
-def test_a_series_that_cannot_be_drawn(X: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SeriesScoresDisplay.from_predictions(X, np.zeros(20))
 
 
 def test_an_explanation_has_the_strongest_features_on_top() -> None:
@@ -559,13 +272,3 @@ def test_images_of_three_channels_and_flat_ones() -> None:
         ReconstructionsDisplay.from_estimator(dense.fit(flat), flat).form.kind
         == "table"
     )
-
-
-def test_sizes_of_codes() -> None:
-    display = CodeSizeDisplay([1, 2, 4], [0.9, 0.5, 0.45], [0.1, 0.1, 0.1]).plot()
-    assert "chosen: 2" in {text.get_text() for text in display.ax_.get_legend().texts}
-    (estimator,) = ordered()
-    drawn = CodeSizeDisplay.from_estimator(make_pipeline(StandardScaler(), estimator))
-    np.testing.assert_array_equal(drawn.line_.get_ydata(), estimator.error_path_)
-    with pytest.raises(ValueError, match="ordered=True"):
-        CodeSizeDisplay.from_estimator(fitted("transformer"))

@@ -341,8 +341,9 @@ def _knots(
     order = np.lexsort((shown, number))
     number, shown = number[order], shown[order]
     finite = np.isfinite(shown)
-    # Divided first, as squares of large numbers would overflow. Shares are at most 1, but
-    # NumPy 1 fills up its vectors with ones, and warns of 1 / span if that is subnormal.
+    # Divided first, as squares of large numbers would overflow. Shares are at most 1,
+    # but NumPy 1 fills up its vectors with ones, and warns of 1 / span if that is
+    # subnormal.
     span = values[-1] - values[0]
     with np.errstate(over="ignore"):
         shares = (values - values[0]) / span

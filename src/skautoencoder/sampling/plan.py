@@ -30,6 +30,7 @@ from skautoencoder.objectives import (
 )
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.row_conversion import ArrayFormat, TableFormat
+from skautoencoder.training import Rows
 
 # The largest code sizes of code_size="auto".
 _CODE_SIZE = 32
@@ -74,12 +75,13 @@ class SampledRows(Samples):
             return (self.format.columns.n_shown,)
         return self.sample_shape
 
-    @property
-    def labels(self) -> torch.Tensor | None:
-        """The classes, one-hot."""
+    def in_units(self, units: Units) -> Rows:
+        """Return the rows in the network's units, and their classes, one-hot."""
+        rows = units.scaling.to_network_in_parts(self.rows)
         if self.classes is None or self.numbers is None:
-            return None
-        return torch.from_numpy(self.classes.one_hot(self.numbers))
+            return Rows(rows)
+        # The targets are the rows themselves, so `targets` can hold the classes.
+        return Rows(rows, torch.from_numpy(self.classes.one_hot(self.numbers)))
 
     def check(self) -> None:
         """Raise if the values or the architecture do not suit the likelihood."""

@@ -114,6 +114,30 @@ class MixturePrior:
         return codes
 
 
+def fit_mixtures(
+    means: NDArray[np.floating],
+    deviations: NDArray[np.floating],
+    numbers: NDArray[np.intp] | None,
+    n_classes: int,
+    seed: int,
+) -> list[Prior]:
+    """Fit a mixture to the posteriors of the rows of each class, or of all rows.
+
+    Parameters
+    ----------
+    means, deviations, seed : object
+        See :func:`fit_mixture`.
+    numbers : ndarray of int of shape (n_samples,) or None
+        Index of each row's class. None: there are no classes.
+    n_classes : int
+        Number of classes.
+    """
+    if numbers is None:
+        return [fit_mixture(means, deviations, seed)]
+    parts = [numbers == number for number in range(n_classes)]
+    return [fit_mixture(means[part], deviations[part], seed) for part in parts]
+
+
 # On several threads, sums in k-means and matrix products are rounded differently.
 @one_thread_for_numpy()
 def fit_mixture(

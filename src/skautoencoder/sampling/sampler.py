@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -58,7 +59,7 @@ from skautoencoder.sampling.plan import (
     usual_epochs,
     variational_recipe,
 )
-from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixture
+from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixtures
 from skautoencoder.sampling.row_conversion import (
     ArrayFormat,
     TableFormat,
@@ -467,12 +468,10 @@ class VAESampler(
             "warm_up": self.kl_warm_up,
             "binarizes": samples.has_probabilities,
         }
-        # The targets are the rows themselves, so `targets` can hold the classes.
-        to_network = units.scaling.to_network_in_parts
         return TrainingPlan(
             network,
             Recipe(VariationalObjective, objective),
-            Rows(to_network(samples.rows), samples.labels),
+            samples.in_units(units),
             units,
             self._usual_schedule(len(samples.rows), samples),
         )
@@ -480,7 +479,7 @@ class VAESampler(
     def _valid_rows(
         self, X_valid: Any, samples: SampledRows, plan: TrainingPlan
     ) -> Rows:
-        labels = None
+        numbers = None
         if samples.classes is not None:
             if not isinstance(X_valid, tuple) or len(X_valid) != 2:
                 raise ValueError(
@@ -494,8 +493,7 @@ class VAESampler(
         check_range(rows, samples.likelihood, samples.format)
         if samples.classes is not None:
             numbers = samples.classes.number(y, len(rows))
-            labels = torch.from_numpy(samples.classes.one_hot(numbers))
-        return Rows(plan.units.scaling.to_network_in_parts(rows), labels)
+        return replace(samples, rows=rows, numbers=numbers).in_units(plan.units)
 
     def _usual_schedule(self, n_rows: int, samples: Samples) -> Schedule:
         fraction = self.validation_fraction if self.early_stopping else None
@@ -526,14 +524,10 @@ class VAESampler(
             numbers = None if numbers is None else numbers[drawn]
         self.n_active_units_ = int((means.var(axis=0) > _ACTIVE_VARIANCE).sum())
         self._priors = [NormalPrior(self.code_size_)]
-        if self.prior == "normal":
-            return
-        parts: list[Any] = [slice(None)]
-        if classes is not None:
-            parts = [numbers == n for n in range(len(classes.names))]
-        self._priors = [
-            fit_mixture(means[part], deviations[part], self.net_.seed) for part in parts
-        ]
+        if self.prior == "mixture":
+            self._priors = fit_mixtures(
+                means, deviations, numbers, self._n_classes, self.net_.seed
+            )
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
@@ -541,9 +535,12 @@ class VAESampler(
         return super()._named_architecture(name)
 
     @property
+    def _n_classes(self) -> int:
+        return 0 if self._classes is None else len(self._classes.names)
+
+    @property
     def _model(self) -> GenerativeModel:
-        n_classes = 0 if self._classes is None else len(self._classes.names)
-        return GenerativeModel(self._trained, self._record.n_inputs, n_classes)
+        return GenerativeModel(self._trained, self._record.n_inputs, self._n_classes)
 
     # ---- codes ---------------------------------------------------------------
 
