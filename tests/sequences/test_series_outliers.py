@@ -322,6 +322,25 @@ class TestContainers:
         with pytest.raises(ValueError, match="sort_index"):
             fitted().predict(pd.Series(with_event()[:, 0], index=index))
 
+    @pytest.mark.parametrize(
+        "times",
+        [
+            pd.date_range("2026-01-01", periods=600, freq="h"),
+            pd.date_range("2026-01-01", periods=600, freq="h").astype(str),
+            pd.period_range("1926-01", periods=600, freq="M"),
+        ],
+        ids=["dates", "strings", "periods"],
+    )
+    def test_a_column_of_times_belongs_in_the_index(self, times: pd.Index) -> None:
+        frame = pd.DataFrame({"when": times, "value": with_event()[:, 0]})
+        with pytest.raises(TypeError, match=r"'when'.*X\.set_index\('when'\)"):
+            detector().fit(frame)
+        indexed = frame.set_index("when")
+        scores = detector().fit(indexed).score_samples(indexed)
+        assert (scores.index == times).all()
+        with pytest.raises(ValueError, match="strings, such as '3 apples'"):
+            detector().fit(frame.assign(when="3 apples"))
+
     def test_collection_in_one_array(self) -> None:
         with pytest.raises(ValueError, match="several series are a list"):
             detector().fit(np.zeros((3, 100, 2)))

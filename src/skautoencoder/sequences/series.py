@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +104,7 @@ def _check_one(estimator: Any, X: Any, is_fitted: bool) -> Array:
     name = type(estimator).__name__
     X = from_torch(X)
     _check_order(X)
+    _refuse_times(X)
     if isinstance(X, pd.Series):
         X = X.to_frame() if isinstance(X.name, str) else X.to_numpy()
     checks: dict[str, Any] = {
@@ -135,6 +138,31 @@ def _check_order(X: Any) -> None:
             "The time index of X is not in order, but the rows of a series are time "
             "steps that follow one another. Pass X.sort_index()."
         )
+
+
+def _refuse_times(X: Any) -> None:
+    """Raise if a column of a frame holds the times of the steps."""
+    if not isinstance(X, pd.DataFrame) or not len(X):
+        return
+    for place, name in enumerate(X.columns):
+        cell = X.iat[0, place]
+        if _is_time(cell):
+            raise TypeError(
+                f"Column {name!r} of X holds times, such as {str(cell)!r}. The rows of "
+                f"a series are its steps; times belong in the index: pass "
+                f"X.set_index({name!r})."
+            )
+
+
+def _is_time(cell: Any) -> bool:
+    if not isinstance(cell, str):
+        return isinstance(cell, datetime.date | datetime.time | pd.Period)
+    try:
+        float(cell)
+    except ValueError:
+        with suppress(ValueError, OverflowError):
+            return not pd.isna(pd.Timestamp(cell))
+    return False
 
 
 def _wrap_one(given: Any, result: NDArray[Any]) -> Any:
