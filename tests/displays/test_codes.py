@@ -99,3 +99,13 @@ def test_sizes_of_codes() -> None:
     np.testing.assert_array_equal(drawn.line_.get_ydata(), estimator.error_path_)
     with pytest.raises(ValueError, match="ordered=True"):
         CodeSizeDisplay.from_estimator(fitted("transformer"))
+
+
+@pytest.mark.parametrize("kind", [CodeSpaceDisplay, CodeWalkDisplay, LatentMapDisplay])
+def test_estimators_without_codes_are_named_with_what_draws_them(kind: type) -> None:
+    for name in ("detector", "imputer"):
+        if (name, kind) == ("imputer", CodeSpaceDisplay):
+            continue  # has a transform, of filled rows
+        estimator = clone(OF_ROWS[name])
+        with pytest.raises(TypeError, match="has no codes to draw.*ExplanationDisplay"):
+            kind.from_estimator(estimator, X_IRIS)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import COLORS, MARKERS, single_axes
+from skautoencoder.displays.sample_form import require_codes
 
 METHODS = ("auto", "pca", "tsne", "umap")
 # Up to this many whole numbers or names are labels, with a marker each.
@@ -115,6 +116,7 @@ class CodeSpaceDisplay:
         display : CodeSpaceDisplay
             The display.
         """
+        require_codes(estimator, "transform")
         return cls.from_predictions(
             estimator.transform(X),
             y,

@@ -17,7 +17,7 @@ from skautoencoder.displays.axes import (
     pyplot,
     short,
 )
-from skautoencoder.displays.sample_form import SampleForm
+from skautoencoder.displays.sample_form import SampleForm, require_codes
 
 # Quantiles of a unit of the code between which it walks.
 _ENDS = (0.02, 0.98)
@@ -119,6 +119,7 @@ class CodeWalkDisplay:
         display : CodeWalkDisplay
             The display.
         """
+        require_codes(estimator, "transform", "inverse_transform")
         check_scalar(n_steps, "n_steps", int, min_val=2)
         form = SampleForm.of(X, estimator, sample_shape, kind)
         codes = np.asarray(estimator.transform(X), dtype=np.float64)

@@ -16,7 +16,7 @@ from skautoencoder.displays.axes import (
     short,
     single_axes,
 )
-from skautoencoder.displays.sample_form import SampleForm
+from skautoencoder.displays.sample_form import SampleForm, require_codes
 
 # Quantiles of the codes that the map covers.
 _ENDS = (0.02, 0.98)
@@ -119,6 +119,7 @@ class LatentMapDisplay:
         display : LatentMapDisplay
             The display.
         """
+        require_codes(estimator, "inverse_transform")
         check_scalar(n_steps, "n_steps", int, min_val=2)
         if X is None:
             units = [norm.ppf(np.linspace(*_ENDS, n_steps))] * 2

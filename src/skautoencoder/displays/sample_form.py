@@ -276,3 +276,15 @@ def _numbers(values: pd.Series, levels: tuple[Any, ...] | None) -> Float64:
         return numbers
     position = {level: float(i) for i, level in enumerate(levels)}
     return np.array([position.get(v, np.nan) for v in values.tolist()])
+
+
+def require_codes(estimator: Any, *methods: str) -> None:
+    """Raise if an estimator lacks methods that make codes, or samples of them."""
+    missing = [name for name in methods if not hasattr(estimator, name)]
+    if missing:
+        raise TypeError(
+            f"{type(estimator).__name__} has no codes to draw (no {missing[0]}). Draw "
+            "those of a transformer, a denoiser or a VAESampler; for a detector there "
+            "are OutlierScoresDisplay and ExplanationDisplay, for an imputer "
+            "FilledValuesDisplay."
+        )
