@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.plan import Recipe, TrainingPlan
+from skautoencoder._estimator.principal_axes import principal_axes
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.objectives import OrderedObjective, Penalty, TopK
 from skautoencoder.training import AutoencoderNet, Rows, isolated_randomness
@@ -21,7 +22,6 @@ from skautoencoder.training import AutoencoderNet, Rows, isolated_randomness
 _MOST_UNITS = 32
 # The principal axes of so many rows are good enough to start from.
 _ROWS_FOR_AXES = 512
-_NO_VARIANCE = 1e-9
 
 
 def most_units(n_features: int) -> int:
@@ -68,20 +68,10 @@ def start_in_order(network: nn.Module, rows: Tensor) -> None:
     if line is None:
         return
     some = rows[:: -(-len(rows) // _ROWS_FOR_AXES)].double()
-    centred = some - some.mean(dim=0)
-    # Of the smaller of the two: products of rows or of features.
-    is_wide = centred.shape[0] < centred.shape[1]
-    products = centred @ centred.T if is_wide else centred.T @ centred
-    values, vectors = torch.linalg.eigh(products.cpu())
-    # What has no variance has no axis; these units start at random.
-    n_axes = int((values > _NO_VARIANCE * values[-1]).sum())
-    if not n_axes:
-        return
-    axes = vectors[:, -n_axes:].flip(1)[:, : line.out_features]
-    if is_wide:
-        axes = nn.functional.normalize(centred.cpu().T @ axes, dim=0)
+    axes, _ = principal_axes(some, line.out_features, some.mean(dim=0))
     with torch.no_grad():
-        line.weight[: axes.shape[1]] = axes.T.to(line.weight)
+        # What has no variance has no axis; these units start at random.
+        line.weight[: len(axes)] = axes.to(line.weight)
 
 
 def bound_of_best(errors: Array, standard_errors: Array) -> float:
@@ -119,21 +109,18 @@ class ErrorPath:
         valid = _held_out(net, plan)
         rows, targets = (plan.data if valid is None else valid)[:]
         n_rows, n_features = rows.shape
-        decoder: Any = trained.network.decoder
-        decoder.least = decoder.usual_least()
         n_sizes = trained.code_size
         unit = torch.tensor(trained.scaling.scale, dtype=torch.float64)
         network = trained.network
+        decoder: Any = network.decoder
 
         def errors_of(pairs: Tensor) -> Tensor:
             given, wanted = pairs.split(n_features, dim=1)
-            codes = network.encode(given)
-            errors = [
-                ((network.decode(codes[:, :size]) - wanted).cpu().double() * unit)
-                .square_()
-                .mean(dim=1)
-                for size in range(1, n_sizes + 1)
-            ]
+            codes, errors = network.encode(given), []
+            for size in range(1, n_sizes + 1):
+                logits = network.with_offset(decoder.decode_leading(codes[:, :size]))
+                difference = (network.activate(logits) - wanted).cpu().double()
+                errors.append((difference * unit).square_().mean(dim=1))
             return torch.stack(errors, dim=1)
 
         pairs = torch.cat([rows, targets], dim=1).cpu()

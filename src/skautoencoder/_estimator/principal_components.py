@@ -13,22 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skautoencoder._estimator.array_statistics import mean_row, row_parts
-from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.array_statistics import mean_row
 from skautoencoder._estimator.curved_decoder import learn_curve
 from skautoencoder._estimator.plan import TrainingPlan
+from skautoencoder._estimator.principal_axes import principal_axes
 from skautoencoder.architectures import Architecture, Dense, Network
 from skautoencoder.architectures.curved import Curved
 from skautoencoder.training import (
     Rows,
     evaluating,
     isolated_randomness,
-    one_thread_for_numpy,
 )
 
 # Losses that a projection onto principal components makes small.
@@ -112,9 +110,8 @@ def _set_principal_components(
 
     If there are fewer components than the code has numbers, the others are 0.
     """
-    mean, found = map(
-        torch.from_numpy, _principal_axes(rows.numpy(), len(encoder.weight))
-    )
+    mean = torch.from_numpy(mean_row(rows.numpy()))
+    found, _ = principal_axes(rows, len(encoder.weight), mean)
     axes = torch.zeros(encoder.weight.shape, dtype=torch.float64)
     axes[: len(found)] = found
     with torch.no_grad():
@@ -123,26 +120,6 @@ def _set_principal_components(
         decoder.weight.copy_(axes.T)
         decoder.bias.copy_(mean)
     return mean, axes
-
-
-# On several threads, matrix products are rounded differently.
-@one_thread_for_numpy()
-def _principal_axes(
-    rows: Array, n_axes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean row, and axes of the largest variance, in double precision.
-
-    Many rows are not copied: their products are added from a part at a time.
-    """
-    n_rows, n_features = rows.shape
-    if n_rows <= n_features:
-        pca = PCA(min(n_axes, n_rows), svd_solver="full").fit(rows.astype(np.float64))
-        return pca.mean_, pca.components_
-    mean = mean_row(rows)
-    centred = (part - mean for part in row_parts(rows))
-    products = sum(part.T @ part for part in centred)
-    vectors = np.linalg.eigh(products).eigenvectors
-    return mean, vectors.T[::-1][:n_axes].copy()
 
 
 def better_from_pca(

@@ -8,6 +8,7 @@ one needs straight.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import torch
@@ -113,7 +114,7 @@ class OrderedDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.sizes = sizes
-        self.least = list(least or self.usual_least())
+        self.least = list(least or [1, *(size + 1 for size in sizes[:-1])])
         self.decoders = nn.ModuleList(decoders)
         self.absent = nn.Parameter(torch.zeros(len(sizes), sizes[-1]))
         self.line = None
@@ -126,12 +127,12 @@ class OrderedDecoder(nn.Module):
         """Return rows, before the output activation, for codes of any leading size."""
         n_units = codes.shape[1]
         place = max(i for i, least in enumerate(self.least) if least <= n_units)
-        codes = codes[:, : self.sizes[place]]
-        return self.decode_at(place, self.completed(place, codes))
+        return self.decode_leading(codes[:, : self.sizes[place]])
 
-    def usual_least(self) -> list[int]:
-        """Return for each decoder one more than the number of units before it."""
-        return [1, *(size + 1 for size in self.sizes[:-1])]
+    def decode_leading(self, codes: Tensor) -> Tensor:
+        """Return rows, by the smallest decoder that takes all units of the codes."""
+        place = bisect_left(self.sizes, codes.shape[1])
+        return self.decode_at(place, self.completed(place, codes))
 
     def completed(self, place: int, codes: Tensor) -> Tensor:
         """Return codes of the size of a decoder, given fewer of their units."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.principal_axes import principal_axes
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.outliers.distance_embedding import Embedding, finite
 from skautoencoder.training import one_thread
@@ -90,7 +91,10 @@ class WindowEmbedding(Embedding):
         # On several threads, sums over all windows would be rounded differently.
         with one_thread():
             mean = made.mean(dim=0)
-            axes = _principal_axes(made - mean, _MOST_AXES)[0]
+            # All axes, if there are no more.
+            axes = torch.eye(n_features, dtype=torch.float64)
+            if n_features > _MOST_AXES:
+                axes, _ = principal_axes(made, _MOST_AXES, mean)
             residual = _split(made, given, mean, axes)[1]
             residual_axes = _axes_above_noise(residual, n_channels)
             of_each = []
@@ -146,30 +150,10 @@ def _axes_above_noise(residual: Tensor, n_channels: int) -> Tensor:
     law of Marchenko and Pastur. Each channel has noise of its own.
     """
     n_windows, n_features = residual.shape
-    axes, variances = _principal_axes(residual, min(_MOST_AXES, n_features // 2))
+    axes, variances = principal_axes(residual, min(_MOST_AXES, n_features // 2))
     left = residual - residual @ axes.T @ axes
     noise = left.square().mean(dim=0).unflatten(0, (-1, n_channels)).mean(dim=0)
     noise = noise * n_features / max(n_features - len(axes), 1)
     squares = axes.square().unflatten(1, (-1, n_channels)).sum(dim=1)
     largest = squares @ noise * (1 + (n_features / n_windows) ** 0.5) ** 2
     return axes[variances > _ABOVE_NOISE * largest]
-
-
-def _principal_axes(rows: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
-    """Return orthonormal axes of the largest mean squares, and these.
-
-    All axes, in their order, if there are no more than `n_axes`.
-    """
-    n_rows, n_features = rows.shape
-    if n_features <= n_axes:
-        return torch.eye(n_features, dtype=rows.dtype), rows.square().mean(dim=0)
-    if n_features <= n_rows:
-        values, vectors = torch.linalg.eigh(rows.T @ rows)
-        kept = slice(n_features - n_axes, None)
-        return vectors.T[kept].contiguous(), values[kept] / n_rows
-    values, vectors = torch.linalg.eigh(rows @ rows.T)
-    # Axes without variance are products of rounding errors.
-    is_axis = values > 1e-12 * values[-1].clamp_min(1e-300)
-    is_axis[: max(n_rows - n_axes, 0)] = False
-    axes = (vectors.T[is_axis] @ rows) / values[is_axis].sqrt()[:, None]
-    return axes, values[is_axis] / n_rows
