@@ -19,7 +19,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skautoencoder._estimator.array_statistics import range_of
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.callback_support import (
     CallbackSupportMixin,
@@ -45,7 +44,6 @@ from skautoencoder._estimator.plan import (
     Samples,
     Schedule,
     TrainingPlan,
-    ample_code_size,
     auto_or,
     network_recipe,
     usual_batch_size,
@@ -302,6 +300,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             The fitted estimator from which this fit continues.
         """
 
+    @abstractmethod
     def _make_plan(self, samples: SamplesT, previous: Self | None) -> TrainingPlan:
         """Return what to train, on which data, and for how long.
 
@@ -312,27 +311,6 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         previous : estimator or None
             The fitted estimator from which this fit continues.
         """
-        targets, architecture = samples.targets, samples.architecture
-        wanted = samples.rows if targets is None else targets
-        value_range = range_of(wanted)
-        units = (
-            Units.of_data(
-                wanted,
-                value_range,
-                architecture,
-                self.loss,
-                n_channels=samples.n_channels,
-            )
-            if previous is None
-            else previous._record.units
-        )
-        units.check(value_range, architecture, self.loss)
-        code_size = auto_or(self.code_size, self._usual_code_size(samples))
-        return self._usual_plan(samples, units, code_size)
-
-    def _usual_code_size(self, samples: Samples) -> int | None:
-        """Return what ``code_size="auto"`` stands for."""
-        return ample_code_size(samples.architecture)
 
     def _usual_plan(
         self, samples: Samples, units: Units, code_size: int | None

@@ -18,10 +18,16 @@ from sklearn.base import (
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder._estimator.array_statistics import ROUNDING, mean_row, row_parts
+from skautoencoder._estimator.array_statistics import (
+    ROUNDING,
+    mean_row,
+    range_of,
+    row_parts,
+)
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
+from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.fit_warnings import warn_of_large_codes, warn_of_units
 from skautoencoder._estimator.input_hints import naming, with_hints
 from skautoencoder._estimator.interpolation import (
@@ -38,7 +44,12 @@ from skautoencoder._estimator.ordered_codes import (
     with_ordered_codes,
 )
 from skautoencoder._estimator.penalties import make_penalties
-from skautoencoder._estimator.plan import Samples, TrainingPlan
+from skautoencoder._estimator.plan import (
+    Samples,
+    TrainingPlan,
+    ample_code_size,
+    auto_or,
+)
 from skautoencoder._estimator.sample_validation import (
     check_codes,
     from_torch,
@@ -105,7 +116,25 @@ class CodeTransformer(
         return self._describe(rows, data_shape, previous, sequences)
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
-        plan = super()._make_plan(samples, previous)
+        targets, architecture = samples.targets, samples.architecture
+        wanted = samples.rows if targets is None else targets
+        value_range = range_of(wanted)
+        units = (
+            Units.of_data(
+                wanted,
+                value_range,
+                architecture,
+                self.loss,
+                n_channels=samples.n_channels,
+            )
+            if previous is None
+            else previous._record.units
+        )
+        units.check(value_range, architecture, self.loss)
+        usual = ample_code_size(architecture)
+        if self._chooses_now:
+            usual = most_units(samples.rows.shape[1])
+        plan = self._usual_plan(samples, units, auto_or(self.code_size, usual))
         penalties = make_penalties(
             self.sparsity,
             self.sparsity_weight,
@@ -119,7 +148,7 @@ class CodeTransformer(
             self._warn(samples, plan, penalties)
         network_params: dict[str, Any] = {}
         for penalty in penalties:
-            penalty.check_architecture(samples.architecture)
+            penalty.check_architecture(architecture)
             network_params |= penalty.network_params()
         plan = replace(
             plan,
@@ -139,11 +168,6 @@ class CodeTransformer(
     def _chooses_now(self) -> bool:
         is_auto = isinstance(self.code_size, str)
         return is_auto and self._chooses_code_size
-
-    def _usual_code_size(self, samples: Samples) -> int | None:
-        if self._chooses_now:
-            return most_units(samples.rows.shape[1])
-        return super()._usual_code_size(samples)
 
     def _train_net(self, net: AutoencoderNet, plan: TrainingPlan) -> None:
         if self._is_ordered and not net.history:
