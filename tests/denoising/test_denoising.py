@@ -22,8 +22,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skautoencoder import DenoisingAutoencoder
-from skautoencoder._estimator.plan import usual_epochs
-from skautoencoder.architectures import Conv, Custom
+from skautoencoder._estimator.plan import Samples
+from skautoencoder.architectures import Conv, Custom, Dense
 
 # ---- what training sees ----
 
@@ -250,7 +250,13 @@ def test_the_auto_code_size() -> None:
 )
 def test_the_auto_number_of_epochs(n_rows: int, batch_size: int, n_epochs: int) -> None:
     steps = DenoisingAutoencoder._usual_steps, DenoisingAutoencoder._fewest_epochs
-    assert usual_epochs(n_rows, batch_size, *steps) == n_epochs
+    samples = Samples(
+        rows=np.empty((n_rows, 1)),
+        data_shape=(1,),
+        sample_shape=(1,),
+        architecture=Dense(),
+    )
+    assert samples.usual_epochs(n_rows, batch_size, *steps) == n_epochs
 
 
 class Unflat(nn.Linear):

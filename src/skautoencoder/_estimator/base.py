@@ -46,8 +46,6 @@ from skautoencoder._estimator.plan import (
     TrainingPlan,
     auto_or,
     network_recipe,
-    usual_batch_size,
-    usual_epochs,
 )
 from skautoencoder._estimator.sample_validation import (
     check_samples,
@@ -336,8 +334,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         """Return the batch size and the number of epochs for `n_rows` rows."""
         fraction = self.validation_fraction if self.early_stopping else None
         n_rows = n_training_rows(n_rows, fraction)
-        batch_size = auto_or(self.batch_size, usual_batch_size(n_rows, samples))
-        max_epochs = usual_epochs(
+        batch_size = auto_or(self.batch_size, samples.usual_batch_size(n_rows))
+        max_epochs = samples.usual_epochs(
             n_rows, batch_size, self._usual_steps, self._fewest_epochs
         )
         return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)

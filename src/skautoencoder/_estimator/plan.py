@@ -49,6 +49,39 @@ class Samples:
         """Channels of sequences of different lengths; None for other samples."""
         return None if self.sequences is None else self.data_shape[-1]
 
+    @property
+    def are_small_images(self) -> bool:
+        """Whether they are images of few pixels, which are convolved."""
+        return isinstance(self.architecture, Conv) and is_small(self.sample_shape)
+
+    def usual_batch_size(self, n_rows: int) -> int:
+        """Return the batch size for ``batch_size="auto"``."""
+        # Convolving half as many small images takes nearly as long.
+        n_batches = 30 if self.are_small_images else 60
+        return int(np.clip(2 ** round(np.log2(n_rows / n_batches)), 32, 128))
+
+    def usual_epochs(
+        self, n_rows: int, batch_size: int, n_steps: int, fewest: int
+    ) -> int:
+        """Return the number of epochs for ``max_epochs="auto"``.
+
+        Enough steps to converge, and few enough epochs not to overfit.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number of training rows.
+        batch_size : int
+            Rows per step.
+        n_steps : int
+            Number of steps to aim at.
+        fewest : int
+            Minimum number of epochs.
+        """
+        n_batches = max(n_rows // batch_size, 1)
+        most = np.clip(1000 / n_batches, 50, 200)
+        return int(np.clip(n_steps / n_batches, fewest, most))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -149,39 +182,6 @@ def ample_code_size(architecture: Architecture) -> int | None:
     """
     spatial = isinstance(architecture, Conv) and architecture.map_is_code(None)
     return None if spatial else 128
-
-
-def convolves_small_images(samples: Samples) -> bool:
-    """Return whether the network is convolutional and images have few pixels."""
-    return isinstance(samples.architecture, Conv) and is_small(samples.sample_shape)
-
-
-def usual_batch_size(n_rows: int, samples: Samples) -> int:
-    """Return the batch size for ``batch_size="auto"``."""
-    # Convolving half as many small images takes nearly as long, so use larger batches.
-    n_batches = 30 if convolves_small_images(samples) else 60
-    return int(np.clip(2 ** round(np.log2(n_rows / n_batches)), 32, 128))
-
-
-def usual_epochs(n_rows: int, batch_size: int, n_steps: int, fewest: int) -> int:
-    """Return the number of epochs for ``max_epochs="auto"``.
-
-    Enough steps to converge, and few enough epochs not to overfit.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of training rows.
-    batch_size : int
-        Rows per step.
-    n_steps : int
-        Number of steps to aim at.
-    fewest : int
-        Minimum number of epochs.
-    """
-    n_batches = max(n_rows // batch_size, 1)
-    most = np.clip(1000 / n_batches, 50, 200)
-    return int(np.clip(n_steps / n_batches, fewest, most))
 
 
 def auto_or(value: Any, usual: int | None) -> Any:

@@ -189,7 +189,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             part._build_encoder_decoder(sample_shape, size, code_activation)[1]
             for size in sizes[:-1]
         ]
-        n_features = n_features_of(sample_shape)
+        n_features = math.prod(sample_shape)
         is_free = code_activation == "identity"
         has_lines = is_free and not getattr(self, "code_batch_norm", False)
         return (
@@ -384,12 +384,7 @@ def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:
     """Return the size of an encoder's codes, found by encoding zeros."""
     with torch.no_grad():
         probe = copy.deepcopy(encoder).eval()
-        return int(probe(torch.zeros(2, n_features_of(sample_shape))).shape[1])
-
-
-def n_features_of(sample_shape: tuple[int, ...]) -> int:
-    """Return the number of values in a sample of this shape."""
-    return math.prod(sample_shape)
+        return int(probe(torch.zeros(2, math.prod(sample_shape))).shape[1])
 
 
 def require_code_size(code_size: int | None, architecture: Architecture) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain, pairwise
 from numbers import Integral
 
@@ -11,7 +12,6 @@ from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
-    n_features_of,
     require_code_size,
 )
 from skautoencoder.architectures._conv_layers import (
@@ -266,7 +266,7 @@ class Conv(Architecture):
             n_channels = map_shape[0]
             convolution = nn.Conv2d(n_channels, n_channels, kernel_size=1)
             return [initialize(convolution, code_activation), activation, *flatten]
-        sizes = (n_features_of(map_shape), *self.hidden_layer_sizes)
+        sizes = (math.prod(map_shape), *self.hidden_layer_sizes)
         return [
             nn.Flatten(),
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
@@ -289,7 +289,7 @@ class Conv(Architecture):
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
             linear(
                 sizes[-1],
-                n_features_of(map_shape),
+                math.prod(map_shape),
                 self.activation,
                 normalized=self.batch_norm,
                 lifted=self._hidden_lift,

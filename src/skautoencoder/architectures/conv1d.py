@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from numbers import Integral
 
@@ -10,7 +11,6 @@ from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
-    n_features_of,
     require_code_size,
 )
 from skautoencoder.architectures._layers import (
@@ -197,7 +197,7 @@ class Conv1d(Architecture):
     def _map_to_code(
         self, map_shape: tuple[int, int], code_size: int, code_activation: str
     ) -> list[nn.Module]:
-        sizes = (n_features_of(map_shape), *self.hidden_layer_sizes)
+        sizes = (math.prod(map_shape), *self.hidden_layer_sizes)
         return [
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
             *code_layers(
@@ -213,7 +213,7 @@ class Conv1d(Architecture):
             *dense_stack(sizes, self.activation, batch_norm=self.batch_norm),
             linear(
                 sizes[-1],
-                n_features_of(map_shape),
+                math.prod(map_shape),
                 self.activation,
                 normalized=self.batch_norm,
                 lifted=self._hidden_lift,

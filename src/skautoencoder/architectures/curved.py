@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 
 from sklearn.utils._param_validation import Interval
@@ -9,7 +10,6 @@ from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
-    n_features_of,
     require_code_size,
 )
 from skautoencoder.architectures._curved_decoder import CurvedDecoder
@@ -37,6 +37,6 @@ class Curved(Architecture):
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         code_size = require_code_size(code_size, self)
-        n_features = n_features_of(sample_shape)
+        n_features = math.prod(sample_shape)
         encoder = nn.Sequential(linear(n_features, code_size))
         return encoder, CurvedDecoder(code_size, self.n_hidden_units, n_features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -13,7 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from skautoencoder.architectures._architecture import Architecture, n_features_of
+from skautoencoder.architectures._architecture import Architecture
 from skautoencoder.architectures._layers import Reshaped
 
 
@@ -232,7 +233,7 @@ def _output_shape(
     decoder: nn.Module, code_shape: tuple[int, ...], sample_shape: tuple[int, ...]
 ) -> tuple[int, ...]:
     outputs = _probe(decoder, code_shape, "decoder")
-    if outputs[0].numel() != n_features_of(sample_shape):
+    if outputs[0].numel() != math.prod(sample_shape):
         raise ValueError(
             "The decoder of Custom returns samples of the wrong shape: "
             f"{tuple(outputs.shape[1:])} where the data have {sample_shape}. Let "

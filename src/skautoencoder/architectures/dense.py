@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,7 +11,6 @@ from torch import nn
 
 from skautoencoder.architectures._architecture import (
     Architecture,
-    n_features_of,
     require_code_size,
 )
 from skautoencoder.architectures._layers import (
@@ -123,7 +123,7 @@ class Dense(Architecture):
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
     ) -> tuple[nn.Module, nn.Module]:
         code_size = require_code_size(code_size, self)
-        sizes = (n_features_of(sample_shape), *self.hidden_layer_sizes)
+        sizes = (math.prod(sample_shape), *self.hidden_layer_sizes)
         lift = lift_of(self.activation, self.batch_norm)
         lifted = lift if len(sizes) > 1 else 0.0
         encoder = nn.Sequential(

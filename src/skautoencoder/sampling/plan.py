@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skautoencoder._estimator import plan
 from skautoencoder._estimator.array_statistics import (
     feature_spread,
     fills_unit_range,
@@ -82,6 +81,32 @@ class SampledRows(Samples):
             return Rows(rows)
         # The targets are the rows themselves, so `targets` can hold the classes.
         return Rows(rows, torch.from_numpy(self.classes.one_hot(self.numbers)))
+
+    def usual_batch_size(self, n_rows: int) -> int:
+        """Return the batch size for ``batch_size="auto"``."""
+        if self.likelihood == "columns":
+            return 64 if n_rows < 500 else 128 if n_rows < 2000 else 256
+        return super().usual_batch_size(n_rows)
+
+    def usual_epochs(
+        self, n_rows: int, batch_size: int, n_steps: float, fewest: int
+    ) -> int:
+        """Return the number of epochs for ``max_epochs="auto"``.
+
+        Parameters
+        ----------
+        n_rows, batch_size, fewest : int
+            See :class:`Samples`.
+        n_steps : float
+            Number of steps for samples other than tables and small images.
+        """
+        if self.are_small_images:
+            n_steps = _STEPS_OF_SMALL_IMAGES
+        if self.likelihood == "columns":
+            # With more steps, short tables are overfitted.
+            most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)
+            n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
+        return max(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest)
 
     def check(self) -> None:
         """Raise if the values or the architecture do not suit the likelihood."""
@@ -183,37 +208,3 @@ def variational_recipe(
             "spread": units.spread,
         },
     )
-
-
-def usual_batch_size(n_rows: int, samples: Samples) -> int:
-    """Return the batch size for ``batch_size="auto"``."""
-    if isinstance(samples, SampledRows) and samples.likelihood == "columns":
-        return 64 if n_rows < 500 else 128 if n_rows < 2000 else 256
-    return plan.usual_batch_size(n_rows, samples)
-
-
-def usual_epochs(
-    n_rows: int, batch_size: int, samples: Samples, n_steps: float, fewest: int
-) -> int:
-    """Return the number of epochs for ``max_epochs="auto"``.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of training rows.
-    batch_size : int
-        Rows per step.
-    samples : Samples
-        The samples of a fit.
-    n_steps : float
-        Number of steps for samples other than tables and small images.
-    fewest : int
-        Minimum number of epochs.
-    """
-    if plan.convolves_small_images(samples):
-        n_steps = _STEPS_OF_SMALL_IMAGES
-    if isinstance(samples, SampledRows) and samples.likelihood == "columns":
-        # With more steps, short tables are overfitted.
-        most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)
-        n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
-    return max(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest)

@@ -33,10 +33,7 @@ from skautoencoder._estimator.interpolation import (
 )
 from skautoencoder._estimator.plan import (
     Recipe,
-    Samples,
-    Schedule,
     TrainingPlan,
-    auto_or,
 )
 from skautoencoder._estimator.sample_validation import (
     check_codes,
@@ -55,8 +52,6 @@ from skautoencoder.sampling.plan import (
     check_range,
     resolve_likelihood,
     units_of,
-    usual_batch_size,
-    usual_epochs,
     variational_recipe,
 )
 from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixtures
@@ -66,7 +61,7 @@ from skautoencoder.sampling.row_conversion import (
     check_table,
     learn_format,
 )
-from skautoencoder.training import Rows, draw_seed, drawn_by_weight, n_training_rows
+from skautoencoder.training import Rows, draw_seed, drawn_by_weight
 
 # A unit is inactive if the variance of its posterior mean over the data is lower.
 _ACTIVE_VARIANCE = 0.01
@@ -494,15 +489,6 @@ class VAESampler(
         if samples.classes is not None:
             numbers = samples.classes.number(y, len(rows))
         return replace(samples, rows=rows, numbers=numbers).in_units(plan.units)
-
-    def _usual_schedule(self, n_rows: int, samples: Samples) -> Schedule:
-        fraction = self.validation_fraction if self.early_stopping else None
-        n_rows = n_training_rows(n_rows, fraction)
-        batch_size = auto_or(self.batch_size, usual_batch_size(n_rows, samples))
-        max_epochs = usual_epochs(
-            n_rows, batch_size, samples, self._usual_steps, self._fewest_epochs
-        )
-        return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)
 
     def _complete(self, samples: SampledRows, plan: TrainingPlan) -> None:
         """Count active units, and fit the prior to the codes of the training rows."""

@@ -444,7 +444,13 @@ class AutoencoderNet(NeuralNet):
         return nullcontext() if self._shards is None else torchs_threads()
 
     def _objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        with self._autocast():
+        autocast: AbstractContextManager[Any] = nullcontext()
+        if self.compute_dtype != torch.float32:
+            # No cache: rounded weights are used once, and threads would share it.
+            autocast = torch.autocast(
+                self._device_type, dtype=self.compute_dtype, cache_enabled=False
+            )
+        with autocast:
             loss: Tensor = self.criterion_(self.module_, *batch)
         return loss
 
@@ -469,14 +475,6 @@ class AutoencoderNet(NeuralNet):
     @property
     def _device_type(self) -> str:
         return str(self.device).partition(":")[0]
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.compute_dtype == torch.float32:
-            return nullcontext()
-        # No cache: rounded weights are used once, and threads would share the cache.
-        return torch.autocast(
-            self._device_type, dtype=self.compute_dtype, cache_enabled=False
-        )
 
     def continue_from(self, net: AutoencoderNet) -> None:
         """Take over the weights and the history of another net."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -11,17 +12,17 @@ from torch import Tensor, nn
 from skautoencoder.training.devices import evaluating
 
 
+@dataclass
 class OperationCount:
     """A counter of floating-point operations.
 
-    Attributes
+    Parameters
     ----------
-    n_operations : float
+    n_operations : float, default=0.0
         Number of operations so far.
     """
 
-    def __init__(self) -> None:
-        self.n_operations = 0.0
+    n_operations: float = 0.0
 
     def count(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Add the operations of a layer for one sample (a forward hook)."""
