@@ -28,10 +28,7 @@ from skautoencoder._estimator.callback_support import (
 from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.estimator_protocol import EstimatorProtocol
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
-from skautoencoder._estimator.image_detection import (
-    looks_like_image,
-    warn_of_shape,
-)
+from skautoencoder._estimator.image_detection import looks_like_image, warn_of_shape
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.net_training import (
     check_training,
@@ -52,9 +49,7 @@ from skautoencoder._estimator.sample_validation import (
     resolve_sample_shape,
     warn_of_ignored_samples,
 )
-from skautoencoder._estimator.sample_weights import (
-    weighted_samples,
-)
+from skautoencoder._estimator.sample_weights import weighted_samples
 from skautoencoder._estimator.sequences import (
     SequenceFormat,
     lengths_of_rows,
@@ -62,11 +57,7 @@ from skautoencoder._estimator.sequences import (
     sequences_as_fitted,
     sequences_to_fit,
 )
-from skautoencoder._estimator.trained_network import (
-    FitRecord,
-    TrainedNetwork,
-    measure,
-)
+from skautoencoder._estimator.trained_network import FitRecord, TrainedNetwork, measure
 from skautoencoder.architectures import ARCHITECTURES, Architecture
 from skautoencoder.objectives import Objective, RaggedObjective
 from skautoencoder.training import (

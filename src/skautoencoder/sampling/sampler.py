@@ -20,10 +20,7 @@ from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
-from skautoencoder._estimator.containers import (
-    in_frame_like,
-    is_frame,
-)
+from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.interpolation import (
     as_samples,
@@ -31,10 +28,7 @@ from skautoencoder._estimator.interpolation import (
     codes_between,
     require_one,
 )
-from skautoencoder._estimator.plan import (
-    Recipe,
-    TrainingPlan,
-)
+from skautoencoder._estimator.plan import Recipe, TrainingPlan
 from skautoencoder._estimator.sample_validation import (
     check_codes,
     float_types,
@@ -42,9 +36,7 @@ from skautoencoder._estimator.sample_validation import (
 )
 from skautoencoder._estimator.sample_weights import check_sample_weight
 from skautoencoder.architectures import Architecture, Dense
-from skautoencoder.objectives import (
-    VariationalObjective,
-)
+from skautoencoder.objectives import VariationalObjective
 from skautoencoder.sampling.classes import Classes, numbers_of_classes, one_hot
 from skautoencoder.sampling.generative_model import GenerativeModel
 from skautoencoder.sampling.plan import (

@@ -246,7 +246,7 @@ class KeepsState(Callback):
         for stopping, state in zip(_stopping(net), said["stopping"], strict=True):
             best = self.found.under("best/")
             stopping.__dict__.update(state, best_weights_=best or None)
-        net._n_done = said["n_done"]
+        net.n_done = said["n_done"]
         net.n_epochs_before = len(said["history"])
         if any(s.n_waited_ >= s.patience for s in _stopping(net)):
             net.n_epochs_before = net.max_epochs
@@ -283,7 +283,7 @@ class KeepsState(Callback):
             "optimizer": optimizer,
             "history": rows,
             "stopping": stopping,
-            "n_done": net._n_done,
+            "n_done": net.n_done,
         }
         self.checkpoint.write(said, tensors)
 

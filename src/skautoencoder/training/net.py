@@ -122,6 +122,8 @@ class AutoencoderNet(NeuralNet):
     n_shards_: int = 1
     # Epochs of this fit that an earlier process has done, see Checkpoint.
     n_epochs_before: int = 0
+    # Steps of this call of ``partial_fit`` that are done.
+    n_done: int = 0
     # Set during a fit only.
     _shards: Shards | None = None
     valid_rows: Rows | None = None
@@ -194,7 +196,7 @@ class AutoencoderNet(NeuralNet):
         """Prepare for the first epoch of a call of ``partial_fit``."""
         keep_freed_memory()
         # Counters of this call, from which the schedule computes its progress.
-        self._n_steps, self._n_done, self.n_epochs_before = 0, 0, 0
+        self._n_steps, self.n_done, self.n_epochs_before = 0, 0, 0
         for group in self.optimizer_.param_groups:
             # An earlier call may have ended at the low end of its schedule.
             group["lr"] = group.setdefault("initial_lr", group["lr"])
@@ -363,8 +365,8 @@ class AutoencoderNet(NeuralNet):
         self, batch: tuple[Tensor, Tensor], **fit_params: Any
     ) -> dict[str, Tensor]:
         """Take one step of the optimizer; return its loss, still on the device."""
-        progress = self._n_done / self._n_steps
-        self._n_done += 1
+        progress = self.n_done / self._n_steps
+        self.n_done += 1
         # Looked up on the class: a missing attribute of a module takes long to look up.
         if hasattr(type(self.criterion_), "progress"):
             self.criterion_.progress = progress
