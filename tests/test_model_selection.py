@@ -73,6 +73,17 @@ def test_networks_end_as_they_would_have_alone(grid: Any) -> None:
 
 
 @needs_fast
+def test_all_starts_of_all_candidates_are_trained_at_once() -> None:
+    theirs, ours = both(tiny_dense(n_init=3), {"code_size": [2, 3]}, SCALED)
+    assert ours.trained_alone_ == []
+    assert_same_weights(theirs.best_estimator_, ours.best_estimator_)
+    losses = [s.best_estimator_.init_losses_ for s in (theirs, ours)]
+    np.testing.assert_array_equal(*losses)
+    _, ours = both(tiny_dense(n_init=2), {"early_stopping": [False, True]}, SCALED)
+    assert ours.trained_alone_ == [(1, "it has callbacks (early_stopping)")]
+
+
+@needs_fast
 @pytest.mark.parametrize(
     "activation", ["elu", "gelu", "leaky_relu", "relu", "silu", "softplus", "tanh"]
 )

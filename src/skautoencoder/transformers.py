@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
@@ -16,7 +18,7 @@ from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
-from skautoencoder._estimator.net_training import make_net, prepare_steps
+from skautoencoder._estimator.net_training import make_nets, prepare_steps
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.principal_components import (
@@ -142,6 +144,12 @@ class AutoencoderTransformer(CodeTransformer):
     tol : float, default=1e-4
         Share of the best validation loss by which a new one must be lower to
         count as an improvement.
+    n_init : int, default=1
+        How many networks are trained, from other first weights and with the rows in
+        another order; that of the lowest loss is kept: on held-out samples, if there
+        are any (`early_stopping`, `X_valid`, ordered codes), else on the training
+        samples in the last epoch. The first is that of ``n_init=1``. One is trained in
+        `partial_fit`, and where `warm_start` continues. See :ref:`several_starts`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the fit before.
     callbacks : list of skorch callbacks, default=None
@@ -199,6 +207,8 @@ class AutoencoderTransformer(CodeTransformer):
         of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
+    init_losses_ : ndarray of shape (`n_init`,)
+        The losses that the networks were compared by, in the order of their training.
     has_linear_codes_ : bool
         Whether the encoder is a single linear layer. With ``architecture="auto"`` and
         ``max_epochs="auto"`` it has the weights of
@@ -257,6 +267,7 @@ class AutoencoderTransformer(CodeTransformer):
         **PENALTY_CONSTRAINTS,
         "code_size": CODE_SIZE_OR_AUTO,
         "ordered": ["boolean"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -282,6 +293,7 @@ class AutoencoderTransformer(CodeTransformer):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        n_init: int = 1,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -311,6 +323,7 @@ class AutoencoderTransformer(CodeTransformer):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.n_init = n_init
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.checkpoint = checkpoint
@@ -348,14 +361,14 @@ class AutoencoderTransformer(CodeTransformer):
 
         def make(plan: TrainingPlan, params: dict[str, Any]) -> AutoencoderNet:
             name = type(self).__name__
-            return make_net(plan, params, self._betas, name, is_part=False)
+            return make_nets(plan, params, self._betas, name)[0]
 
         def train(part: TrainingPlan) -> Network:
             schedule = self._usual_schedule(len(part.data), samples)
             part = replace(part, schedule=schedule)
             net = make(part, quiet)
             prepare_steps(net, self._record.work, len(part.data), self.precision)
-            self._train_net(net, part)
+            self._train_nets([net], part)
             network: Network = net.module_
             return network
 
@@ -509,6 +522,12 @@ class ConvAutoencoderTransformer(CodeTransformer):
     tol : float, default=1e-4
         Share of the best validation loss by which a new one must be lower to
         count as an improvement.
+    n_init : int, default=1
+        How many networks are trained, from other first weights and with the rows in
+        another order; that of the lowest loss is kept: on held-out samples, if there
+        are any (`early_stopping`, `X_valid`, ordered codes), else on the training
+        samples in the last epoch. The first is that of ``n_init=1``. One is trained in
+        `partial_fit`, and where `warm_start` continues. See :ref:`several_starts`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the fit before.
     callbacks : list of skorch callbacks, default=None
@@ -565,6 +584,8 @@ class ConvAutoencoderTransformer(CodeTransformer):
         of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
+    init_losses_ : ndarray of shape (`n_init`,)
+        The losses that the networks were compared by, in the order of their training.
     n_features_in_ : int
         Number of features of a sample.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -603,6 +624,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         **PENALTY_CONSTRAINTS,
         "code_size": CODE_SIZE_OR_AUTO,
         "ordered": ["boolean"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
         **{
             name: constraint
             for name, constraint in Conv._parameter_constraints.items()
@@ -644,6 +666,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        n_init: int = 1,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -684,6 +707,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.n_init = n_init
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.checkpoint = checkpoint

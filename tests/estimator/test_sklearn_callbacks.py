@@ -175,3 +175,13 @@ def test_partial_fit_tells_callbacks_nothing() -> None:
     tasks = Tasks()
     tiny_dense().set_callbacks(tasks).partial_fit(X)
     assert tasks.seen == []
+
+
+def test_epochs_of_all_starts_are_told() -> None:
+    tasks = Tasks()
+    fitted = tiny_dense(n_init=2).set_callbacks(tasks).fit(X)
+    assert len(tasks.fitted) == 2 * fitted.n_iter_
+    last = [tasks.fitted[place] for place in (fitted.n_iter_ - 1, -1)]
+    best = last[int(fitted.init_losses_.argmin())]
+    assert have_same_weights(best, fitted)
+    assert not have_same_weights(last[0], last[1])

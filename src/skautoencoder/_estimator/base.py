@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from numbers import Integral
@@ -32,9 +32,10 @@ from skautoencoder._estimator.image_detection import looks_like_image, warn_of_s
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.net_training import (
     check_training,
-    make_net,
+    loss_of_start,
+    make_nets,
     prepare_steps,
-    train_net,
+    train_nets,
 )
 from skautoencoder._estimator.plan import (
     Recipe,
@@ -103,6 +104,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     )
     _record: FitRecord
     net_: AutoencoderNet
+    # Number of trainings of which the best is kept; a parameter of some estimators.
+    n_init: int = 1
 
     # Number of training steps that max_epochs="auto" aims at.
     _usual_steps: ClassVar[int] = 4000
@@ -212,6 +215,11 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         is_part: bool,
     ) -> None:
         """Take the steps of a fit, on a copy of the estimator; see :meth:`_fit`."""
+        if self.n_init > 1 and self.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint keeps the state of one training, and n_init={self.n_init} "
+                "makes several. Use n_init=1, or checkpoint=None."
+            )
         with Checkpoint.opened(None if is_part else self.checkpoint) as checkpoint:
             attributes = self.__dict__
             if checkpoint is not None and attributes["random_state"] is None:
@@ -343,24 +351,26 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     ) -> None:
         """Train a network by the plan, and set the attributes of the training."""
         if is_part and previous is not None:
-            net, work = previous.net_.twin(), previous._record.work
+            nets, work = [previous.net_.twin()], previous._record.work
         else:
-            params = self.get_params(deep=False)
-            net = make_net(
-                plan, params, self._betas, type(self).__name__, is_part=is_part
+            params, name = self.get_params(deep=False), type(self).__name__
+            n_starts = 1 if is_part or previous is not None else self.n_init
+            nets = make_nets(
+                plan, params, self._betas, name, is_part=is_part, n_starts=n_starts
             )
             if previous is not None:
-                net.continue_from(previous.net_)
-            work, self.code_size_ = measure(net.module_, plan.data.rows)
-            prepare_steps(net, work, len(plan.data), self.precision)
+                nets[0].continue_from(previous.net_)
+            work, self.code_size_ = measure(nets[0].module_, plan.data.rows)
+            for net in nets:
+                prepare_steps(net, work, len(plan.data), self.precision)
         if is_part:
-            net.set_params(
+            nets[0].set_params(
                 lr_schedule="constant", max_epochs=1, validation_fraction=None
             )
-        check_training(net, plan)
+        check_training(nets[0], plan)
 
-        def fitted() -> dict[str, Any]:
-            """Return the fitted attributes as if training ended now."""
+        def fitted(net: AutoencoderNet) -> dict[str, Any]:
+            """Return the fitted attributes as if the training of a net ended now."""
             now = copy.copy(self)
             now._keep(net.snapshot(), work, samples, plan)
             now._complete(samples, plan)
@@ -368,14 +378,16 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
 
         keeping: AbstractContextManager[None] = nullcontext()
         if checkpoint is not None:
-            keeping = checkpoint.of(net, plan.data, type(self).__name__)
-        with keeping, tasks.running(net, fitted):
-            self._train_net(net, plan)
-        self._keep(net, work, samples, plan)
+            keeping = checkpoint.of(nets[0], plan.data, type(self).__name__)
+        with keeping, tasks.running(nets, fitted):
+            self._train_nets(nets, plan)
+        losses = [loss_of_start(net) for net in nets]
+        self.init_losses_ = np.array(losses)
+        self._keep(nets[int(np.argmin(losses))], work, samples, plan)
 
-    def _train_net(self, net: AutoencoderNet, plan: TrainingPlan) -> None:
+    def _train_nets(self, nets: Sequence[AutoencoderNet], plan: TrainingPlan) -> None:
         has_seed = "seed" in self._nested_params("iterator_train")
-        train_net(net, plan, has_seed=has_seed)
+        train_nets(nets, plan, has_seed=has_seed)
 
     def _keep(
         self, net: AutoencoderNet, work: float, samples: SamplesT, plan: TrainingPlan

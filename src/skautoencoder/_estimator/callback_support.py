@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from skautoencoder.training import EpochHooks
@@ -40,21 +41,24 @@ class FitTasks:
         self._is_told = hasattr(estimator, "_init_callback_context") and not is_part
 
     @contextmanager
-    def running(self, net: Any, fitted: Callable[[], dict[str, Any]]) -> Iterator[None]:
-        """Tell callbacks of the epochs of a net that is trained within the block.
+    def running(
+        self, nets: Sequence[Any], fitted: Callable[[Any], dict[str, Any]]
+    ) -> Iterator[None]:
+        """Tell callbacks of the epochs of nets that are trained within the block.
 
         Parameters
         ----------
-        net : AutoencoderNet
-            The net.
+        nets : sequence of AutoencoderNet
+            The nets.
         fitted : callable
-            Returns the fitted attributes as if training ended now.
+            Returns the fitted attributes as if the training of a net ended now.
         """
         if not self._is_told:
             yield
             return
         estimator, data = self._estimator, self._data
-        self._fit = estimator._init_callback_context(max_subtasks=net.max_epochs)
+        n_epochs = sum(net.max_epochs for net in nets)
+        self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
         self._fit.call_on_fit_task_begin(estimator=estimator, **data)
         if not getattr(estimator, "_skl_callbacks", []):
             yield
@@ -64,18 +68,22 @@ class FitTasks:
             self._epoch = self._fit.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(estimator=estimator, **data)
 
-        def end() -> bool:
+        def end(net: Any) -> bool:
             stops: bool = self._epoch.call_on_fit_task_end(
-                estimator=estimator, reconstruction_attributes=fitted, **data
+                estimator=estimator,
+                reconstruction_attributes=partial(fitted, net),
+                **data,
             )
             return stops
 
-        hooks = ("sklearn_callbacks", EpochHooks(begin, end))
-        net.callbacks_.append(hooks)
+        for net in nets:
+            hooks = EpochHooks(begin, partial(end, net))
+            net.callbacks_.append(("sklearn_callbacks", hooks))
         try:
             yield
         finally:
-            net.callbacks_.remove(hooks)
+            for net in nets:
+                net.callbacks_.pop()
 
     def end(self) -> None:
         """Tell callbacks that the fit has ended."""

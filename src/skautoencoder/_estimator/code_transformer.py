@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -75,6 +76,7 @@ class CodeTransformer(
 
     _fitted_state: ClassVar[tuple[str, ...]] = (
         *BaseAutoencoder._fitted_state,
+        "init_losses_",
         "error_path_",
         "error_path_standard_errors_",
         "explained_variance_ratio_",
@@ -165,10 +167,11 @@ class CodeTransformer(
         is_auto = isinstance(self.code_size, str)
         return is_auto and self._chooses_code_size
 
-    def _train_net(self, net: AutoencoderNet, plan: TrainingPlan) -> None:
-        if self._is_ordered and not net.history:
-            start_in_order(net.module_, plan.data.rows)
-        super()._train_net(net, plan)
+    def _train_nets(self, nets: Sequence[AutoencoderNet], plan: TrainingPlan) -> None:
+        for net in nets:
+            if self._is_ordered and not net.history:
+                start_in_order(net.module_, plan.data.rows)
+        super()._train_nets(nets, plan)
 
     def _complete(self, samples: Samples, plan: TrainingPlan) -> None:
         if not self._is_ordered:

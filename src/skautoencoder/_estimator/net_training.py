@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,19 +25,21 @@ from skautoencoder.training import (
     resolve_device,
     resolve_optimizer,
     resolve_precision,
+    seeds_of_starts,
     train_in_company,
 )
 
 
-def make_net(
+def make_nets(
     plan: TrainingPlan,
     params: Mapping[str, Any],
     betas: tuple[float, float],
     label: str,
     *,
-    is_part: bool,
-) -> AutoencoderNet:
-    """Return a net with initial weights, to be trained by the plan.
+    is_part: bool = False,
+    n_starts: int = 1,
+) -> list[AutoencoderNet]:
+    """Return nets that differ in their initial weights, to be trained by the plan.
 
     Parameters
     ----------
@@ -49,8 +51,10 @@ def make_net(
         Decay rates of Adam's averages, unless `params` has others.
     label : str
         Name of the estimator, for messages and progress bars.
-    is_part : bool
+    is_part : bool, default=False
         Whether more of the data is to come, in further calls.
+    n_starts : int, default=1
+        Number of nets.
 
     Raises
     ------
@@ -73,12 +77,8 @@ def make_net(
                 "batch_size='auto'.",
             )
         batch_size = n_samples
-    callbacks = copy_callbacks(params["callbacks"])
     validation_fraction = None if is_part else schedule.validation_fraction
     has_valid = validation_fraction is not None or plan.valid is not None
-    if params["early_stopping"] and has_valid:
-        stopping = EarlyStopping(params["n_iter_no_change"], params["tol"])
-        callbacks.append(("early_stopping", stopping))
     parts = {
         "module": plan.network.arguments,
         "criterion": plan.objective.arguments,
@@ -86,35 +86,43 @@ def make_net(
         "callbacks": params_of("callbacks", params),
         "iterator_train": params_of("iterator_train", params),
     }
-    net = AutoencoderNet(
-        plan.network.make,
-        plan.objective.make,
-        optimizer=kind,
-        lr=params["lr"],
-        lr_schedule=params["lr_schedule"],
-        batch_size=batch_size,
-        max_epochs=schedule.max_epochs,
-        validation_fraction=validation_fraction,
-        callbacks=callbacks,
-        device=str(device),
-        verbose=int(params["verbose"]),
-        seed=seed,
-        label=label,
-        **{
-            f"{part}__{name}": value
-            for part, arguments in parts.items()
-            for name, value in arguments.items()
-        },
-    )
-    # On one thread: orthogonal weights are rounded differently on several.
-    with isolated_randomness(seed, device), one_thread():
-        net.initialize()
-    if not any(weight.requires_grad for weight in net.module_.parameters()):
+    nets = []
+    for own_seed in seeds_of_starts(seed, n_starts):
+        callbacks = copy_callbacks(params["callbacks"])
+        if params["early_stopping"] and has_valid:
+            stopping = EarlyStopping(params["n_iter_no_change"], params["tol"])
+            callbacks.append(("early_stopping", stopping))
+        net = AutoencoderNet(
+            plan.network.make,
+            plan.objective.make,
+            optimizer=kind,
+            lr=params["lr"],
+            lr_schedule=params["lr_schedule"],
+            batch_size=batch_size,
+            max_epochs=schedule.max_epochs,
+            validation_fraction=validation_fraction,
+            callbacks=callbacks,
+            device=str(device),
+            verbose=int(params["verbose"]),
+            # That of the validation split, which all starts share.
+            seed=seed,
+            label=label,
+            **{
+                f"{part}__{name}": value
+                for part, arguments in parts.items()
+                for name, value in arguments.items()
+            },
+        )
+        # On one thread: orthogonal weights are rounded differently on several.
+        with isolated_randomness(own_seed, device), one_thread():
+            net.initialize()
+        nets.append(net)
+    if not any(weight.requires_grad for weight in nets[0].module_.parameters()):
         raise ValueError(
             "The network has no weights to learn: all of them are frozen. Let some "
             "of your modules' parameters require a gradient."
         )
-    return net
+    return nets
 
 
 def prepare_steps(
@@ -148,33 +156,58 @@ def check_training(net: AutoencoderNet, plan: TrainingPlan) -> None:
             net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
 
 
-def train_net(net: AutoencoderNet, plan: TrainingPlan, *, has_seed: bool) -> None:
-    """Train a net by the plan.
+def train_nets(
+    nets: Sequence[AutoencoderNet], plan: TrainingPlan, *, has_seed: bool
+) -> None:
+    """Train nets by the plan.
 
     Parameters
     ----------
-    net : AutoencoderNet
-        The net.
+    nets : sequence of AutoencoderNet
+        The nets, of :func:`make_nets`, or one that was trained before.
     plan : TrainingPlan
         The plan.
     has_seed : bool
         Whether the user has set the seed of the order of the rows.
     """
     # The seed depends on the epochs so far, so that further calls draw new numbers.
-    seed = (net.seed + len(net.history)) % 2**31
-    if not has_seed:
-        net.iterator_train__seed = seed
-    device = torch.device(net.device)
-    if plan.valid is not None:
-        net.valid_rows = plan.valid.to(device)
+    seed = (nets[0].seed + len(nets[0].history)) % 2**31
+    device, seeds = torch.device(nets[0].device), seeds_of_starts(seed, len(nets))
     rows = plan.data.to(device)
+    valid = None if plan.valid is None else plan.valid.to(device)
+    for net, own_seed in zip(nets, seeds, strict=True):
+        if not has_seed:
+            net.iterator_train__seed = own_seed
+        if valid is not None:
+            net.valid_rows = valid
     # Not within isolated_randomness, which one fit holds at a time.
-    if not train_in_company(net, rows):
-        alone: AbstractContextManager[None] = (
-            isolated_randomness(seed, device)
-            if net.takes_turns()
-            else seeded_generator(seed)
-        )
-        with alone:
-            net.partial_fit(rows)
-    net.__dict__.pop("valid_rows", None)  # it would be pickled with the net
+    trained = train_in_company(nets, rows, isolated_randomness(seed, device))
+    for place, net in enumerate(nets):
+        if not trained[place]:
+            if len(nets) > 1:
+                net.which_start = f" [start {place + 1}/{len(nets)}]"
+            alone: AbstractContextManager[None] = (
+                isolated_randomness(seeds[place], device)
+                if net.takes_turns()
+                else seeded_generator(seeds[place])
+            )
+            with alone:
+                net.partial_fit(rows)
+        if len(nets) > 1:
+            net.forget_steps()  # which take more memory than the weights
+        for name in ("valid_rows", "which_start"):
+            net.__dict__.pop(name, None)  # it would be pickled with the net
+
+
+def loss_of_start(net: AutoencoderNet) -> float:
+    """Return the loss of a trained net: on rows that were held out, if there are any.
+
+    That of the weights that are kept: of the last epoch, with early stopping of the
+    best one.
+    """
+    last = net.history[-1]
+    if "valid_loss" not in last:
+        return float(last["train_loss"])
+    if any(isinstance(callback, EarlyStopping) for _, callback in net.callbacks_):
+        return float(min(net.history[:, "valid_loss"]))
+    return float(last["valid_loss"])

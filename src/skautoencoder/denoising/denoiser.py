@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -166,6 +166,12 @@ class DenoisingAutoencoder(CodeTransformer):
     tol : float, default=1e-4
         Share of the best validation loss by which a new one must be lower to
         count as an improvement.
+    n_init : int, default=1
+        How many networks are trained, from other first weights and with the rows in
+        another order; that of the lowest loss is kept: on held-out samples, if there
+        are any (`early_stopping`, `X_valid`, ordered codes), else on the training
+        samples in the last epoch. The first is that of ``n_init=1``. One is trained in
+        `partial_fit`, and where `warm_start` continues. See :ref:`several_starts`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the fit before.
     callbacks : list of skorch callbacks, default=None
@@ -223,6 +229,8 @@ class DenoisingAutoencoder(CodeTransformer):
         of a code explains beyond those before it.
     n_iter_ : int
         Epochs trained.
+    init_losses_ : ndarray of shape (`n_init`,)
+        The losses that the networks were compared by, in the order of their training.
     n_features_in_ : int
         Number of features of a sample.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -273,6 +281,7 @@ class DenoisingAutoencoder(CodeTransformer):
         "clip": [StrOptions({"auto"}), "array-like", None],
         "code_size": CODE_SIZE_OR_AUTO,
         "ordered": ["boolean"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
     # With new noise in each epoch, more epochs still help.
@@ -308,6 +317,7 @@ class DenoisingAutoencoder(CodeTransformer):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
+        n_init: int = 1,
         warm_start: bool = False,
         callbacks: list[Any] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -340,6 +350,7 @@ class DenoisingAutoencoder(CodeTransformer):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.n_init = n_init
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.checkpoint = checkpoint

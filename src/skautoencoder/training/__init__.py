@@ -25,7 +25,11 @@ from skautoencoder.training.net_checks import check_net
 from skautoencoder.training.operation_count import counting_operations
 from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
 from skautoencoder.training.progress import Progress
-from skautoencoder.training.randomness import draw_seed, isolated_randomness
+from skautoencoder.training.randomness import (
+    draw_seed,
+    isolated_randomness,
+    seeds_of_starts,
+)
 from skautoencoder.training.stopping import EarlyStopping
 from skautoencoder.training.threads import one_thread, one_thread_for_numpy
 
@@ -58,6 +62,7 @@ __all__ = [
     "resolve_optimizer",
     "resolve_precision",
     "run_in_company",
+    "seeds_of_starts",
     "to_tensor",
     "train_in_company",
 ]

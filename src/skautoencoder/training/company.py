@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,23 +61,40 @@ class Finished:
 _here = _Here()
 
 
-def train_in_company(net: AutoencoderNet, rows: Rows) -> bool:
-    """Train a net together with those of other tasks, if there are any.
+def train_in_company(
+    nets: Sequence[AutoencoderNet], rows: Rows, turn: AbstractContextManager[Any]
+) -> list[bool]:
+    """Train nets together, and with those of other tasks if there are any.
 
     Parameters
     ----------
-    net : AutoencoderNet
-        The net, initialised.
+    nets : sequence of AutoencoderNet
+        The nets, initialised.
     rows : Rows
-        The rows to train it on.
+        The rows to train each of them on.
+    turn : context manager
+        What to train in if there are no other tasks.
 
     Returns
     -------
-    trained : bool
-        Whether it was trained. If not, it has to be trained by itself.
+    trained : list of bool
+        Whether each was trained. If not, it has to be trained by itself.
     """
     task, _here.task = _here.task, None
-    return task is not None and task.wait(net, rows)
+    if task is not None:
+        return task.wait(nets, rows)
+    if len(nets) == 1:
+        return [False]
+    with turn:
+        return _trained(fit_many(nets, [rows] * len(nets)))
+
+
+def _trained(outcomes: Sequence[Any]) -> list[bool]:
+    """Return which nets were trained; raise if an error ended a training."""
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return [outcome is True for outcome in outcomes]
 
 
 class _Task:
@@ -86,9 +104,11 @@ class _Task:
         self._function = function
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, daemon=True)
-        # The net to train and its rows, while it waits.
-        self.fit: tuple[AutoencoderNet, Rows] | None = None
-        self.outcome: Any = ""
+        # The nets to train and their rows, while it waits.
+        self.fit: tuple[Sequence[AutoencoderNet], Rows] | None = None
+        # What became of each net.
+        self.outcomes: Sequence[Any] = ()
+        self.is_cancelled = False
         self.error: BaseException | None = None
         self.value: Any = None
         self.extra_seconds = 0.0
@@ -98,9 +118,15 @@ class _Task:
         self._thread.start()
         self._wait_for_stop()
 
-    def resume(self, outcome: Any) -> None:
+    @property
+    def alone(self) -> str | None:
+        """Why a net was not trained with others; None if all were, "" if none is."""
+        reasons = [o for o in self.outcomes if isinstance(o, str)]
+        return reasons[0] if reasons else None if self.outcomes else ""
+
+    def resume(self, outcomes: Sequence[Any]) -> None:
         """Run on to the end, after the training."""
-        self.outcome = outcome
+        self.outcomes = outcomes
         self._go.release()
         self._wait_for_stop()
         self._thread.join()
@@ -122,17 +148,17 @@ class _Task:
             self.fit = None
             self._stopped.release()
 
-    def wait(self, net: AutoencoderNet, rows: Rows) -> bool:
-        """Let the others run up to here; return whether the net was then trained."""
+    def wait(self, nets: Sequence[AutoencoderNet], rows: Rows) -> list[bool]:
+        """Let the others run up to here; return which nets were then trained."""
         start = time.time()
-        self.fit = net, rows
+        self.fit = nets, rows
         self._stopped.release()
         self._go.acquire()
         self.fit = None
         self.extra_seconds += start - time.time()
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome is True
+        if self.is_cancelled:
+            raise _Cancelled
+        return _trained(self.outcomes)
 
 
 def run_in_company(functions: Sequence[Callable[[], Any]]) -> list[Finished]:
@@ -161,23 +187,20 @@ def run_in_company(functions: Sequence[Callable[[], Any]]) -> list[Finished]:
                 raise task.error
         start = time.time()
         fits = [task.fit for task in waiting if task.fit is not None]
-        outcomes = fit_many([net for net, _ in fits], [rows for _, rows in fits])
+        nets = [net for some, _ in fits for net in some]
+        outcomes = fit_many(nets, [rows for some, rows in fits for _ in some])
         n_trained = max(sum(outcome is True for outcome in outcomes), 1)
         share = (time.time() - start) / n_trained
-        for outcome, task in reversed([*zip(outcomes, waiting, strict=True)]):
-            task.extra_seconds += share if outcome is True else 0.0
+        for (some, _), task in reversed([*zip(fits, waiting, strict=True)]):
+            cut = len(outcomes) - len(some)
+            outcomes, own = outcomes[:cut], outcomes[cut:]
+            task.extra_seconds += share * sum(outcome is True for outcome in own)
             waiting.remove(task)
-            task.resume(outcome)
+            task.resume(own)
             if task.error is not None:
                 raise task.error
     finally:
         for task in reversed(waiting):
-            task.resume(_Cancelled())
-    return [
-        Finished(
-            task.value,
-            task.outcome if isinstance(task.outcome, str) else None,
-            task.extra_seconds,
-        )
-        for task in tasks
-    ]
+            task.is_cancelled = True
+            task.resume(())
+    return [Finished(task.value, task.alone, task.extra_seconds) for task in tasks]

@@ -127,6 +127,8 @@ class AutoencoderNet(NeuralNet):
     # Set during a fit only.
     _shards: Shards | None = None
     valid_rows: Rows | None = None
+    # Such as " [start 2/5]", where a fit trains several networks.
+    which_start: str = ""
     _quick: StepFunctions | None = None
 
     @property

@@ -123,7 +123,7 @@ class FitProgress(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Begin a bar."""
-        label = self.label + fit_of_search()
+        label = self.label + net.which_start + fit_of_search()
         self.progress_ = Progress(net.max_epochs, label, "epoch", keeps=True)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:

@@ -54,6 +54,15 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     return int(generator.randint(_MAX_SEED))
 
 
+def seeds_of_starts(seed: int, n_starts: int) -> list[int]:
+    """Return seeds for several trainings of one fit: `seed`, and others drawn from it.
+
+    More starts have the seeds of fewer, and others after them.
+    """
+    others = np.random.RandomState(seed).randint(_MAX_SEED, size=n_starts - 1)
+    return [seed, *others.tolist()]
+
+
 @contextmanager
 def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch within the block and restore its generators afterwards.
