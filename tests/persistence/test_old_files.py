@@ -34,6 +34,11 @@ def ragged() -> Any:
     return [values[: 4 + i % 4] for i, values in enumerate(series())]
 
 
+def parabola() -> Any:
+    line = rows()[:, :1]
+    return np.hstack([line, line**2, 0.01 * rows()[:, 1:2]])
+
+
 def holes() -> Any:
     X = rows()
     return np.where(X < 0.15, np.nan, X)
@@ -52,6 +57,8 @@ QUESTIONS: dict[str, tuple[str, Any]] = {
     "conv1d": ("transform", series),
     "recurrent": ("predict", series),
     "top_k": ("transform", rows),
+    "ordered": ("predict", rows),
+    "curved": ("predict", parabola),
     "denoiser": ("predict", rows),
     "detector": ("decision_function", rows),
     "novelty": ("score_samples", images),
@@ -86,6 +93,14 @@ def test_they_are_loaded_and_answer_as_then(version: int, name: str) -> None:
     np.testing.assert_allclose(answers, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_one_of_them_has_codes_of_pca_and_a_curved_decoder() -> None:
+    from skautoencoder import load
+
+    curved = load(FOLDER / f"version_{VERSIONS[-1]}" / "curved.safetensors")
+    assert curved.has_linear_codes_
+    assert not curved.is_linear_
+
+
 def test_there_are_files_of_the_present_version() -> None:
     from skautoencoder.tensor_files import FORMAT_VERSION
 
@@ -114,6 +129,11 @@ def write_files() -> None:
         "top_k": sk.AutoencoderTransformer(
             4, architecture=dense, penalty=sk.TopK(2), **how
         ),
+        "ordered": sk.AutoencoderTransformer(
+            4, ordered=True, architecture=dense, **how
+        ),
+        # The network is left to the estimator, and keeps codes of PCA.
+        "curved": sk.AutoencoderTransformer(1, random_state=0),
         "denoiser": sk.DenoisingAutoencoder(code_size=2, architecture=dense, **how),
         "detector": sk.AutoencoderOutlierDetector(
             2, architecture=dense, contamination=0.1, **how

@@ -215,7 +215,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         is_part: bool,
     ) -> None:
         """Take the steps of a fit, on a copy of the estimator; see :meth:`_fit`."""
-        if self.n_init > 1 and self.checkpoint is not None:
+        if self.n_init > 1 and self.checkpoint is not None and not is_part:
             raise ValueError(
                 f"checkpoint keeps the state of one training, and n_init={self.n_init} "
                 "makes several. Use n_init=1, or checkpoint=None."
