@@ -7,6 +7,7 @@ which on a small network costs more than the network itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ _FEW_NUMBERS = 2**20
 _FEW_A_BATCH = 2**18
 
 
+@dataclass(eq=False)
 class Rows(Dataset[tuple[Tensor, Tensor]]):
     """Rows to learn from, and the target of each.
 
@@ -39,17 +41,10 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         each once.
     """
 
-    def __init__(
-        self,
-        rows: Tensor,
-        targets: Tensor | None = None,
-        samples: Tensor | None = None,
-        weights: Tensor | None = None,
-    ) -> None:
-        self.rows = rows
-        self.targets = targets
-        self.samples = samples
-        self.weights = weights
+    rows: Tensor
+    targets: Tensor | None = None
+    samples: Tensor | None = None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,11 +63,11 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     def to(self, device: torch.device) -> Rows:
         """Return the same rows on another device."""
         targets = None if self.targets is None else self.targets.to(device)
-        return Rows(self.rows.to(device), targets, self.samples, self.weights)
+        return replace(self, rows=self.rows.to(device), targets=targets)
 
     def weighted(self, weights: NDArray[np.float64]) -> Rows:
         """Return the same rows with weights."""
-        return Rows(self.rows, self.targets, self.samples, torch.from_numpy(weights))
+        return replace(self, weights=torch.from_numpy(weights))
 
     def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
         """Return a training and a validation part, shuffled by `seed`.

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -191,6 +192,7 @@ class Checkpoint:
             )
 
 
+@dataclass(eq=False)
 class _State:
     """What a checkpoint holds.
 
@@ -202,9 +204,8 @@ class _State:
         Arrays, by name.
     """
 
-    def __init__(self, said: dict[str, Any], arrays: dict[str, Tensor]) -> None:
-        self.said = said
-        self.arrays = arrays
+    said: dict[str, Any]
+    arrays: dict[str, Tensor]
 
     def under(self, prefix: str) -> dict[str, Tensor]:
         """Return the arrays whose names start with a prefix."""

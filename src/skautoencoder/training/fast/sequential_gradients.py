@@ -9,6 +9,7 @@ known, and in a sequence without branches the chain rule is a loop.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -96,15 +97,12 @@ def learn_weight(weight: Tensor, inputs: Tensor, gradient: Tensor) -> None:
         torch.mm(gradient.t(), inputs, out=weight.grad)
 
 
+@dataclass
 class _FromOutput:
     """An activation whose derivative is a function of its output."""
 
-    def __init__(
-        self,
-        function: Callable[[Tensor], Tensor],
-        derivative: Callable[[Tensor, Tensor], Tensor],
-    ) -> None:
-        self.function, self.derivative = function, derivative
+    function: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor, Tensor], Tensor]
 
     def forward(self, inputs: Tensor) -> Tensor:
         self.outputs = self.function(inputs)
@@ -266,6 +264,7 @@ LAYER_GRADIENTS: dict[type[nn.Module], Callable[[Any], LayerGradient]] = {
 _FRESH = (nn.BatchNorm1d, nn.Dropout, nn.Linear)
 
 
+@dataclass
 class Chain:
     """A sequence of layers that sets the gradients of its weights.
 
@@ -273,19 +272,14 @@ class Chain:
     ----------
     links : list of LayerGradient
         The layers. The first one must have weights.
-
-    Attributes
-    ----------
-    before, after : callable or None
-        A function applied to rows before the first layer, and a constant added to the
-        output of the last one.
+    before, after : callable, default=None
+        Applied to rows before the first layer, and to the output of the last one. None:
+        nothing is.
     """
 
+    links: list[LayerGradient]
     before: Callable[[Tensor], Tensor] | None = None
     after: Callable[[Tensor], Tensor] | None = None
-
-    def __init__(self, links: list[LayerGradient]) -> None:
-        self.links = links
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return the logits of rows."""
