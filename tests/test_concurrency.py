@@ -17,6 +17,7 @@ from torch import nn
 from skautoencoder import AutoencoderImputer, SeriesOutlierDetector
 from skautoencoder.architectures import Dense
 from skautoencoder.objectives import Penalty
+from skautoencoder.training import takes_turns
 from skautoencoder.training.net import AutoencoderNet
 
 ROWS = noise(240, 9)
@@ -116,7 +117,7 @@ def test_fits_beside_others_do_not_draw_from_torchs_generator(name: str) -> None
     else:
         rows, estimator = ROWS, wide(name)
     before = torch.get_rng_state()
-    assert not estimator.fit(rows).net_.takes_turns()
+    assert not takes_turns(estimator.fit(rows).net_)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -147,12 +148,12 @@ def test_what_draws_from_torchs_generator_takes_turns(params: Any) -> None:
         )
         for one, other in zip(alone, together, strict=True):
             assert_same_weights(one, other)
-            assert one.net_.takes_turns()
+            assert takes_turns(one.net_)
 
 
 def test_dropout_takes_turns() -> None:
     for make in (functools.partial(tiny_dense, **WIDE), tiny_conv):
         net = make().fit(ROWS).net_
-        assert not net.takes_turns()
+        assert not takes_turns(net)
         net.module_.encoder.append(nn.Dropout(0.5))
-        assert net.takes_turns()
+        assert takes_turns(net)

@@ -26,6 +26,7 @@ from skautoencoder.training import (
     resolve_optimizer,
     resolve_precision,
     seeds_of_starts,
+    takes_turns,
     train_in_company,
 )
 
@@ -188,7 +189,7 @@ def train_nets(
                 net.which_start = f" [start {place + 1}/{len(nets)}]"
             alone: AbstractContextManager[None] = (
                 isolated_randomness(seeds[place], device)
-                if net.takes_turns()
+                if takes_turns(net)
                 else seeded_generator(seeds[place])
             )
             with alone:

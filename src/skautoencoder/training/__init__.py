@@ -32,6 +32,7 @@ from skautoencoder.training.randomness import (
 )
 from skautoencoder.training.stopping import EarlyStopping
 from skautoencoder.training.threads import one_thread, one_thread_for_numpy
+from skautoencoder.training.turns import takes_turns
 
 __all__ = [
     "OPTIMIZERS",
@@ -63,6 +64,7 @@ __all__ = [
     "resolve_precision",
     "run_in_company",
     "seeds_of_starts",
+    "takes_turns",
     "to_tensor",
     "train_in_company",
 ]

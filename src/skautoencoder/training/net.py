@@ -19,7 +19,7 @@ from torch import Tensor
 
 from skautoencoder.training.allocator import keep_freed_memory
 from skautoencoder.training.batches import RowBatches, Rows, mean_loss
-from skautoencoder.training.callbacks import DRAW_NOTHING, KNOWN_CALLBACKS
+from skautoencoder.training.callbacks import KNOWN_CALLBACKS
 from skautoencoder.training.devices import without_autocast
 from skautoencoder.training.learning_rate import learning_rate_factor
 from skautoencoder.training.net_checks import (
@@ -36,7 +36,6 @@ from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
 from skautoencoder.training.stopping import StopTraining
 from skautoencoder.training.threads import (
-    are_mostly_calls,
     is_large,
     n_shards_for,
     one_thread,
@@ -262,31 +261,6 @@ class AutoencoderNet(NeuralNet):
             steps = self._steps(iterator, training, step_fn, bool(listen), unknown)
             loss, n_steps = mean_loss(steps, iterator)
         self.record_epoch(prefix, loss, n_steps)
-
-    def takes_turns(self) -> bool:
-        """Return whether only one thread at a time should train a net like this one.
-
-        Steps that draw from torch's generator have to: there is one for the process, as
-        dropout, modules and callbacks of the user's own use. Small steps are quicker
-        one after the other, see :func:`are_mostly_calls`.
-        """
-        weights = self.module_.parameters()
-        return not self._has_own_draws() or (
-            are_mostly_calls(self.step_work) and all(w.dim() <= 2 for w in weights)
-        )
-
-    def _has_own_draws(self) -> bool:
-        own = [self.optimizer_, *getattr(self.criterion_, "penalties", ())]
-        return (
-            torch.device(self.device).type == "cpu"
-            and getattr(self.criterion_, "splits", False)
-            and self.module_.can_shard()
-            and not any(getattr(layer, "p", 0) for layer in self.module_.modules())
-            and all(type(callback) in DRAW_NOTHING for _, callback in self.callbacks_)
-            and all(
-                type(o).__module__.startswith(("torch.", "skautoencoder.")) for o in own
-            )
-        )
 
     def record_epoch(self, prefix: str, loss: float, n_steps: int) -> None:
         """Record the mean loss of an epoch in the history.
