@@ -242,21 +242,16 @@ def last_step(estimator: Any) -> Any:
 
 def _kind_of(shape: tuple[int, ...], estimator: Any, *, given: bool) -> str:
     """Return the kind of samples of this shape."""
+    net = getattr(estimator, "net_", None)
+    architecture = None if net is None else net.module__architecture
     if len(shape) == 1:
-        is_sequence = isinstance(_architecture_of(estimator, shape), Conv1d | Recurrent)
-        return "sequence" if is_sequence else "table"
-    architecture = _architecture_of(estimator, shape)
+        return "sequence" if isinstance(architecture, Conv1d | Recurrent) else "table"
     if isinstance(architecture, Conv):
         return "image"
     if isinstance(architecture, Conv1d | Recurrent):
         return "sequence"
     given = given or getattr(estimator, "sample_shape", None) is not None
     return "image" if looks_like_image(shape, given=given) else "sequence"
-
-
-def _architecture_of(estimator: Any, shape: tuple[int, ...]) -> Any:
-    make = getattr(estimator, "_make_architecture", None)
-    return None if make is None else make(shape)
 
 
 def _column(values: pd.Series) -> Column:
