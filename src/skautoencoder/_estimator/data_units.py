@@ -47,7 +47,7 @@ class Scaling:
         if self.offset is None:
             return tensor.float().contiguous()
         offset = to_tensor(self.offset)
-        if offset.to(tensor.dtype).isfinite().all():
+        if tensor.dtype != offset.dtype and offset.to(tensor.dtype).isfinite().all():
             offset = offset.to(tensor.dtype)
         scale = torch.tensor(self.scale, dtype=torch.float64)
         return ((tensor - offset) / scale).float().contiguous()

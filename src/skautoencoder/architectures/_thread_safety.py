@@ -111,10 +111,14 @@ def is_thread_safe(*modules: nn.Module) -> bool:
     shares : bool
         False if there is a layer of an unknown type, or a hook.
     """
-    layers = [layer for module in modules for layer in module.modules()]
-    if has_global_hooks() or any(map(has_hooks, layers)):
+    if has_global_hooks():
         return False
-    return all(type(layer) in _STATELESS_AFTERWARDS for layer in layers)
+    layers = list(modules)  # quicker than module.modules(), for single rows
+    for layer in layers:
+        if type(layer) not in _STATELESS_AFTERWARDS or has_hooks(layer):
+            return False
+        layers.extend(layer.children())
+    return True
 
 
 def can_shard(*modules: nn.Module) -> bool:

@@ -27,9 +27,8 @@ def has_global_hooks() -> bool:
 
 def has_hooks(module: nn.Module) -> bool:
     """Return whether a module may have hooks, or its ``forward`` was replaced."""
-    return "forward" in vars(module) or any(
-        getattr(module, name, True) for name in _HOOKS
-    )
+    attributes = vars(module)
+    return "forward" in attributes or any(attributes.get(name, True) for name in _HOOKS)
 
 
 def has_weight_hooks(weight: Tensor) -> bool:

@@ -21,7 +21,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 # Batch sizes below the full one that are tested, for rows and for images.
-_FEW_ROWS, _FEW_IMAGES = (8, 32, 128), (2, 8, 32)
+_FEW_ROWS, _FEW_IMAGES = (4, 8, 16, 32, 128), (1, 2, 8, 16, 32)
+# Positions in the full batch from which the rows of a smaller one are taken, for that.
+_PLACES = 8
 # For weight matrices above this size no test is made; all batches have the full size.
 _LARGE = 2**24
 # Size of weight matrices up to which double precision costs little.
@@ -226,14 +228,17 @@ class BatchInvariant(TorchFunctionMode):
         first, second = answers.chunk(2)
         if not torch.equal(first.roll(1, 0), second):
             return ()
+
+        def is_same(size: int) -> bool:
+            # In memory of their own, as the rows of a smaller batch have.
+            most = self.whole - size
+            return all(
+                torch.equal(answer(rows[i : i + size].clone()), answers[i : i + size])
+                for i in {most * place // (_PLACES - 1) for place in range(_PLACES)}
+            )
+
         few = _FEW_ROWS if function is F.linear else _FEW_IMAGES
-        same = [
-            size
-            for size in few
-            if size < self.whole
-            and torch.equal(answer(rows[:size]), answers[:size])
-            and torch.equal(answer(rows[-size:]), answers[-size:])
-        ]
+        same = [size for size in few if size < self.whole and is_same(size)]
         return (*same, self.whole)
 
 
@@ -317,16 +322,35 @@ def _in_pieces(
     if n_rows in sizes:
         return function(rows, *args, **kwargs)
     answers = []
-    for size in reversed(sizes):
-        while n_rows - start >= size:
-            answers.append(function(rows[start : start + size], *args, **kwargs))
-            start += size
-    if n_left := n_rows - start:
-        padded = _empty(sizes[0], rows)
-        padded[:n_left] = rows[start:]
-        padded[n_left:] = 0
-        answers.append(function(padded, *args, **kwargs)[:n_left])
+    while n_left := n_rows - start:
+        size = _next_size(sizes, n_left)
+        part = rows[start : start + size]
+        if len(part) < size:
+            part = _padded(part, size)
+        answers.append(function(part, *args, **kwargs)[:n_left])
+        start += min(size, n_left)
     return torch.cat(answers) if len(answers) > 1 else answers[0]
+
+
+def _next_size(sizes: tuple[int, ...], n_left: int) -> int:
+    """Return the size of the next batch of the rows that are left.
+
+    The smallest size for all of them, unless more than half of it would be padding.
+    """
+    enough = next((size for size in sizes if size >= n_left), sizes[-1])
+    if enough < 2 * n_left:
+        return enough
+    return max((size for size in sizes if size <= n_left), default=enough)
+
+
+def _padded(rows: Tensor, n_rows: int) -> Tensor:
+    """Return rows, followed by others up to a number."""
+    padded = _empty(n_rows, rows)
+    if len(rows) == 1:  # in one pass over memory
+        return padded.copy_(rows)
+    padded[: len(rows)] = rows
+    padded[len(rows) :] = 0
+    return padded
 
 
 def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
@@ -349,5 +373,5 @@ def _dense(rows: Tensor) -> Tensor:
 
 def _empty(n_rows: int, like: Tensor) -> Tensor:
     """Return an empty tensor for rows, with the memory layout of another one."""
-    strides = (like[0].numel(), *like.stride()[1:])
+    strides = (math.prod(like.shape[1:]), *like.stride()[1:])
     return like.new_empty_strided((n_rows, *like.shape[1:]), strides)

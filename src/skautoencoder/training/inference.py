@@ -30,7 +30,7 @@ _NUMBERS_PER_BATCH = 2**22
 _WORK_PER_FOREIGN_BATCH = 1e8
 # Smaller batches are padded to a multiple of `_FEW` rows, or of fewer, at least
 # `_FEWEST`, if these would take more operations than this.
-_WORK_OF_FEW = 1e7
+_WORK_OF_FEW = 1e6
 _FEWEST, _FEW = 2, 32
 # A last batch with more than this share of the full size is padded to the full size.
 _MANY = 1 / 4
@@ -110,11 +110,7 @@ def apply_in_batches(
 
     def answer(start: int) -> None:
         part = slice(start, min(start + whole, n_samples))
-        with (
-            torch.inference_mode(),
-            BatchInvariant(whole),
-            without_autocast(device.type),
-        ):
+        with torch.inference_mode(), without_autocast(device.type):
             rows = read(part)
             n_rows = len(rows)
             n_padded = -(-n_rows // unit) * unit
@@ -124,7 +120,9 @@ def apply_in_batches(
                 padded = rows.new_zeros(n_padded, n_features)
                 padded[:n_rows] = rows
                 rows = padded
-            write(part, function(rows.to(device))[:n_rows].cpu())
+            with BatchInvariant(whole):
+                answers = function(rows.to(device))
+            write(part, answers[:n_rows].cpu())
 
     starts = range(0, n_samples, whole)
     bar = Progress(n_samples, progress, "row", delay=DELAY)
