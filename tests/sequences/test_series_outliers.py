@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from skautoencoder import SeriesOutlierDetector
-from skautoencoder.architectures import Conv1d
+from skautoencoder.architectures import Conv1d, Dense
 
 PERIOD = 20
 EVENT = slice(300, 310)
@@ -216,6 +216,20 @@ class TestThreshold:
 
 
 class TestCausal:
+    @pytest.mark.parametrize("seed", range(3))
+    def test_causal_scores_forget_an_event_soon(self, seed: int) -> None:
+        steps = np.arange(1500)
+        series = np.sin(2 * np.pi * steps / 50) + 0.1 * noise(1500, seed=seed)
+        series[800:830] += 1.0
+        found = detector(
+            causal=True, window=50, architecture=Dense((32,)), random_state=seed
+        )
+        scores = found.fit(series).score_samples(series)
+        # If all steps of a window counted alike, 1 to 8 of the 30 would be right.
+        lowest = np.argsort(scores)[:30]
+        assert ((lowest >= 800) & (lowest < 830)).sum() >= 18
+        assert scores[800:830].mean() < 1.3 * scores[840:880].mean()
+
     def test_no_step_depends_on_later_ones(self) -> None:
         series, found = with_event()[:, 0], fitted(causal=True)
         whole = found.score_samples(series)

@@ -484,7 +484,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         """Choose the windows to compare with, and determine the threshold."""
         rows = samples.rows
         embedding = WindowEmbedding.from_rows(
-            self._trained, rows, self.sample_shape_[1]
+            self._trained, rows, self.sample_shape_[1], causal=self.causal
         )
         sets = self._draw_sets(len(rows), rows.shape[1])
         self._references = References.from_rows(

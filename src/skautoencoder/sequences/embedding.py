@@ -26,6 +26,10 @@ _TAIL, _NORMAL_WIDTH = 0.001, 6.18
 # Most principal axes of the reconstructions and of the residuals, and most windows to
 # find them with.
 _MOST_AXES, _MOST_WINDOWS = 32, 1000
+# The share of a window in which the weight of a causal window's steps falls by a factor
+# of e from the last one back, and what is added to weights that are 1 at the end: how a
+# window began matters little, but a long change of little height has to be seen, too.
+_RECENT, _OF_ALL = 0.05, 0.02
 # How much larger than the largest variance of white noise that of an axis has to be.
 _ABOVE_NOISE = 1.25
 
@@ -47,7 +51,7 @@ class WindowEmbedding(Embedding):
     Parameters
     ----------
     unit : Tensor of shape (n_features,)
-        Divisors of windows in the network's units.
+        Divisors of windows in the network's units; smaller for steps that weigh more.
     mean : Tensor of shape (n_features,)
         Mean reconstruction, divided by `unit`.
     axes : Tensor of shape (n_axes, n_features)
@@ -66,10 +70,25 @@ class WindowEmbedding(Embedding):
 
     @classmethod
     def from_rows(
-        cls, trained: TrainedNetwork, rows: Array, n_channels: int
+        cls, trained: TrainedNetwork, rows: Array, n_channels: int, *, causal: bool
     ) -> WindowEmbedding:
-        """Take units and axes from the windows that the network was trained on."""
+        """Take units and axes from the windows that the network was trained on.
+
+        Parameters
+        ----------
+        trained : TrainedNetwork
+            The network.
+        rows : ndarray of shape (n_windows, n_features)
+            The windows.
+        n_channels : int
+            Number of channels.
+        causal : bool
+            Whether a window is to speak for its last step. Else all steps weigh the
+            same.
+        """
         n_features = rows.shape[1]
+        n_steps = n_features // n_channels
+        weights = _weights_of_steps(n_steps) if causal else np.ones(n_steps)
         shown = trained.scaling.to_network_in_parts(rows).numpy()
         some = np.unique(np.linspace(0, len(rows) - 1, _MOST_WINDOWS).astype(int))
         spread = np.maximum(
@@ -79,7 +98,8 @@ class WindowEmbedding(Embedding):
         least = max(_SMALLEST_UNIT * float(spread.max()), 1e-30)
         # A mean over steps and channels, so that scores do not grow with their number.
         per_channel = np.where(spread > least, spread, 1.0) * np.sqrt(n_features)
-        unit = torch.from_numpy(np.tile(per_channel, n_features // n_channels))
+        units = per_channel / np.sqrt(weights)[:, np.newaxis]
+        unit = torch.from_numpy(units.reshape(-1))
         made = torch.empty((len(some), n_features), dtype=torch.float64)
 
         def write(part: slice, result: Tensor) -> None:
@@ -122,6 +142,17 @@ class WindowEmbedding(Embedding):
         along, sizes = (details - others).tensor_split([n_axes], dim=-1)
         squares = torch.einsum("...i,cij,...j->...c", along, self.products, along)
         return squares.clamp_min(0.0) + sizes.square()
+
+
+def _weights_of_steps(n_steps: int) -> Array:
+    """Return weights of the steps of a causal window, with a mean of 1.
+
+    An event stays in the windows of a whole length of steps after it. Were all steps to
+    weigh the same, these would be as far from others as those in the event.
+    """
+    age = np.arange(n_steps)[::-1] / n_steps
+    weights: Array = np.exp(-age / _RECENT) + _OF_ALL
+    return weights / weights.mean()
 
 
 def _width(steps: Array) -> Array:
