@@ -29,6 +29,7 @@ from skautoencoder.objectives import L1
 SHARED: dict[str, list[Any]] = {
     "code_size": [0, -1, 2.5, "big", True],
     "ordered": ["yes", None, 2],
+    "n_init": [0, -1, 2.5, "many", None, True],
     "sample_shape": [64, "8x8"],
     "loss": ["ms", None, 1],
     "sparsity": ["l2", 0.1, True],
