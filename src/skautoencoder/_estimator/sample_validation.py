@@ -105,6 +105,7 @@ def check_samples(
         getattr(estimator, name, None)
         for name in ("n_features_in_", "feature_names_in_")
     )
+    # Else there is nothing to set, warn of or refuse, and a single row is waited for.
     if reset or names is not None or n_features != rows.shape[1]:
         validate_data(estimator, rows, reset=reset, skip_check_array=True)
     return rows, data_shape

@@ -200,7 +200,7 @@ class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
         """Fit the sampler; return the indices of the rows' classes, and a seed."""
         _check_container(X, "X")
         _check_container(y, "y")
-        y = _labels(from_torch(y))
+        y = _labels(y)
         with naming("X"):
             n_samples = _num_samples(X)
         classes, numbers = Classes.of(y, n_samples, type(self).__name__)
@@ -212,7 +212,7 @@ class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
             conditional=True, random_state=int(seeds[0])
         )
         if isinstance(X_valid, tuple) and len(X_valid) == 2:
-            X_valid = X_valid[0], _labels(from_torch(X_valid[1]))
+            X_valid = X_valid[0], _labels(X_valid[1])
         with fit_of_part(self, sampler, X, y):
             self.sampler_ = sampler.fit(X, y, X_valid=X_valid)
             self.sampling_strategy_ = strategy
@@ -318,6 +318,7 @@ def _check_container(given: Any, name: str) -> None:
 
 def _labels(y: Any) -> Any:
     """Return class labels in one dimension; they may be a frame of one column."""
+    y = from_torch(y)
     if (getattr(y, "ndim", 1) != 2 and not is_polars(y)) or issparse(y):
         return y
     if y.shape[1] != 1:
