@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import ROWS, noise
 from sklearn.decomposition import PCA
@@ -71,6 +72,20 @@ def test_a_row_has_one_score(name: str) -> None:
     np.testing.assert_array_equal(sampler.score_samples(X[:7]), scores[:7])
     np.testing.assert_array_equal(sampler.score_samples(X[5:6]), scores[5:6])
     assert sampler.score(X) == pytest.approx(scores.mean())
+
+
+@pytest.mark.parametrize("prior", ["normal", "mixture"])
+def test_a_row_of_categories_and_repeated_values_has_one_score(prior: str) -> None:
+    random = np.random.RandomState(0)
+    frame = pd.DataFrame(random.normal(size=(120, 9)).clip(0, 1)).add_prefix("x")
+    frame["category"] = random.choice(["a", "b", "c"], 120)
+    sampler = VAESampler(2, prior=prior, **QUICK).fit(frame)
+    scores = sampler.score_samples(frame)
+    for n_rows in (1, 2, 3, 5, 23):
+        for start in range(0, 120 - n_rows, 9):
+            part = slice(start, start + n_rows)
+            alone = sampler.score_samples(frame.iloc[part])
+            np.testing.assert_array_equal(alone, scores[part])
 
 
 def test_more_importance_samples_come_closer() -> None:

@@ -118,6 +118,25 @@ def test_functions_of_single_numbers(function: Any, width: int) -> None:
     assert_batch_invariant(function, 3 * drawn(WHOLE, width))
 
 
+@pytest.mark.parametrize("width", [2, 5, 9, 20])
+@pytest.mark.parametrize(
+    "function",
+    [torch.sum, torch.mean, Tensor.sum, Tensor.mean, torch.logsumexp, Tensor.logsumexp],
+)
+def test_sums_over_the_columns_of_a_transposed_matrix(
+    function: Any, width: int
+) -> None:
+    def of_columns(rows: Tensor) -> Tensor:
+        answers: Tensor = function(rows.T.contiguous().T, dim=1)
+        return answers
+
+    rows = drawn(WHOLE, width)
+    assert_batch_invariant(of_columns, rows)
+    with BatchInvariant(WHOLE):
+        torch.testing.assert_close(of_columns(rows), function(rows, dim=1))
+        torch.testing.assert_close(torch.sum(input=rows), rows.sum())
+
+
 def test_functions_of_images_that_lie_with_their_channels_last() -> None:
     images = drawn(WHOLE, 3, 5, 7).to(memory_format=torch.channels_last)
     with BatchInvariant(WHOLE):
@@ -211,6 +230,7 @@ SCRIPT = textwrap.dedent(
     """
     import json, warnings
     import numpy as np
+    import pandas as pd
     from skautoencoder import *
     from skautoencoder.architectures import Conv, Dense
 
@@ -218,6 +238,8 @@ SCRIPT = textwrap.dedent(
     random = np.random.RandomState(0)
     table, images = random.randn(300, 9), random.rand(300, 7, 6)
     wide = random.randn(300, 211)
+    frame = pd.DataFrame(random.randn(300, 9).clip(0, 1)).add_prefix("x")
+    frame["category"] = random.choice(["a", "b", "c"], 300)
     quick = {"max_epochs": 1, "random_state": 0}
     cases = [
         (AutoencoderTransformer(3, **quick), table, ["transform", "predict"]),
@@ -231,6 +253,7 @@ SCRIPT = textwrap.dedent(
          ["decision_function", "explain"]),
         (VAESampler(**quick), table, ["transform", "predict", "score_samples"]),
         (VAESampler(**quick), images, ["transform", "predict"]),
+        (VAESampler(**quick), frame, ["transform", "score_samples"]),
     ]
     different = []
     for estimator, X, methods in cases:

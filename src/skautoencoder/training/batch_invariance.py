@@ -56,7 +56,18 @@ _OF_SINGLE_NUMBERS = {
     Tensor.sigmoid,
 }
 
-_REPLACED = {F.linear, *_CONVOLUTIONS, *_RECURRENT, *_OF_SINGLE_NUMBERS}
+# The order of sums over the columns of a transposed matrix depends on the number of
+# rows; in a contiguous one, each row is summed by itself.
+_SUMS = {
+    torch.logsumexp,
+    torch.mean,
+    torch.sum,
+    Tensor.logsumexp,
+    Tensor.mean,
+    Tensor.sum,
+}
+
+_REPLACED = {F.linear, *_CONVOLUTIONS, *_RECURRENT, *_OF_SINGLE_NUMBERS, *_SUMS}
 
 # Results of the tests in this process: batch sizes with equal bits, by operation.
 _known: dict[Any, tuple[int, ...]] = {}
@@ -87,6 +98,8 @@ class BatchInvariant(TorchFunctionMode):
             return func(*args, **kwargs)
         if func is F.linear:
             return self._linear(*args, **kwargs)
+        if func in _SUMS and args:
+            return func(args[0].contiguous(), *args[1:], **kwargs)
         if func in _CONVOLUTIONS:
             return self._convolution(func, *args, **kwargs)
         # Packed sequences, which are no rows, have other arguments.

@@ -31,7 +31,7 @@ _WORK_PER_FOREIGN_BATCH = 1e8
 # Smaller batches are padded to a multiple of `_FEW` rows, or of fewer, at least
 # `_FEWEST`, if these would take more operations than this.
 _WORK_OF_FEW = 1e6
-_FEWEST, _FEW = 2, 32
+_FEWEST, _FEW = 1, 32
 # A last batch with more than this share of the full size is padded to the full size.
 _MANY = 1 / 4
 
