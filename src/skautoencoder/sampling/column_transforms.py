@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -135,6 +136,8 @@ class Numbers:
     def to_network(self, column: NDArray[Any]) -> tuple[Float64, Float64]:
         """Return numbers in the network's units, and the slope of the transformation.
 
+        Numbers far outside of the range of `fit` may overflow.
+
         Parameters
         ----------
         column : ndarray of shape (n_samples,)
@@ -146,18 +149,15 @@ class Numbers:
             The numbers, and the logarithm of the slope at each; 0 at atoms.
         """
         if self.only_atoms:
-            middles = np.array([atom[2] for atom in self.atoms])
             nearest = _nearest(self.atom_values, column)
-            return middles[nearest], np.zeros(len(column))
+            return self._middles[nearest], np.zeros(len(column))
         numbers = column.astype(np.float64)
-        part, slope = self._part(numbers)
-        # Numbers that overflow are rejected later, with the name of the column.
-        with np.errstate(over="ignore"):
-            shown = self.shown[part] + (numbers - self.number[part]) * slope
+        part = self.number[1:-1].searchsorted(numbers, side="right")
+        slope = self._slopes[part]
+        shown = self.shown[part] + (numbers - self.number[part]) * slope
         if self.atoms:
-            middles = np.array([atom[2] for atom in self.atoms])
             index, is_atom = self._atom(column, slope)
-            shown = np.where(is_atom, middles[index], shown)
+            shown = np.where(is_atom, self._middles[index], shown)
             slope = np.where(is_atom, 1.0, slope)
         return shown, np.log(slope)
 
@@ -198,15 +198,20 @@ class Numbers:
         index = np.minimum(np.searchsorted(ends, shown), len(ends) - 1)
         return index, (starts[index] <= shown) & (shown <= ends[index])
 
-    def _part(self, column: Float64) -> tuple[NDArray[np.intp], Float64]:
-        """Return the index of the knot below each number, and the slope after it."""
-        part = self.number[1:-1].searchsorted(column, side="right")
-        rise = self.shown[part + 1] - self.shown[part]
-        run = self.number[part + 1] - self.number[part]
-        slope = np.ones(len(column))
+    # Kept, as for a single row they would take longer than all the rest.
+    @cached_property
+    def _slopes(self) -> Float64:
+        """The slope between each knot and the next."""
+        run = np.diff(self.number)
+        slopes = np.ones(len(run))
         with np.errstate(over="ignore"):  # a run may be subnormal
-            np.divide(rise, run, out=slope, where=run > 0)
-        return part, np.minimum(slope, _LARGEST)
+            np.divide(np.diff(self.shown), run, out=slopes, where=run > 0)
+        return np.minimum(slopes, _LARGEST)
+
+    @cached_property
+    def _middles(self) -> Float64:
+        """The number that stands for each atom."""
+        return np.array([middle for _, _, middle in self.atoms])
 
     def _atom(
         self, column: NDArray[Any], slope: Float64

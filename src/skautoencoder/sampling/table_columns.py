@@ -258,11 +258,11 @@ class TableColumns:
             if isinstance(kind, Levels):
                 index = kind.index(column.read(values), column.name)
                 shown[np.arange(len(index)), start + index] = 1.0
-            else:
-                numbers, log_slope = kind.to_network(column.read(values))
-                with np.errstate(over="ignore"):
-                    shown[:, start] = numbers
-                log_jacobian += log_slope
+                continue
+            numbers = column.read(values)
+            with np.errstate(over="ignore"):  # rejected below
+                shown[:, start], log_slope = kind.to_network(numbers)
+            log_jacobian += log_slope
         self._check_size(shown)
         return shown, log_jacobian
 
@@ -461,16 +461,18 @@ def _plain(name: Any, values: Values) -> NDArray[Any]:
 
 def _numbers(name: Any, values: Values) -> NDArray[Any]:
     """Return the numbers of a column in a type that holds them exactly."""
-    if pd.isna(values).any():
+    if not _is_plain(values) and pd.isna(values).any():
         raise ValueError(_missing(name))
     numbers = np.asarray(values, dtype=numpy_type(values.dtype))
     if numbers.dtype.kind == "b":
         numbers = numbers.astype(np.int64)
     try:
-        finite = np.isfinite(numbers.astype(np.float64)).all()
+        finite = np.isfinite(numbers.astype(np.float64))
     except OverflowError:  # a large Python integer
         raise ValueError(_too_large(name)) from None
-    if not finite:
+    if not finite.all():
+        if pd.isna(values).any():
+            raise ValueError(_missing(name))
         raise ValueError(
             f"Column {name!r} of X has infinite values. Remove these rows, or replace "
             "the values."

@@ -127,6 +127,8 @@ class BatchInvariant(TorchFunctionMode):
         n_columns = len(weight)
         for unit in _COLUMNS:
             n_more = -n_columns % unit
+            if not n_more:  # tried above
+                continue
             wide = F.pad(weight, (0, 0, 0, n_more))
             wide_bias = None if bias is None else F.pad(bias, (0, n_more))
             if sizes := self._sizes(F.linear, input, wide, wide_bias):
