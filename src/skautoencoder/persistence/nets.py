@@ -156,11 +156,12 @@ def _module(
                 f"The network's {name} is of shape {tuple(weight.shape)} and type "
                 f"{weight.dtype}, but in the file of {like[0]} and {like[1]}."
             )
+        state[name] = decoder.tensor(*weights[name])
         # With the axes in the order in memory that the network's weights have.
-        state[name] = torch.empty_strided(
-            weight.shape, weight.stride(), dtype=weight.dtype, device="cpu"
-        )
-        state[name].copy_(decoder.tensor(*weights[name]))
+        if state[name].stride() != weight.stride():
+            state[name] = torch.empty_strided(
+                weight.shape, weight.stride(), dtype=weight.dtype, device="cpu"
+            ).copy_(state[name])
     module.load_state_dict(state, assign=True)
     tensors = [*module.parameters(), *module.buffers()]
     assert not any(tensor.is_meta for tensor in tensors)
