@@ -16,6 +16,7 @@ from ._runner import Context
 BENCHMARKS = [
     "import_time",
     "inference",
+    "one_row",
     "small_tables",
     "search",
     "threads",
@@ -42,6 +43,7 @@ BENCHMARKS = [
 ]
 WITHOUT_MNIST = {
     "import_time",
+    "one_row",
     "small_tables",
     "search",
     "threads",
