@@ -8,6 +8,7 @@ score takes 50 codes through the decoder.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -112,7 +113,7 @@ def ours(cache_dir: str, quick: bool) -> Result:
             fitted = estimator.fit(x)
             for method in METHODS[name]:
                 answer = getattr(fitted, method)
-                took = _milliseconds(lambda answer=answer, one=one: answer(one), n_calls)
+                took = _milliseconds(partial(answer, one), n_calls)
                 result[f"{kind}: {name}, {method}"] = took
             if kind == "images":  # the imputer's network sees which pixels are there
                 n_inputs = one.size * (2 if name == "imputer" else 1)
