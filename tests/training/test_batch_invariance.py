@@ -27,7 +27,7 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def assert_batch_invariant(function: Any, rows: Tensor) -> None:
     with torch.inference_mode(), BatchInvariant(WHOLE):
         whole = function(rows)
-        for n_rows in (2, 6, 8, 24, 32, 40, 100):
+        for n_rows in (1, 2, 6, 8, 24, 32, 40, 100):
             for start in (0, 1, len(rows) - n_rows):
                 part = slice(start, start + n_rows)
                 assert torch.equal(function(rows[part].clone()), whole[part]), n_rows
@@ -143,6 +143,30 @@ def test_functions_of_images_that_lie_with_their_channels_last() -> None:
         answers = F.elu(images[:3])
     torch.testing.assert_close(answers, F.elu(images[:3].contiguous()))
     assert_batch_invariant(F.elu, images)
+
+
+@pytest.mark.parametrize("n_channels", [3, 5, 64])
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm2d, nn.SiLU, nn.ELU])
+def test_layers_of_a_part_of_larger_images(kind: Any, n_channels: int) -> None:
+    """What decoders cut off at the edges leaves gaps between images."""
+    layer = kind(n_channels) if "Norm" in kind.__name__ else kind()
+    if kind is nn.BatchNorm2d:
+        layer.running_mean, layer.running_var = (
+            drawn(n_channels),
+            drawn(n_channels) ** 2,
+        )
+        layer.weight, layer.bias = map(nn.Parameter, drawn(2, n_channels))
+    layer.eval().requires_grad_(False)
+
+    def of_part(images: Tensor) -> Tensor:
+        images = images.contiguous(memory_format=torch.channels_last)
+        answers: Tensor = layer(images[:, :, :3, :2])
+        return answers
+
+    images = drawn(WHOLE, n_channels, 4, 2)
+    assert_batch_invariant(of_part, images)
+    with torch.no_grad(), BatchInvariant(WHOLE):
+        torch.testing.assert_close(of_part(images), layer(images[:, :, :3, :2]))
 
 
 def test_parameters_of_functions_are_kept() -> None:

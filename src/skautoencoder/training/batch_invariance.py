@@ -56,6 +56,9 @@ _OF_SINGLE_NUMBERS = {
     Tensor.sigmoid,
 }
 
+# They multiply and add in one rounding or in two, by the layout of the whole batch: a
+# part of larger images is dense if it is of one image alone.
+_NORMALIZATIONS = {F.batch_norm, F.group_norm, F.instance_norm, F.layer_norm}
 # The order of sums over the columns of a transposed matrix depends on the number of
 # rows; in a contiguous one, each row is summed by itself.
 _SUMS = {
@@ -67,7 +70,14 @@ _SUMS = {
     Tensor.sum,
 }
 
-_REPLACED = {F.linear, *_CONVOLUTIONS, *_RECURRENT, *_OF_SINGLE_NUMBERS, *_SUMS}
+_REPLACED = {
+    F.linear,
+    *_CONVOLUTIONS,
+    *_RECURRENT,
+    *_OF_SINGLE_NUMBERS,
+    *_NORMALIZATIONS,
+    *_SUMS,
+}
 
 # Results of the tests in this process: batch sizes with equal bits, by operation.
 _known: dict[Any, tuple[int, ...]] = {}
@@ -105,7 +115,9 @@ class BatchInvariant(TorchFunctionMode):
         # Packed sequences, which are no rows, have other arguments.
         if func in _RECURRENT and isinstance(args[3], bool):
             return self._recurrent(func, *args)
-        if func in _OF_SINGLE_NUMBERS and args[0].numel() % VECTOR:
+        if func in _NORMALIZATIONS:
+            return func(_dense(args[0]), *args[1:], **kwargs)
+        if func in _OF_SINGLE_NUMBERS:
             return _in_vectors(lambda flat: func(flat, *args[1:], **kwargs), args[0])
         return func(*args, **kwargs)
 
@@ -372,6 +384,8 @@ def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor
     """Return an elementwise function of numbers, padded to a multiple of VECTOR."""
     numbers = _dense(numbers)
     n_numbers = numbers.numel()
+    if not n_numbers % VECTOR:
+        return function(numbers)
     # In the order of memory.
     flat = numbers.as_strided((n_numbers,), (1,), numbers.storage_offset())
     answers = function(F.pad(flat, (0, -n_numbers % VECTOR)))
