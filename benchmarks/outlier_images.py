@@ -40,7 +40,7 @@ def ours(cache_dir: str, quick: bool, digit: int) -> Result:
     )
     seconds, _ = timed(lambda: detector.fit(rows[labels == digit]))
     scoring, scores = timed(lambda: detector.score_samples(new))
-    plain = detector._trained.squared_errors(new)
+    plain = detector.trained_network.squared_errors(new)
     return {
         "area": 100 * float(roc_auc_score(new_labels != digit, -scores)),
         "plain residual": 100 * float(roc_auc_score(new_labels != digit, plain)),

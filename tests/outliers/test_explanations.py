@@ -51,7 +51,7 @@ class TestPValues:
     def test_rows_kept_out_are_not_trained_on(self) -> None:
         X = curve(100)
         fitted = detector(calibration_fraction=0.3, novelty=True).fit(X)
-        assert fitted._references.points.shape[1] == 70
+        assert fitted.references.points.shape[1] == 70
         assert (fitted.score_samples(X) == 0).sum() == 70
         assert fitted.calibration_scores_.max() < 0
 

@@ -28,7 +28,7 @@ class TestScores:
     def test_a_score_is_the_distance_in_the_formula(self, novelty: bool) -> None:
         X = curve(60).astype(np.float64)
         fitted = detector(novelty=novelty, n_neighbors=2).fit(X)
-        trained, references = fitted._trained, fitted._references
+        trained, references = fitted.trained_network, fitted.references
 
         training = X
         if novelty:  # a tenth is kept out of training
@@ -55,8 +55,8 @@ class TestScores:
 
     def test_references_are_rows_of_the_training_data(self) -> None:
         X = curve(60)
-        contaminated = detector().fit(X)._references.points
-        clean = detector(novelty=True).fit(X)._references.points
+        contaminated = detector().fit(X).references.points
+        clean = detector(novelty=True).fit(X).references.points
         assert contaminated.shape == (50, 8, 10)
         assert clean.shape == (1, 60, 10)
 
@@ -136,7 +136,7 @@ class TestScores:
         monkeypatch.setattr("skautoencoder.outliers.detector._MOST_REFERENCES", 40)
         X = curve(100)
         fitted = detector(novelty=True).fit(X)
-        assert fitted._references.points.shape == (1, 40, 10)
+        assert fitted.references.points.shape == (1, 40, 10)
         assert (fitted.score_samples(X) == 0).sum() == 40
 
 

@@ -79,7 +79,7 @@ class TestScores:
         series, found = with_event()[:, 0], fitted()
         of_windows = found.score_samples(series)
         windows = np.lib.stride_tricks.sliding_window_view(series, PERIOD)
-        distances = found._references.distances(found._trained, windows)
+        distances = found._references.distances(found.trained_network, windows)
         for step in (0, 5, 100, 305, 599):
             first, last = max(step - PERIOD + 1, 0), min(step, len(distances) - 1)
             expected = -distances[first : last + 1].mean()
@@ -87,7 +87,7 @@ class TestScores:
 
     def test_distance_is_that_of_the_formula(self) -> None:
         found = fitted_on_two(novelty=True)
-        trained = found._trained
+        trained = found.trained_network
         training = np.lib.stride_tricks.sliding_window_view(
             waves(n_channels=2)[:540], PERIOD, axis=0
         )

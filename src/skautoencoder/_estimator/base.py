@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone
 from sklearn.utils import Tags
@@ -19,7 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.callback_support import (
     CallbackSupportMixin,
     FitTasks,
@@ -31,7 +30,6 @@ from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import looks_like_image, warn_of_shape
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.net_training import (
-    check_training,
     loss_of_start,
     make_nets,
     prepare_steps,
@@ -65,10 +63,9 @@ from skautoencoder.training import (
     AutoencoderNet,
     Checkpoint,
     Rows,
-    float32_by_default,
-    keeping_grad_mode,
+    check_net,
     n_training_rows,
-    one_thread,
+    usual_torch,
 )
 
 # Constraints of `code_size` in estimators that have a default for it.
@@ -106,6 +103,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     net_: AutoencoderNet
     # Number of trainings of which the best is kept; a parameter of some estimators.
     n_init: int = 1
+    # The reconstruction loss; a parameter of most estimators.
+    loss: str | None = None
 
     # Number of training steps that max_epochs="auto" aims at.
     _usual_steps: ClassVar[int] = 4000
@@ -173,7 +172,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         weights = None
         if self._takes_weights:
             weights = fit_params.pop("sample_weight", None)
-        self._refuse_fit_params(fit_params)
+        if fit_params:
+            self._refuse_fit_params(fit_params)
         return weights
 
     # ---- the steps of a fit ---------------------------------------------------
@@ -200,8 +200,19 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         """
         continues = hasattr(self, "net_") and (is_part or self.warm_start)
         previous = self if continues else None
-        with self._learner(previous) as learner:
+        parameters = {
+            name: value
+            for name, value in vars(self).items()
+            if name not in self._fitted_state
+        }
+        # A copy is fitted: if that raises, the estimator is unchanged.
+        learner = object.__new__(type(self))
+        learner.__dict__.update(vars(self) if continues else parameters)
+        with usual_torch():
             learner._learn(X, y, previous, X_valid, sample_weight, is_part=is_part)
+        learnt = vars(learner)
+        fitted = {name: learnt[name] for name in self._fitted_state if name in learnt}
+        self.__dict__ = parameters | fitted
 
     @with_callbacks
     def _learn(
@@ -259,32 +270,6 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         rows, _ = self._check_samples(X_valid, self)
         return Rows(plan.units.scaling.to_network_in_parts(rows))
 
-    @contextmanager
-    def _learner(self, previous: Self | None) -> Iterator[Self]:
-        """Yield a copy of this estimator to fit, and take over its fitted attributes.
-
-        If the block raises, the estimator is unchanged: nothing has to be undone.
-        Within the block torch's threads, autograd mode and default dtype are set for a
-        fit, whatever the user has set.
-        """
-        parameters = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in self._fitted_state
-        }
-        learner = object.__new__(type(self))
-        learner.__dict__.update(parameters if previous is None else vars(self))
-        with (
-            one_thread(),
-            keeping_grad_mode(),
-            torch.inference_mode(False),
-            float32_by_default(),
-        ):
-            yield learner
-        learnt = vars(learner)
-        fitted = {name: learnt[name] for name in self._fitted_state if name in learnt}
-        self.__dict__ = parameters | fitted
-
     @abstractmethod
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SamplesT:
         """Return the samples of a fit, validated.
@@ -309,10 +294,39 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             The fitted estimator from which this fit continues.
         """
 
+    def _units(self, samples: SamplesT, previous: Self | None) -> Units:
+        """Return units, new or of the fit before; raise if rows exceed their range."""
+        value_range, architecture = samples.value_range, samples.architecture
+        if previous is None:
+            units = self._new_units(samples, value_range)
+        else:
+            units = previous._record.units
+        units.check(value_range, architecture, self.loss)
+        return units
+
+    def _new_units(self, samples: SamplesT, value_range: Range) -> Units:
+        """Choose the units in which the network sees rows.
+
+        Parameters
+        ----------
+        samples : Samples
+            The result of :meth:`_validate`.
+        value_range : tuple of float
+            Lowest and highest value of the wanted outputs.
+        """
+        return Units.of_data(
+            samples.wanted,
+            value_range,
+            samples.architecture,
+            self.loss,
+            n_channels=samples.n_channels,
+        )
+
     def _usual_plan(
-        self, samples: Samples, units: Units, code_size: int | None
+        self, samples: SamplesT, previous: Self | None, code_size: int | None
     ) -> TrainingPlan:
-        """Return the plan to reconstruct samples, or their targets, in these units."""
+        """Return the plan to reconstruct samples, or to make their targets of them."""
+        units = self._units(samples, previous)
         to_network, targets = units.scaling.to_network_in_parts, samples.targets
         is_ragged = samples.sequences is not None
         network = network_recipe(
@@ -367,7 +381,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             nets[0].set_params(
                 lr_schedule="constant", max_epochs=1, validation_fraction=None
             )
-        check_training(nets[0], plan)
+        check_net(nets[0], plan.data)
 
         def fitted(net: AutoencoderNet) -> dict[str, Any]:
             """Return the fitted attributes as if the training of a net ended now."""
@@ -574,15 +588,18 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     # ---- the trained network ----------------------------------------------------
 
     @property
-    def _trained(self) -> TrainedNetwork:
+    def trained_network(self) -> TrainedNetwork:
+        """The network and its units, for what stands on a fitted estimator."""
+        record = self._record
         return TrainedNetwork(
             self.net_.module_,
-            self._record.units.scaling,
-            self._record.data_shape,
+            record.units.scaling,
+            record.data_shape,
             self.code_size_,
-            self._record.work,
+            record.work,
             type(self).__name__,
-            is_ragged=self._record.sequences is not None,
+            n_inputs=record.n_inputs,
+            is_ragged=record.sequences is not None,
             shows_progress=bool(self.verbose),
         )
 

@@ -18,13 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 from skautoencoder._estimator.array_statistics import (
     ROUNDING,
     mean_row,
-    range_of,
     row_parts,
 )
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
-from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.fit_warnings import warn_of_large_codes, warn_of_units
 from skautoencoder._estimator.input_hints import naming, with_hints
 from skautoencoder._estimator.interpolation import (
@@ -114,25 +112,10 @@ class CodeTransformer(
         return self._describe(rows, data_shape, previous, sequences)
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
-        targets, architecture = samples.targets, samples.architecture
-        wanted = samples.rows if targets is None else targets
-        value_range = range_of(wanted)
-        units = (
-            Units.of_data(
-                wanted,
-                value_range,
-                architecture,
-                self.loss,
-                n_channels=samples.n_channels,
-            )
-            if previous is None
-            else previous._record.units
-        )
-        units.check(value_range, architecture, self.loss)
-        usual = ample_code_size(architecture)
+        usual = ample_code_size(samples.architecture)
         if self._chooses_now:
             usual = most_units(samples.rows.shape[1])
-        plan = self._usual_plan(samples, units, auto_or(self.code_size, usual))
+        plan = self._usual_plan(samples, previous, auto_or(self.code_size, usual))
         penalties = make_penalties(
             self.sparsity,
             self.sparsity_weight,
@@ -146,7 +129,7 @@ class CodeTransformer(
             self._warn(samples, plan, penalties)
         network_params: dict[str, Any] = {}
         for penalty in penalties:
-            penalty.check_architecture(architecture)
+            penalty.check_architecture(samples.architecture)
             network_params |= penalty.network_params()
         plan = replace(
             plan,
@@ -176,7 +159,7 @@ class CodeTransformer(
     def _complete(self, samples: Samples, plan: TrainingPlan) -> None:
         if not self._is_ordered:
             return
-        path = ErrorPath.of(self.net_, plan, self._trained)
+        path = ErrorPath.of(self.net_, plan, self.trained_network)
         decoder: Any = self.net_.module_.decoder
         least = path.least_units(decoder.sizes)
         path = path.with_least(decoder.sizes, least)
@@ -234,7 +217,7 @@ class CodeTransformer(
             Their codes. A row's code does not depend on the rows around it.
         """
         rows = self._check_applied(X)
-        codes: Array = self._trained.encode(rows)
+        codes: Array = self.trained_network.encode(rows)
         return codes
 
     @property
@@ -259,7 +242,7 @@ class CodeTransformer(
             `inverse_transform` takes, too. Where the code is no such map (see
             `code_size`), of shape (n_samples, code_size).
         """
-        codes: Array = self._trained.encode(self._check_applied(X))
+        codes: Array = self.trained_network.encode(self._check_applied(X))
         return codes.reshape(-1, *self.code_shape_)
 
     def interpolate(self, start: Any, stop: Any, n_steps: int = 10) -> Any:
@@ -296,7 +279,7 @@ class CodeTransformer(
                     given = as_samples(sample, shapes)
                 rows = self._check_applied(given)
                 require_one(rows, name)
-                ends.append(self._trained.encode(rows))
+                ends.append(self.trained_network.encode(rows))
         return self.inverse_transform(codes_between(ends[0], ends[1], n_steps))
 
     def inverse_transform(self, X: ArrayLike) -> Any:
@@ -322,7 +305,7 @@ class CodeTransformer(
                 X = np.asarray(from_torch(X)).reshape(shape[0], -1)
         is_ordered = hasattr(self, "error_path_")
         codes = check_codes(self, X, takes_leading=is_ordered)
-        samples = self._trained.decode(codes)
+        samples = self.trained_network.decode(codes)
         if self._record.sequences is not None:
             n_steps = self._record.data_shape[0]
             lengths = lengths_of(torch.from_numpy(codes), n_steps).numpy()
@@ -345,7 +328,7 @@ class CodeTransformer(
             with the names and the index of `X` if that is one and samples are flat.
         """
         rows = self._check_applied(X)
-        samples = self._trained.reconstruct(rows)
+        samples = self.trained_network.reconstruct(rows)
         if self._record.sequences is not None:
             return self._in_form_of(X, samples, rows)
         return in_frame_like(X, samples, getattr(X, "columns", None))
@@ -366,7 +349,7 @@ class CodeTransformer(
             squared units of the data. The higher, the better reconstructed.
         """
         rows = self._check_applied(X)
-        scores: Array = -self._trained.squared_errors(rows)
+        scores: Array = -self.trained_network.squared_errors(rows)
         return scores
 
     def score(
@@ -396,7 +379,7 @@ class CodeTransformer(
         """
         warn_of_ignored_samples(y, X, type(self).__name__, "compares")
         rows = self._check_applied(X)
-        errors = self._trained.squared_errors(rows)
+        errors = self.trained_network.squared_errors(rows)
         weights = check_sample_weight(sample_weight, len(rows))
         if weights is not None:
             sums = errors * (~np.isnan(rows)).sum(axis=1)

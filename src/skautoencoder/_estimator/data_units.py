@@ -101,7 +101,7 @@ class Units:
         rows: Array,
         value_range: Range,
         architecture: Architecture,
-        loss: str,
+        loss: str | None,
         *,
         n_channels: int | None = None,
     ) -> Self:
@@ -118,7 +118,7 @@ class Units:
             Their lowest and highest value.
         architecture : Architecture
             Architecture of the network.
-        loss : str
+        loss : str or None
             The reconstruction loss.
         n_channels : int, default=None
             Channels of sequences of different lengths. None: rows are no such.
@@ -138,7 +138,9 @@ class Units:
             return cls(output_activation=activation, center=center, spread=spread)
         return cls(Scaling(mean, spread), activation)
 
-    def check(self, value_range: Range, architecture: Architecture, loss: str) -> None:
+    def check(
+        self, value_range: Range, architecture: Architecture, loss: str | None
+    ) -> None:
         """Raise if the data are outside of the range of the loss or the output."""
         if self.output_activation == "sigmoid":
             asked = architecture.output_activation == "sigmoid" or loss == "bce"

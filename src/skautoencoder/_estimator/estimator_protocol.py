@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self
@@ -99,8 +99,9 @@ class EstimatorProtocol(BaseEstimator):
 
         Names are checked here, values in `fit`.
         """
+        own = self._get_param_names()
         for name, value in nested.items():
-            if self._is_nested(name):
+            if is_nested(name, own):
                 setattr(self, name, value)
             elif name == "nested":
                 # scikit-learn's checks pass every name of the signature, also
@@ -111,7 +112,7 @@ class EstimatorProtocol(BaseEstimator):
 
     def _unknown_message(self, name: str) -> str:
         own = self._get_param_names()
-        known = [*own, *(f"{p}__" for p in self._prefixes())]
+        known = [*own, *(f"{prefix}__" for prefix in nested_prefixes(own))]
         message = f"{type(self).__name__} has no parameter {name!r}."
         prefix, delimiter, _ = name.partition("__")
         return message + (
@@ -133,22 +134,15 @@ class EstimatorProtocol(BaseEstimator):
                 f"{cure or cure_of(name, own) or did_you_mean(name, own)}"
             )
 
-    def _prefixes(self) -> list[str]:
-        own = self._get_param_names()
-        return [p for p in NESTED_PREFIXES if p in own or p == "iterator_train"]
-
-    def _is_nested(self, name: str) -> bool:
-        prefix, delimiter, rest = name.partition("__")
-        return bool(delimiter and rest) and prefix in self._prefixes()
-
     def _nested_params(self, prefix: str | None = None) -> dict[str, Any]:
         """Return nested parameters, all of them or those of one prefix."""
         if prefix is not None:
             return params_of(prefix, vars(self))
+        own = self._get_param_names()
         return {
-            name: v
-            for name, v in vars(self).items()
-            if "__" in name and self._is_nested(name)
+            name: value
+            for name, value in vars(self).items()
+            if "__" in name and is_nested(name, own)
         }
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -183,8 +177,9 @@ class EstimatorProtocol(BaseEstimator):
             Estimator instance.
         """
         own = {*self._get_param_names(), *self._unknown_params}
+        all_nested = {name for name in params if is_nested(name, own)}
         for name in params:
-            if name.partition("__")[0] not in own and not self._is_nested(name):
+            if name not in all_nested and name.partition("__")[0] not in own:
                 raise InvalidParameterError(self._unknown_message(name))
         # Objects first, as they may be new in this call; scikit-learn's set_params then
         # sets their parameters.
@@ -197,13 +192,12 @@ class EstimatorProtocol(BaseEstimator):
         nested = {
             name: value
             for name, value in params.items()
-            if self._is_nested(name) and not name.startswith(of_objects)
+            if name in all_nested and not name.startswith(of_objects)
         }
         nested |= {k: v for k, v in params.items() if k in self._unknown_params}
-        for name in params.keys() - nested.keys():
+        for name in all_nested - nested.keys():
             # An object's own parameter replaces a nested one that was stored here.
-            if self._is_nested(name):
-                self.__dict__.pop(name, None)
+            self.__dict__.pop(name, None)
         self._set_nested_params(nested)
         super().set_params(**{k: v for k, v in params.items() if k not in nested})
         return self
@@ -317,6 +311,17 @@ class EstimatorProtocol(BaseEstimator):
         if "file" in state or "member" in state:
             state = _files().attributes_from_skops(state)
         self.__dict__.update(state)
+
+
+def nested_prefixes(own: Collection[str]) -> list[str]:
+    """Return the prefixes of nested parameters, given an estimator's parameters."""
+    return [p for p in NESTED_PREFIXES if p in own or p == "iterator_train"]
+
+
+def is_nested(name: str, own: Collection[str]) -> bool:
+    """Return whether a name is that of a nested parameter of an estimator."""
+    prefix, _, rest = name.partition("__")
+    return bool(rest) and prefix in nested_prefixes(own)
 
 
 def params_of(prefix: str, params: Mapping[str, Any]) -> dict[str, Any]:

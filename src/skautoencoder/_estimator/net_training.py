@@ -15,12 +15,9 @@ from skautoencoder.objectives import seeded_generator
 from skautoencoder.training import (
     AutoencoderNet,
     EarlyStopping,
-    check_net,
     copy_callbacks,
     draw_seed,
-    evaluating,
     isolated_randomness,
-    n_training_rows,
     one_thread,
     resolve_device,
     resolve_optimizer,
@@ -149,14 +146,6 @@ def prepare_steps(
     )
 
 
-def check_training(net: AutoencoderNet, plan: TrainingPlan) -> None:
-    """Raise if a net cannot be trained by the plan."""
-    check_net(net, n_training_rows(len(plan.data), net.validation_fraction))
-    if hasattr(net.criterion_, "check"):
-        with evaluating(net.module_):
-            net.criterion_.check(net.module_, plan.data.rows[:64].to(net.device))
-
-
 def train_nets(
     nets: Sequence[AutoencoderNet], plan: TrainingPlan, *, has_seed: bool
 ) -> None:
@@ -174,15 +163,13 @@ def train_nets(
     # The seed depends on the epochs so far, so that further calls draw new numbers.
     seed = (nets[0].seed + len(nets[0].history)) % 2**31
     device, seeds = torch.device(nets[0].device), seeds_of_starts(seed, len(nets))
-    rows = plan.data.to(device)
-    valid = None if plan.valid is None else plan.valid.to(device)
     for net, own_seed in zip(nets, seeds, strict=True):
         if not has_seed:
             net.iterator_train__seed = own_seed
-        if valid is not None:
-            net.valid_rows = valid
+        if plan.valid is not None:
+            net.valid_rows = plan.valid.to(device)
     # Not within isolated_randomness, which one fit holds at a time.
-    trained = train_in_company(nets, rows, isolated_randomness(seed, device))
+    trained = train_in_company(nets, plan.data, isolated_randomness(seed, device))
     for place, net in enumerate(nets):
         if not trained[place]:
             if len(nets) > 1:
@@ -193,7 +180,7 @@ def train_nets(
                 else seeded_generator(seeds[place])
             )
             with alone:
-                net.partial_fit(rows)
+                net.partial_fit(plan.data)
         if len(nets) > 1:
             net.forget_steps()  # which take more memory than the weights
         for name in ("valid_rows", "which_start"):

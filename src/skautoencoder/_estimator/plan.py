@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.array_statistics import range_of
+from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.sequences import SequenceFormat
 from skautoencoder.architectures import Architecture, Conv, Network
@@ -43,6 +44,16 @@ class Samples:
     architecture: Architecture
     targets: Array | None = None
     sequences: SequenceFormat | None = None
+
+    @property
+    def wanted(self) -> Array:
+        """The wanted outputs, in the user's units."""
+        return self.rows if self.targets is None else self.targets
+
+    @property
+    def value_range(self) -> Range:
+        """Lowest and highest value of the wanted outputs."""
+        return range_of(self.wanted)
 
     @property
     def n_channels(self) -> int | None:

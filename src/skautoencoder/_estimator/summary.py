@@ -78,7 +78,7 @@ class Summary:
             f"{type(estimator).__name__}: samples of {shape}, codes of "
             f"{estimator.code_size_}"
         )
-        return cls(title, _layers(network, estimator._record.n_inputs), facts)
+        return cls(title, _layers(network, estimator.trained_network.n_inputs), facts)
 
     def to_text(self) -> str:
         """Return the summary as lines of text."""

@@ -71,6 +71,8 @@ class TrainedNetwork:
         Floating-point operations that a row takes.
     name : str
         Name of the estimator, for messages.
+    n_inputs : int
+        Numbers in a row of the network's input.
     is_ragged : bool, default=False
         Whether rows are sequences of different lengths, which are NaN after their end.
     shows_progress : bool, default=False
@@ -83,6 +85,7 @@ class TrainedNetwork:
     code_size: int
     work: float
     name: str
+    n_inputs: int
     is_ragged: bool = False
     shows_progress: bool = False
 

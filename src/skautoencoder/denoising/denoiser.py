@@ -543,7 +543,7 @@ class DenoisingAutoencoder(CodeTransformer):
         with one_thread(), isolated_randomness(_SCORE_SEED, device):
             for part in row_chunks(rows, _CHUNK):
                 noisy = self._make_noisy(rows[part]) if given is None else rows[part]
-                denoised = self._trained.reconstruct(noisy).reshape(noisy.shape)
+                denoised = self.trained_network.reconstruct(noisy).reshape(noisy.shape)
                 difference = np.subtract(denoised, clean[part], dtype=np.float64)
                 with np.errstate(over="ignore"):
                     squares = np.square(difference)

@@ -39,15 +39,15 @@ class Answer(nn.Module):
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
         # A copy on the CPU, as the export changes modules for a while.
-        network = copy.deepcopy(estimator._trained.network).to("cpu")
-        self.trained = replace(estimator._trained, network=network)
-        self.network = network
-        self.references = getattr(estimator, "_references", None)
+        trained = estimator.trained_network
+        self.network = copy.deepcopy(trained.network).to("cpu")
+        self.trained = replace(trained, network=self.network)
+        self.references = getattr(estimator, "references", None)
         self.offset = getattr(estimator, "offset_", 0.0)
         self.divisor = 1
         if isinstance(estimator, VAESampler):
-            assert isinstance(estimator._format, ArrayFormat)
-            self.divisor = estimator._format.container.scale
+            assert isinstance(estimator.row_format, ArrayFormat)
+            self.divisor = estimator.row_format.container.scale
         name = method if self.references is None else f"detect_{method}"
         self.answer: Callable[[Tensor], Tensor] = getattr(self, name)
 

@@ -74,11 +74,12 @@ def to_onnx(estimator: Any, method: str = "transform") -> Any:
     >>> bool(np.allclose(codes, autoencoder.transform(X), atol=1e-5))
     True
     """
-    shape = getattr(getattr(estimator, "_record", None), "data_shape", ())
-    return export(estimator, method, shape, OPSET)
+    return export(estimator, method, OPSET)
 
 
-def export(estimator: Any, method: str, shape: tuple[int, ...], opset: int) -> Any:
+def export(
+    estimator: Any, method: str, opset: int, shape: tuple[int, ...] | None = None
+) -> Any:
     """Return a method as an ONNX model for samples of a shape.
 
     Parameters
@@ -87,10 +88,10 @@ def export(estimator: Any, method: str, shape: tuple[int, ...], opset: int) -> A
         A fitted estimator.
     method : str
         The method.
-    shape : tuple of int
-        Shape of a sample.
     opset : int
         Version of ONNX's operators.
+    shape : tuple of int, default=None
+        Shape of a sample. None: that which `fit` saw.
     """
     try:
         import onnx
@@ -101,6 +102,8 @@ def export(estimator: Any, method: str, shape: tuple[int, ...], opset: int) -> A
     _check(estimator, method)
     if method == "inverse_transform":
         shape = (estimator.code_size_,)
+    elif shape is None:
+        shape = estimator.trained_network.data_shape
     answer, file = Answer(estimator, method), io.BytesIO()
     # Two samples, as torch may take the axis of a single one for a constant.
     example = torch.zeros(2, *shape)
@@ -154,18 +157,18 @@ def _check(estimator: Any, method: str) -> None:
             f"method must be one of {', '.join(known)} for {name}, got {method!r}."
         )
     check_is_fitted(estimator)
-    if estimator._record.sequences is not None:
+    trained = estimator.trained_network
+    if trained.is_ragged:
         raise ValueError(
             f"This {name} learnt from sequences of different lengths, for which there "
             "is no ONNX model. Fit it on sequences of one length."
         )
     if isinstance(estimator, VAESampler) and not isinstance(
-        estimator._format, ArrayFormat
+        estimator.row_format, ArrayFormat
     ):
         raise ValueError(
             f"This {name} learnt from a table, whose columns are converted outside of "
             "the network, so that there is no ONNX model. For arrays of one kind of "
             "values set likelihood='gaussian' or 'bernoulli'."
         )
-    scale = estimator._record.units.scaling.scale
-    assert np.all(np.asarray(scale) > 0)
+    assert np.all(np.asarray(trained.scaling.scale) > 0)

@@ -121,7 +121,7 @@ def _insert(
     estimator = operator.raw_operator
     opset = container.target_opset_any_domain("")
     shape = (estimator.n_features_in_,)
-    model = export(estimator, method, shape, min(opset, _HIGHEST_OPSET))
+    model = export(estimator, method, min(opset, _HIGHEST_OPSET), shape)
     if opset > _HIGHEST_OPSET:
         model = version_converter.convert_version(model, opset)
     graph = model.graph

@@ -56,9 +56,9 @@ class Gaussian:
             The rows, with the mean of the missing values given the known ones.
         """
         with one_thread():
-            return self._condition(rows, observed)[0]
+            return self.condition(rows, observed)[0]
 
-    def _condition(
+    def condition(
         self, rows: Rows64, observed: Mask, *, with_covariance: bool = False
     ) -> tuple[Rows64, Rows64]:
         """Return filled rows, and the sum of the covariances of the filled values.
@@ -199,7 +199,7 @@ def fit_gaussian(
         gaussian = start or Gaussian(np.zeros(n_features), np.eye(n_features))
         filled = previous = None
         for _ in range(max_iter):
-            filled, summed = gaussian._condition(rows, observed, with_covariance=True)
+            filled, summed = gaussian.condition(rows, observed, with_covariance=True)
             if previous is not None:
                 change = np.sqrt(np.mean(np.square(filled - previous)))
                 if change < tol:

@@ -19,7 +19,13 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.array_types import Array, Mask, Rows64, Shape
+from skautoencoder._estimator.array_types import (
+    Array,
+    Mask,
+    Range,
+    Rows64,
+    Shape,
+)
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.image_detection import looks_like_image
@@ -82,6 +88,16 @@ class IncompleteSamples(Samples):
     indicator: Any
     filling: TableFilling | None
     folds: list[Fold]
+
+    @property
+    def wanted(self) -> Array:
+        """The samples, with means in their holes."""
+        return self.statistics.fill(self.rows, self.observed)
+
+    @property
+    def value_range(self) -> Range:
+        """Lowest and highest observed value."""
+        return float(self.statistics.low.min()), float(self.statistics.high.max())
 
 
 class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
@@ -457,6 +473,14 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
             replace(schedule, max_epochs=max_epochs),
         )
 
+    def _new_units(self, samples: IncompleteSamples, value_range: Range) -> Units:
+        """Return units for images and the flags of their holes."""
+        units = super()._new_units(samples, value_range)
+        if units.center is None:
+            return units
+        missing = torch.from_numpy(1 - samples.observed.mean(axis=0)).float()
+        return replace(units, center=torch.cat([units.center, missing]))
+
     def _plan_of_images(
         self,
         samples: IncompleteSamples,
@@ -464,19 +488,9 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         previous: Self | None,
     ) -> TrainingPlan:
         """Return the plan in which the network fills holes that are made in images."""
-        statistics, architecture = samples.statistics, samples.architecture
-        rows, observed = samples.rows, samples.observed
-        value_range = float(statistics.low.min()), float(statistics.high.max())
-        if previous is not None:
-            units = previous._record.units
-        else:
-            filled = statistics.fill(rows, observed)
-            units = Units.of_data(filled, value_range, architecture, self.loss)
-            if units.center is not None:
-                missing = torch.from_numpy(1 - observed.mean(axis=0)).float()
-                units = replace(units, center=torch.cat([units.center, missing]))
-        units.check(value_range, architecture, self.loss)
-        filling = ImageFilling(statistics, units.scaling)
+        rows, architecture = samples.rows, samples.architecture
+        units = self._units(samples, previous)
+        filling = ImageFilling(samples.statistics, units.scaling)
         n_channels, *lengths = image_shape
         code_size = auto_or(self.code_size, ample_code_size(architecture))
         return TrainingPlan(
@@ -489,7 +503,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
                     "background": filling.background,
                 },
             ),
-            filling.rows_to_learn_from(rows, observed),
+            filling.rows_to_learn_from(rows, samples.observed),
             units,
             self._usual_schedule(len(rows), samples),
         )

@@ -17,8 +17,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.array_statistics import feature_spread, range_of
-from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.array_statistics import feature_spread
+from skautoencoder._estimator.array_types import Array, Range
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.data_units import Scaling, Units
@@ -387,27 +387,26 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         return SplitSamples(**vars(samples), every=rows, kept_out=kept_out)
 
     def _make_plan(self, samples: SplitSamples, previous: Self | None) -> TrainingPlan:
-        sees_images = _sees_images(samples)
         n_features = math.prod(samples.sample_shape)
         # Of sequences of different lengths one number is the length.
         fewest = 1 if samples.sequences is None else 2
-        code_size = max(min(16 if sees_images else 8, n_features // 2), fewest)
-        rows, architecture = samples.rows, samples.architecture
-        value_range = range_of(rows)
-        if previous is not None:
-            units = previous._record.units
-        elif sees_images:  # all pixels have the same unit
-            units = Units.of_data(
-                rows,
-                value_range,
-                architecture,
-                self.loss,
-                n_channels=samples.n_channels,
-            )
-        else:
-            units = _units_of_table(rows, architecture, self.loss)
-        units.check(value_range, architecture, self.loss)
-        return self._usual_plan(samples, units, auto_or(self.code_size, code_size))
+        most = 16 if _sees_images(samples) else 8
+        code_size = max(min(most, n_features // 2), fewest)
+        return self._usual_plan(samples, previous, auto_or(self.code_size, code_size))
+
+    def _new_units(self, samples: SplitSamples, value_range: Range) -> Units:
+        """Return units in which the features of a table have about the same weight.
+
+        So outliers do not depend on the units of features, also if a table happens to
+        fill [0, 1]. All pixels of an image have the same unit.
+        """
+        if _sees_images(samples):
+            return super()._new_units(samples, value_range)
+        units = super()._new_units(samples, (-math.inf, math.inf))
+        if units.scaling.offset is None:
+            return units
+        scaling = Scaling(units.scaling.offset, _training_units(samples.rows))
+        return replace(units, scaling=scaling)
 
     def _complete(self, samples: SplitSamples, plan: TrainingPlan) -> None:
         """Choose the reference rows, and determine the threshold."""
@@ -418,9 +417,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
             n_channels = shape[0] if len(shape) == 3 else 1
             is_ragged = samples.sequences is not None
             kind = SequenceEmbedding if is_ragged else ImageEmbedding
-            embedding = kind.from_rows(self._trained, training, n_channels)
+            embedding = kind.from_rows(self.trained_network, training, n_channels)
         else:
-            embedding = TableEmbedding.from_rows(self._trained, training)
+            embedding = TableEmbedding.from_rows(self.trained_network, training)
         self._references = self._make_references(embedding, training)
         kept_out_scores = np.sort(self._score_rows(kept_out))
         if self.calibration_fraction is not None:
@@ -475,7 +474,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
     def _make_references(self, embedding: Embedding, rows: Array) -> References:
         return References.from_rows(
-            self._trained,
+            self.trained_network,
             embedding,
             rows,
             self._draw_sets(len(rows)),
@@ -499,8 +498,13 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
     # ---- scores ----------------------------------------------------------------
 
+    @property
+    def references(self) -> References:
+        """The reference rows, from which distances are measured."""
+        return self._references
+
     def _score_rows(self, rows: Array) -> NDArray[np.float64]:
-        return -self._references.distances(self._trained, rows)
+        return -self._references.distances(self.trained_network, rows)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return minus each sample's distance from the training rows.
@@ -588,7 +592,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
             with the names and the index of `X` if that is one; for images a map.
         """
         rows = self._check_applied(X)
-        contributions = -self._references.contributions(self._trained, rows)
+        contributions = -self._references.contributions(self.trained_network, rows)
         if is_frame(X):
             return in_frame_like(X, contributions, getattr(X, "columns", None))
         if self._record.sequences is not None:
@@ -680,19 +684,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 def _sees_images(samples: Samples) -> bool:
     grid_shape = samples.architecture.grid_shape(samples.sample_shape)
     return grid_shape is not None or len(samples.sample_shape) > 1
-
-
-def _units_of_table(rows: Array, architecture: Architecture, loss: str) -> Units:
-    """Return units in which all features have about the same weight.
-
-    So outliers do not depend on the units of features, also if a table happens to fill
-    [0, 1].
-    """
-    units = Units.of_data(rows, (-math.inf, math.inf), architecture, loss)
-    if units.scaling.offset is None:
-        return units
-    scaling = Scaling(units.scaling.offset, _training_units(rows))
-    return replace(units, scaling=scaling)
 
 
 def _training_units(rows: Array) -> NDArray[np.float64]:

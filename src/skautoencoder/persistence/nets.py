@@ -103,7 +103,8 @@ def decode_net(
     net = AutoencoderNet(lambda **_: module, callbacks=callbacks, **given)
     net.initialize()
     net.module = make
-    net._set_training(False)
+    net.module_.eval()
+    net.criterion_.eval()
     if optimizer is not None:
         net.optimizer_.load_state_dict(decoder.decode(optimizer))
     net.history = decoder.decode(history)

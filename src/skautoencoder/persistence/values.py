@@ -23,6 +23,7 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
+from skautoencoder._estimator.estimator_protocol import EstimatorProtocol, is_nested
 from skautoencoder.persistence import classes
 from skautoencoder.persistence.frame_types import (
     CannotBeStored,
@@ -78,6 +79,8 @@ class Encoder:
         The arrays, contiguous, on the CPU.
     needed : dict of str to str
         Names of the objects of the user's own, and what they were.
+    stored : dict
+        Each object that may stand in several places, and its JSON, by its id.
     """
 
     def __init__(self) -> None:
@@ -86,7 +89,7 @@ class Encoder:
         self._own: dict[str, Any] = {}
         # What stands in several places is stored once. The objects are kept, as another
         # might get the same id.
-        self._stored: dict[int, tuple[Any, Json]] = {}
+        self.stored: dict[int, tuple[Any, Json]] = {}
         # Name of the parameter that is being encoded.
         self._parameter: str | None = None
 
@@ -121,16 +124,16 @@ class Encoder:
         return self._encode_own(value)
 
     def _encode_object(self, name: str, value: Any) -> Json:
-        if id(value) in self._stored:
-            return self._stored[id(value)][1]
+        if id(value) in self.stored:
+            return self.stored[id(value)][1]
         fields = self.encode_fields(
             classes.describe(value), classes.may_hold_own(type(value))
         )
         if not is_dataclass(value):
             return tagged("object", kind=name, fields=fields)
         # Dataclasses are immutable, and the same columns stand in several places.
-        number = len(self._stored)
-        self._stored[id(value)] = value, tagged("same", number=number)
+        number = len(self.stored)
+        self.stored[id(value)] = value, tagged("same", number=number)
         return tagged("object", kind=name, fields=fields, number=number)
 
     def encode_fields(
@@ -193,9 +196,9 @@ class Encoder:
 
     def once(self, value: Any, encode: Callable[[], Json]) -> Json:
         """Return what `encode` returned when this value was first met."""
-        if id(value) not in self._stored:
-            self._stored[id(value)] = value, encode()
-        return self._stored[id(value)][1]
+        if id(value) not in self.stored:
+            self.stored[id(value)] = value, encode()
+        return self.stored[id(value)][1]
 
     def _encode_own(self, value: Any) -> Json:
         """Return the name of an object of the user's own."""
@@ -231,7 +234,7 @@ class Decoder:
         self.file = file
         self.own = own
         self.n_bytes = file.n_bytes
-        self._made: dict[str, Any] = {}
+        self.made: dict[str, Any] = {}
 
     def decode(self, node: Json) -> Any:
         """Return the value that JSON stands for."""
@@ -262,9 +265,9 @@ class Decoder:
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Return what `make` returned when this name was first met."""
-        if name not in self._made:
-            self._made[name] = make()
-        return self._made[name]
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
 
     def estimator(self, kind: str, params: Json, state: Json, settings: Json) -> Any:
         """Return an estimator, without calling its constructor."""
@@ -277,9 +280,9 @@ class Decoder:
         estimator = object.__new__(made_of)
         given = self.decode_fields(params)
         known = {*made_of._get_param_names()}
-        nested = getattr(made_of, "_is_nested", None)
+        has_nested = issubclass(made_of, EstimatorProtocol)
         for name in given.keys() - known:
-            if nested is None or not estimator._is_nested(name):
+            if not (has_nested and is_nested(name, known)):
                 raise UnreadableFile(
                     f"{kind} of this version has no parameter {name!r}."
                 )
@@ -337,7 +340,7 @@ def _decode_rows(decoder: Decoder, of: list[Any]) -> Any:
 
 def _encode_history(encoder: Encoder, history: Any) -> Json:
     def encode() -> Json:
-        number = str(len(encoder._stored))
+        number = str(len(encoder.stored))
         rows = [encoder.encode_fields(row) for row in history]
         return tagged("history", number=f"history {number}", rows=rows)
 
@@ -473,7 +476,7 @@ def _decode_object(
 
 
 def _decode_same(decoder: Decoder, number: int) -> Any:
-    return decoder._made[f"object {number}"]
+    return decoder.made[f"object {number}"]
 
 
 def _decode_own(decoder: Decoder, name: str, fields: Json = None) -> Any:

@@ -32,14 +32,11 @@ class GenerativeModel:
     ----------
     trained : TrainedNetwork
         The network and its units.
-    n_shown : int
-        Numbers in a row of the network's input.
     n_classes : int
         Number of classes that are an input of the decoder, or 0.
     """
 
     trained: TrainedNetwork
-    n_shown: int
     n_classes: int
 
     @property
@@ -92,7 +89,7 @@ class GenerativeModel:
         return self._apply(
             decode,
             given.numpy(),
-            self.n_shown,
+            self.trained.n_inputs,
             read=given.__getitem__,
             at_once=at_once,
         )

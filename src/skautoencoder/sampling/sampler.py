@@ -18,9 +18,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
+from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.interpolation import (
     as_samples,
@@ -442,11 +443,7 @@ class VAESampler(
 
     def _make_plan(self, samples: SampledRows, previous: Self | None) -> TrainingPlan:
         samples.check()
-        units = (
-            units_of(samples, shared=self.variance == "shared")
-            if previous is None
-            else previous._record.units
-        )
+        units = self._units(samples, previous)
         network = variational_recipe(
             samples, units, self.code_size, shared=self.variance == "shared"
         )
@@ -462,6 +459,9 @@ class VAESampler(
             units,
             self._usual_schedule(len(samples.rows), samples),
         )
+
+    def _new_units(self, samples: SampledRows, value_range: Range) -> Units:
+        return units_of(samples, shared=self.variance == "shared")
 
     def _valid_rows(
         self, X_valid: Any, samples: SampledRows, plan: TrainingPlan
@@ -518,7 +518,12 @@ class VAESampler(
 
     @property
     def _model(self) -> GenerativeModel:
-        return GenerativeModel(self._trained, self._record.n_inputs, self._n_classes)
+        return GenerativeModel(self.trained_network, self._n_classes)
+
+    @property
+    def row_format(self) -> TableFormat | ArrayFormat:
+        """How samples become rows for the network."""
+        return self._format
 
     # ---- codes ---------------------------------------------------------------
 

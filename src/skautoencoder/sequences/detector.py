@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_statistics import feature_spread
-from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.input_hints import naming
@@ -469,26 +470,29 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         return super()._named_architecture(name)
 
     def _make_plan(self, samples: SeriesSamples, previous: Self | None) -> TrainingPlan:
-        rows, architecture = samples.rows, samples.architecture
-        value_range = float(rows.min()), float(rows.max())
-        units = (
-            _units_of_channels(samples, self.loss)
-            if previous is None
-            else previous._record.units
-        )
-        units.check(value_range, architecture, self.loss)
         code_size = max(min(8, math.prod(samples.sample_shape) // 2), 1)
-        return self._usual_plan(samples, units, auto_or(self.code_size, code_size))
+        return self._usual_plan(samples, previous, auto_or(self.code_size, code_size))
+
+    def _new_units(self, samples: SeriesSamples, value_range: Range) -> Units:
+        """Return units in which all channels have the same mean and deviation."""
+        units = super()._new_units(samples, (-math.inf, math.inf))
+        if units.scaling.offset is None:
+            return units
+        window, n_channels = samples.sample_shape
+        steps = samples.rows.reshape(-1, n_channels)
+        mean = steps.mean(axis=0, dtype=np.float64)
+        scaling = Scaling(np.tile(mean, window), np.tile(feature_spread(steps), window))
+        return replace(units, scaling=scaling)
 
     def _complete(self, samples: SeriesSamples, plan: TrainingPlan) -> None:
         """Choose the windows to compare with, and determine the threshold."""
-        rows = samples.rows
+        rows, trained = samples.rows, self.trained_network
         embedding = WindowEmbedding.from_rows(
-            self._trained, rows, self.sample_shape_[1], causal=self.causal
+            trained, rows, self.sample_shape_[1], causal=self.causal
         )
         sets = self._draw_sets(len(rows), rows.shape[1])
         self._references = References.from_rows(
-            self._trained, embedding, rows, sets, 1, 1 if self.novelty else _PART_RANK
+            trained, embedding, rows, sets, 1, 1 if self.novelty else _PART_RANK
         )
         self._gaps = GapFiller(plan.data.rows[torch.from_numpy(np.unique(sets))])
         has_kept_out = samples.n_training != [len(values) for values in samples.series]
@@ -529,11 +533,8 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         n_before : int, default=0
             How many of the steps are there for the later ones only.
         """
-        return -self._of_steps(
-            values,
-            n_before,
-            lambda rows, read: self._references.distances(self._trained, rows, read),
-        )
+        measure = partial(self._references.distances, self.trained_network)
+        return -self._of_steps(values, n_before, measure)
 
     def _of_steps(
         self, values: Array, n_before: int, measure: Any
@@ -577,7 +578,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
 
     def _measure(self, rows: Array, measure: Any) -> NDArray[np.float64]:
         """Measure windows, with a progress bar if there are many and it is wanted."""
-        scaling, gaps = self._trained.scaling, self._gaps
+        scaling, gaps = self.trained_network.scaling, self._gaps
         found = []
         starts = range(0, len(rows), _WINDOWS_AT_ONCE)
         shows = self.verbose and len(starts) > 1
@@ -731,7 +732,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
 
             def measure(rows: Array, read: Any, n_channels: int = n_channels) -> Any:
                 return self._references.contributions(
-                    self._trained, rows, read, n_channels
+                    self.trained_network, rows, read, n_channels
                 )
 
             shares = -self._of_steps(joined, len(joined) - len(own), measure)
@@ -755,16 +756,3 @@ def require_values(estimator: Any, series: list[Array]) -> None:
                 f"Channel {channel} of X has no values: all are NaN. Leave it out to "
                 f"fit {name}."
             )
-
-
-def _units_of_channels(samples: SeriesSamples, loss: str) -> Units:
-    """Return units in which all channels have the same mean and standard deviation."""
-    rows = samples.rows
-    units = Units.of_data(rows, (-math.inf, math.inf), samples.architecture, loss)
-    if units.scaling.offset is None:
-        return units
-    window, n_channels = samples.sample_shape
-    steps = rows.reshape(-1, n_channels)
-    mean = steps.mean(axis=0, dtype=np.float64)
-    scaling = Scaling(np.tile(mean, window), np.tile(feature_spread(steps), window))
-    return replace(units, scaling=scaling)

@@ -12,10 +12,9 @@ from skautoencoder.training.company import Finished, run_in_company, train_in_co
 from skautoencoder.training.devices import (
     PRECISIONS,
     evaluating,
-    float32_by_default,
-    keeping_grad_mode,
     resolve_device,
     resolve_precision,
+    usual_torch,
 )
 from skautoencoder.training.epoch_hooks import EpochHooks
 from skautoencoder.training.inference import apply_in_batches, to_tensor
@@ -53,9 +52,7 @@ __all__ = [
     "draw_seed",
     "drawn_by_weight",
     "evaluating",
-    "float32_by_default",
     "isolated_randomness",
-    "keeping_grad_mode",
     "n_training_rows",
     "one_thread",
     "one_thread_for_numpy",
@@ -67,4 +64,5 @@ __all__ = [
     "takes_turns",
     "to_tensor",
     "train_in_company",
+    "usual_torch",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from skautoencoder.training.threads import is_large
+from skautoencoder.training.threads import is_large, one_thread
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -119,31 +119,28 @@ class _Float32(TorchFunctionMode):
 _FACTORIES = {torch.empty, torch.eye, torch.ones, torch.rand, torch.randn, torch.zeros}
 
 
-def float32_by_default() -> AbstractContextManager[Any]:
-    """Return a context manager in which new tensors are float32 by default.
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """Use torch as it is by default within the block, whatever the user has set.
 
+    New tensors are float32, on one thread, and autograd records where it is enabled.
     torch.set_default_dtype holds for the whole process and is left alone, because other
     threads may be computing in double precision.
+
+    Autograd's mode is restored however often the block is interrupted: a second Ctrl-C
+    can end :class:`torch.no_grad` before it has done so.
     """
-    if torch.get_default_dtype() == torch.float32:
-        return nullcontext()
-    return _Float32()
-
-
-@contextmanager
-def keeping_grad_mode() -> Iterator[None]:
-    """Restore autograd's mode after the block, however often it is interrupted.
-
-    A second Ctrl-C can end :class:`torch.no_grad` before it has restored the mode.
-    """
-    before = torch.is_grad_enabled()
+    records = torch.is_grad_enabled()
+    is_float32 = torch.get_default_dtype() == torch.float32
+    float32 = nullcontext() if is_float32 else _Float32()
     try:
-        yield
+        with one_thread(), torch.inference_mode(False), float32:
+            yield
     finally:
         interrupt = None
-        while torch.is_grad_enabled() != before:
+        while torch.is_grad_enabled() != records:
             try:
-                torch.set_grad_enabled(before)
+                torch.set_grad_enabled(records)
             except KeyboardInterrupt as again:
                 interrupt = again
         if interrupt is not None:

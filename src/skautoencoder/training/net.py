@@ -190,7 +190,8 @@ class AutoencoderNet(NeuralNet):
             suppress(StopTraining),
         ):
             n_left = self.max_epochs - self.n_epochs_before
-            self.fit_loop(X, y, epochs=n_left, **fit_params)
+            rows = X.to(torch.device(self.device))
+            self.fit_loop(rows, y, epochs=n_left, **fit_params)
         return self.end(X, y)
 
     def begin(self, X: Rows, y: None = None) -> None:
@@ -360,7 +361,7 @@ class AutoencoderNet(NeuralNet):
                 loss = self._learn(batch)
         else:
             with _without_autograd():
-                loss = step.gradient(*self._on_device(batch))
+                loss = step.gradient(*batch)
             self._notify_of_gradients(batch)
         if step.update is None:
             self.optimizer_.step()
@@ -434,21 +435,10 @@ class AutoencoderNet(NeuralNet):
 
     def _prepared(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return a batch after the objective's `prepare`, before it is sharded."""
-        batch = self._on_device(batch)
         if not hasattr(self.criterion_, "prepare"):
             return batch
         prepared: tuple[Tensor, Tensor] = self.criterion_.prepare(self.module_, *batch)
         return prepared
-
-    def _on_device(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        rows, targets = batch
-        if rows.device.type == self._device_type:
-            return batch
-        device = torch.device(self.device)
-        shared = targets is rows
-        rows = rows.to(device, non_blocking=True)
-        targets = rows if shared else targets.to(device, non_blocking=True)
-        return rows, targets
 
     @property
     def _device_type(self) -> str:

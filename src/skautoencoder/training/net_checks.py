@@ -13,7 +13,8 @@ from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 
 from skautoencoder.architectures._thread_safety import NORMALIZATIONS
-from skautoencoder.training.batches import RowBatches
+from skautoencoder.training.batches import RowBatches, Rows, n_training_rows
+from skautoencoder.training.devices import evaluating
 
 # Parameters of batches that a user may set.
 _BATCH_PARAMETERS = sorted(
@@ -24,15 +25,15 @@ _BATCH_PARAMETERS = sorted(
 _TOO_LARGE = ("allocate", "out of memory", "verflow")
 
 
-def check_net(net: NeuralNet, n_rows: int) -> None:
-    """Raise if parameters of a net contradict each other.
+def check_net(net: NeuralNet, data: Rows) -> None:
+    """Raise if parameters of a net contradict each other or do not suit its rows.
 
     Parameters
     ----------
     net : AutoencoderNet
         The initialised net.
-    n_rows : int
-        Number of training rows.
+    data : Rows
+        The rows that it is to be trained on.
     """
     _check_nested(net)
     schedulers = [cb for _, cb in net.callbacks_ if isinstance(cb, LRScheduler)]
@@ -43,6 +44,7 @@ def check_net(net: NeuralNet, n_rows: int) -> None:
         )
     if net.validation_fraction is None:
         _check_monitors(net)
+    n_rows = n_training_rows(len(data), net.validation_fraction)
     smallest_batch = min(net.batch_size, n_rows)
     if hasattr(net.criterion_, "check_batch_size"):
         net.criterion_.check_batch_size(smallest_batch)
@@ -55,6 +57,9 @@ def check_net(net: NeuralNet, n_rows: int) -> None:
             "a normalisation of its own), or leave more rows to train on "
             "(early_stopping keeps validation_fraction of them)."
         )
+    if hasattr(net.criterion_, "check"):
+        with evaluating(net.module_):
+            net.criterion_.check(net.module_, data.rows[:64].to(net.device))
 
 
 def _check_nested(net: NeuralNet) -> None:

@@ -17,9 +17,8 @@ def takes_turns(net: AutoencoderNet) -> bool:
     one after the other, see :func:`are_mostly_calls`.
     """
     weights = net.module_.parameters()
-    return not _has_own_draws(net) or (
-        are_mostly_calls(net.step_work) and all(w.dim() <= 2 for w in weights)
-    )
+    is_small = are_mostly_calls(net.step_work) and all(w.dim() <= 2 for w in weights)
+    return is_small or not _has_own_draws(net)
 
 
 def _has_own_draws(net: AutoencoderNet) -> bool:
