@@ -18,7 +18,7 @@ from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
-from skautoencoder._estimator.net_training import make_nets, prepare_steps
+from skautoencoder._estimator.net_training import make_nets
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.principal_components import (
@@ -28,7 +28,6 @@ from skautoencoder._estimator.principal_components import (
     is_linear,
     plan_with,
 )
-from skautoencoder._estimator.trained_network import measure
 from skautoencoder.architectures import Architecture, Conv, Dense, Network
 from skautoencoder.objectives import Objective, Penalty
 from skautoencoder.training import AutoencoderNet
@@ -359,15 +358,17 @@ class AutoencoderTransformer(CodeTransformer):
         params["random_state"] = self.net_.seed
         quiet = params | {"verbose": 0, "callbacks": None}
 
-        def make(plan: TrainingPlan, params: dict[str, Any]) -> AutoencoderNet:
+        def make(
+            plan: TrainingPlan, params: dict[str, Any]
+        ) -> tuple[AutoencoderNet, float]:
             name = type(self).__name__
-            return make_nets(plan, params, self._betas, name)[0]
+            (net,), work, _ = make_nets(plan, params, self._betas, name)
+            return net, work
 
         def train(part: TrainingPlan) -> Network:
             schedule = self._usual_schedule(len(part.data), samples)
             part = replace(part, schedule=schedule)
-            net = make(part, quiet)
-            prepare_steps(net, self._record.work, len(part.data), self.precision)
+            net, _ = make(part, quiet)
             self._train_nets([net], part)
             network: Network = net.module_
             return network
@@ -376,11 +377,9 @@ class AutoencoderTransformer(CodeTransformer):
         if better is None:
             return plan
         plan, network = better
-        net = make(plan, params)
+        net, work = make(plan, params)
         net.module_.load_state_dict(network.state_dict())
         net.history = self.net_.history
-        work, _ = measure(net.module_, plan.data.rows)
-        prepare_steps(net, work, len(plan.data), self.precision)
         self._keep(net, work, samples, plan)
         return plan
 

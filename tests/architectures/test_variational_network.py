@@ -75,7 +75,7 @@ def test_shapes(name: str, sample_shape: tuple[int, ...], n_classes: int) -> Non
         torch.zeros(5, 3),
         torch.eye(max(n_classes, 1))[torch.zeros(5).long()],
     )
-    answer = network.answer(codes, labels if n_classes else None)
+    answer = network.decode_logits(codes, labels if n_classes else None)
     assert answer.shape == (5, n_features)
     assert network.decode(codes).shape == (5, n_features)
     assert network.n_classes == n_classes
@@ -87,7 +87,7 @@ def test_gradients_reach_every_weight(name: str) -> None:
     means, log_variances = network.posterior(rows(9, 64))
     codes = means + (0.5 * log_variances).exp()
     labels = torch.eye(2)[torch.arange(9) % 2]
-    network.answer(codes, labels).square().sum().backward()
+    network.decode_logits(codes, labels).square().sum().backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name
@@ -97,11 +97,11 @@ def test_gradients_reach_every_weight(name: str) -> None:
 def test_classes_reach_the_decoder(name: str) -> None:
     network = built(ARCHITECTURES[name], (8, 8), n_classes=3).eval()
     code = torch.zeros(1, 3)
-    answers = [network.answer(code, label[None]) for label in torch.eye(3)]
+    answers = [network.decode_logits(code, label[None]) for label in torch.eye(3)]
     for one, other in [(0, 1), (0, 2), (1, 2)]:
         assert not torch.allclose(answers[one], answers[other], atol=1e-4)
-    alike = network.answer(code, torch.full((1, 3), 1 / 3))
-    torch.testing.assert_close(network.answer(code), alike)
+    alike = network.decode_logits(code, torch.full((1, 3), 1 / 3))
+    torch.testing.assert_close(network.decode_logits(code), alike)
 
 
 @each_architecture
@@ -128,9 +128,11 @@ def test_the_seed_decides(name: str) -> None:
 def test_the_likelihood_says_what_answers_mean() -> None:
     network = built(Dense((8,))).eval()
     codes = rows(5, 3)
-    torch.testing.assert_close(network.decode(codes), network.answer(codes).sigmoid())
+    torch.testing.assert_close(
+        network.decode(codes), network.decode_logits(codes).sigmoid()
+    )
     network = built(Dense((8,)), likelihood=GaussianLikelihood(64)).eval()
-    torch.testing.assert_close(network.decode(codes), network.answer(codes))
+    torch.testing.assert_close(network.decode(codes), network.decode_logits(codes))
 
 
 def test_modules_of_the_users_own_are_copied() -> None:

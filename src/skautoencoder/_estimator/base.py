@@ -32,7 +32,6 @@ from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.net_training import (
     loss_of_start,
     make_nets,
-    prepare_steps,
     train_nets,
 )
 from skautoencoder._estimator.plan import (
@@ -56,7 +55,7 @@ from skautoencoder._estimator.sequences import (
     sequences_as_fitted,
     sequences_to_fit,
 )
-from skautoencoder._estimator.trained_network import FitRecord, TrainedNetwork, measure
+from skautoencoder._estimator.trained_network import FitRecord, TrainedNetwork
 from skautoencoder.architectures import ARCHITECTURES, Architecture
 from skautoencoder.objectives import Objective, RaggedObjective
 from skautoencoder.training import (
@@ -369,14 +368,11 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         else:
             params, name = self.get_params(deep=False), type(self).__name__
             n_starts = 1 if is_part or previous is not None else self.n_init
-            nets = make_nets(
+            nets, work, self.code_size_ = make_nets(
                 plan, params, self._betas, name, is_part=is_part, n_starts=n_starts
             )
             if previous is not None:
                 nets[0].continue_from(previous.net_)
-            work, self.code_size_ = measure(nets[0].module_, plan.data.rows)
-            for net in nets:
-                prepare_steps(net, work, len(plan.data), self.precision)
         if is_part:
             nets[0].set_params(
                 lr_schedule="constant", max_epochs=1, validation_fraction=None

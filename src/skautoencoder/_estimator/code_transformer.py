@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -35,7 +34,6 @@ from skautoencoder._estimator.ordered_codes import (
     ErrorPath,
     most_units,
     require_sizes,
-    start_in_order,
     with_ordered_codes,
 )
 from skautoencoder._estimator.penalties import make_penalties
@@ -56,7 +54,6 @@ from skautoencoder._estimator.sample_weights import (
 )
 from skautoencoder.architectures._ragged import lengths_of
 from skautoencoder.objectives import Penalty
-from skautoencoder.training import AutoencoderNet
 
 
 class CodeTransformer(
@@ -149,12 +146,6 @@ class CodeTransformer(
     def _chooses_now(self) -> bool:
         is_auto = isinstance(self.code_size, str)
         return is_auto and self._chooses_code_size
-
-    def _train_nets(self, nets: Sequence[AutoencoderNet], plan: TrainingPlan) -> None:
-        for net in nets:
-            if self._is_ordered and not net.history:
-                start_in_order(net.module_, plan.data.rows)
-        super()._train_nets(nets, plan)
 
     def _complete(self, samples: Samples, plan: TrainingPlan) -> None:
         if not self._is_ordered:

@@ -10,6 +10,7 @@ import torch
 
 from skautoencoder._estimator.estimator_protocol import params_of
 from skautoencoder._estimator.plan import TrainingPlan
+from skautoencoder._estimator.trained_network import measure
 from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.objectives import seeded_generator
 from skautoencoder.training import (
@@ -36,7 +37,7 @@ def make_nets(
     *,
     is_part: bool = False,
     n_starts: int = 1,
-) -> list[AutoencoderNet]:
+) -> tuple[list[AutoencoderNet], float, int]:
     """Return nets that differ in their initial weights, to be trained by the plan.
 
     Parameters
@@ -53,6 +54,15 @@ def make_nets(
         Whether more of the data is to come, in further calls.
     n_starts : int, default=1
         Number of nets.
+
+    Returns
+    -------
+    nets : list of AutoencoderNet
+        The nets.
+    work : float
+        Floating-point operations that a network takes for a row.
+    code_size : int
+        Numbers in a code.
 
     Raises
     ------
@@ -120,30 +130,13 @@ def make_nets(
             "The network has no weights to learn: all of them are frozen. Let some "
             "of your modules' parameters require a gradient."
         )
-    return nets
-
-
-def prepare_steps(
-    net: AutoencoderNet, work: float, n_samples: int, precision: str
-) -> None:
-    """Tell a net how large its steps are, and choose the type of its products.
-
-    Parameters
-    ----------
-    net : AutoencoderNet
-        The net.
-    work : float
-        Floating-point operations of a forward pass per row.
-    n_samples : int
-        Number of rows that it is trained on.
-    precision : str
-        The parameter of the estimator.
-    """
+    work, code_size = measure(nets[0].module_, plan.data.rows)
     # The backward pass takes twice as many operations as the forward pass.
-    net.step_work = 3 * work * net.batch_size
-    net.compute_dtype = resolve_precision(
-        precision, torch.device(net.device), 3 * work * min(net.batch_size, n_samples)
-    )
+    step_work = 3 * work * min(batch_size, n_samples)
+    for net in nets:
+        net.step_work = 3 * work * batch_size
+        net.compute_dtype = resolve_precision(params["precision"], device, step_work)
+    return nets, work, code_size
 
 
 def train_nets(
@@ -164,6 +157,8 @@ def train_nets(
     seed = (nets[0].seed + len(nets[0].history)) % 2**31
     device, seeds = torch.device(nets[0].device), seeds_of_starts(seed, len(nets))
     for net, own_seed in zip(nets, seeds, strict=True):
+        if plan.start is not None and not net.history:
+            plan.start(net.module_, plan.data.rows)
         if not has_seed:
             net.iterator_train__seed = own_seed
         if plan.valid is not None:

@@ -15,6 +15,7 @@ from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.plan import Recipe, TrainingPlan
 from skautoencoder._estimator.principal_axes import principal_axes
 from skautoencoder._estimator.trained_network import TrainedNetwork
+from skautoencoder.architectures import Network
 from skautoencoder.objectives import OrderedObjective, Penalty, TopK
 from skautoencoder.training import AutoencoderNet, Rows, isolated_randomness
 
@@ -51,20 +52,21 @@ def with_ordered_codes(plan: TrainingPlan, validation_fraction: float) -> Traini
         network=plan.network.updated(ordered=True),
         objective=Recipe(OrderedObjective, plan.objective.arguments),
         schedule=replace(plan.schedule, validation_fraction=validation_fraction),
+        start=start_in_order,
     )
 
 
-def start_in_order(network: nn.Module, rows: Tensor) -> None:
+def start_in_order(network: Network, rows: Tensor) -> None:
     """Let the linear part of the code be that of PCA, with the axes in its order.
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : Network
         A network with ordered codes, before it is trained.
     rows : Tensor of shape (n_samples, n_features)
         The training rows. A few of them say enough.
     """
-    line = getattr(network.encoder, "line", None)
+    line: nn.Linear | None = getattr(network.encoder, "line", None)
     if line is None:
         return
     some = rows[:: -(-len(rows) // _ROWS_FOR_AXES)].double()

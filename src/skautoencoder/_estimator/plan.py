@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from torch import Tensor
 
 from skautoencoder._estimator.array_statistics import range_of
 from skautoencoder._estimator.array_types import Array, Range, Shape
@@ -151,6 +152,8 @@ class TrainingPlan:
         Batch size and number of epochs.
     valid : Rows, default=None
         Rows of the user's own to measure the loss on, in the network's units.
+    start : callable, default=None
+        Sets the first weights of a network by the training rows. None: random ones.
     """
 
     network: Recipe
@@ -159,6 +162,7 @@ class TrainingPlan:
     units: Units
     schedule: Schedule
     valid: Rows | None = None
+    start: Callable[[Network, Tensor], None] | None = None
 
 
 def build_network(architecture: Architecture, **arguments: Any) -> Network:

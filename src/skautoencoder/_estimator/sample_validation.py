@@ -101,12 +101,12 @@ def check_samples(
     rows = checked.reshape(len(checked), -1)
     if fitted_shapes is not None:
         _check_data_shape(estimator, fitted_shapes, data_shape, checked.shape)
-    n_features, names = (
-        getattr(estimator, name, None)
-        for name in ("n_features_in_", "feature_names_in_")
-    )
     # Else there is nothing to set, warn of or refuse, and a single row is waited for.
-    if reset or names is not None or n_features != rows.shape[1]:
+    if (
+        reset
+        or hasattr(estimator, "feature_names_in_")
+        or estimator.n_features_in_ != rows.shape[1]
+    ):
         validate_data(estimator, rows, reset=reset, skip_check_array=True)
     return rows, data_shape
 

@@ -230,5 +230,5 @@ def measure(network: Network, rows: Tensor) -> tuple[float, int]:
     device = next(network.parameters()).device
     with counting_operations(network) as work:
         codes = network.encode(torch.zeros(1, rows.shape[1], device=device))
-        network.decode(codes)
+        network.decode_logits(codes)
     return work.n_operations, codes.shape[1]

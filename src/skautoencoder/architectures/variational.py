@@ -68,7 +68,7 @@ class VariationalNetwork(Network):
         """Return the posterior means of rows."""
         return self.posterior(rows)[0]
 
-    def answer(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+    def decode_logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the decoder's outputs for codes.
 
         Parameters
@@ -80,20 +80,17 @@ class VariationalNetwork(Network):
 
         Returns
         -------
-        answers : Tensor of shape (n_samples, n_features)
+        outputs : Tensor of shape (n_samples, n_features)
             Parameters of the likelihood.
         """
-        if not self.n_classes:
-            return self.decode_logits(codes)
-        if labels is None:
-            labels = codes.new_full((len(codes), self.n_classes), 1 / self.n_classes)
-        return self.decode_logits(torch.cat([codes, labels.to(codes.dtype)], dim=1))
+        if self.n_classes:
+            if labels is None:
+                shape = len(codes), self.n_classes
+                labels = codes.new_full(shape, 1 / self.n_classes)
+            codes = torch.cat([codes, labels.to(codes.dtype)], dim=1)
+        return super().decode_logits(codes)
 
     def activate(self, logits: Tensor) -> Tensor:
         """Return the mean of the distribution that the decoder's outputs describe."""
         mean: Tensor = self.likelihood.mean(logits)  # type: ignore[operator]
         return mean
-
-    def decode(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the mean rows for codes and classes."""
-        return self.activate(self.answer(codes, labels))

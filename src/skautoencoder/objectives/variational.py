@@ -38,7 +38,7 @@ class VariationalEncoderDecoder(Protocol):
     def posterior(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes of rows."""
 
-    def answer(self, codes: Tensor, labels: Tensor | None) -> Tensor:
+    def decode_logits(self, codes: Tensor, labels: Tensor | None) -> Tensor:
         """Return the decoder's outputs for codes."""
 
 
@@ -110,7 +110,7 @@ class VariationalObjective(nn.Module):
         mean, log_variance = network.posterior(rows)
         noise = torch.empty_like(mean).normal_(generator=generator())
         codes = mean + (0.5 * log_variance).exp() * noise
-        outputs = network.answer(codes, target if network.n_classes else None)
+        outputs = network.decode_logits(codes, target if network.n_classes else None)
         log_likelihood = network.likelihood.log_likelihood(outputs, rows)
         divergence = kl_divergence(mean, log_variance).sum(dim=1)
         weight = self._weight(network.training)
@@ -150,7 +150,7 @@ class VariationalObjective(nn.Module):
     ) -> Tensor:
         """Return minus the log-likelihood of rows, given the means of their codes."""
         codes, _ = network.posterior(rows)
-        outputs = network.answer(codes, target if network.n_classes else None)
+        outputs = network.decode_logits(codes, target if network.n_classes else None)
         return -network.likelihood.log_likelihood(outputs.float(), rows).mean()
 
     def loss_of_mean(

@@ -84,7 +84,7 @@ class GenerativeModel:
 
         def decode(batch: Tensor) -> Tensor:
             code, label = batch.tensor_split([self.trained.code_size], dim=1)
-            return to_rows(self._network.answer(code, label))
+            return to_rows(self._network.decode_logits(code, label))
 
         return self._apply(
             decode,

@@ -57,7 +57,7 @@ def importance_weighted(
         told = None if labels is None else labels.expand(len(flat), -1)
         shown = rows.repeat_interleave(len(part), dim=0)
         likelihood = network.likelihood.log_likelihood(  # type: ignore[operator]
-            network.answer(flat, told), shown
+            network.decode_logits(flat, told), shown
         )
         # In double precision on the CPU: not every accelerator has it.
         squares = part.cpu().double().square().sum(dim=1)

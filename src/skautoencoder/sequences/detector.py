@@ -581,8 +581,9 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         scaling, gaps = self.trained_network.scaling, self._gaps
         found = []
         starts = range(0, len(rows), _WINDOWS_AT_ONCE)
-        shows = self.verbose and len(starts) > 1
-        bar = Progress(len(starts), "scoring" if shows else "", "part", keeps=True)
+        bar: Progress | None = None
+        if self.verbose and len(starts) > 1:
+            bar = Progress(len(starts), "scoring", "part", keeps=True)
         for start in starts:
             some = rows[start : start + _WINDOWS_AT_ONCE]
 
@@ -590,8 +591,10 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
                 return gaps.fill(scaling.to_network(some[part]))
 
             found.append(measure(some, read))
-            bar.update()
-        bar.close()
+            if bar is not None:
+                bar.update()
+        if bar is not None:
+            bar.close()
         return np.concatenate(found)
 
     def _check_series(self, X: Any, before: Any) -> tuple[SeriesInput, list[Array]]:

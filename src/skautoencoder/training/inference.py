@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,23 +127,20 @@ def apply_in_batches(
             write(part, answers[:n_rows].cpu())
 
     starts = range(0, n_samples, whole)
-    bar = Progress(n_samples, progress, "row", delay=DELAY)
-
-    def count(start: int) -> None:
-        bar.update(n_steps=min(whole, n_samples - start))
-
+    bar = Progress(n_samples, progress, "row", delay=DELAY) if progress else None
     on_threads = is_large(3 * work * _USUAL_BATCH) and device.type == "cpu"
-    if at_once and on_threads and len(starts) > 1:
-        with threads_for(len(starts)) as run:
-            for start, _ in zip(starts, run(answer, starts), strict=True):
-                count(start)
-    else:
+    threads: AbstractContextManager[Any] = one_thread()
+    if on_threads and at_once and len(starts) > 1:
+        threads = threads_for(len(starts))
+    elif on_threads and not at_once:
         # Large modules of the user's own are computed on torch's threads.
-        with torchs_threads() if on_threads and not at_once else one_thread():
-            for start in starts:
-                answer(start)
-                count(start)
-    bar.close()
+        threads = torchs_threads()
+    with threads as run:
+        for start, _ in zip(starts, (run or map)(answer, starts), strict=True):
+            if bar is not None:
+                bar.update(n_steps=min(whole, n_samples - start))
+    if bar is not None:
+        bar.close()
 
 
 def _few_rows(work: float) -> int:

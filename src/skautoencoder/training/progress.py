@@ -28,7 +28,7 @@ class Progress:
     total : int
         Number of steps.
     label : str
-        What is computed. "": nothing is written.
+        What is computed.
     unit : str
         What a step is called.
     delay : float, default=0.0
@@ -54,7 +54,7 @@ class Progress:
         self._text = ""
         self._begin = time.monotonic()
         self._next_line = self._begin + max(delay, _EVERY)
-        bar = _kind_of_bar() if label else None
+        bar = _kind_of_bar()
         self._bar: Any = None
         if bar is not None:
             self._bar = bar(
@@ -82,11 +82,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(n_steps)
-        elif (
-            self.label
-            and time.monotonic() >= self._next_line
-            and self._done < self.total
-        ):
+        elif time.monotonic() >= self._next_line and self._done < self.total:
             self._next_line = time.monotonic() + _EVERY
             self._write_line()
 
@@ -94,7 +90,7 @@ class Progress:
         """End the bar, or write the last line."""
         if self._bar is not None:
             self._bar.close()
-        elif self.label and self.keeps:
+        elif self.keeps:
             self._write_line()
 
     def _write_line(self) -> None:
