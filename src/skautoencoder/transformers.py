@@ -18,6 +18,7 @@ from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
+from skautoencoder._estimator.estimator_protocol import params_of
 from skautoencoder._estimator.net_training import make_nets
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
@@ -386,7 +387,8 @@ class AutoencoderTransformer(CodeTransformer):
     @property
     def _is_free(self) -> bool:
         """Whether the network is left to the estimator."""
-        return self.architecture == "auto" and not self._nested_params("architecture")
+        nested = params_of("architecture", vars(self))
+        return self.architecture == "auto" and not nested
 
     def _may_have_codes_of_pca(self, samples: Samples, plan: TrainingPlan) -> bool:
         """Return whether codes of PCA may take the place of the network's."""

@@ -36,7 +36,7 @@ def test_fill_is_the_conditional_mean(seed, share):
 def test_summed_covariance_is_that_of_the_holes():
     rows, gaussian = correlated(40, 5)
     observed = np.random.RandomState(1).rand(*rows.shape) >= 0.4
-    _, summed = gaussian._condition(rows, observed, with_covariance=True)
+    _, summed = gaussian.condition(rows, observed, with_covariance=True)
     wanted = np.zeros((5, 5))
     precision = np.linalg.inv(gaussian.covariance)
     for known in observed:

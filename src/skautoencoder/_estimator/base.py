@@ -25,7 +25,7 @@ from skautoencoder._estimator.callback_support import (
     with_callbacks,
 )
 from skautoencoder._estimator.data_units import Units
-from skautoencoder._estimator.estimator_protocol import EstimatorProtocol
+from skautoencoder._estimator.estimator_protocol import EstimatorProtocol, params_of
 from skautoencoder._estimator.fit_warnings import warn_of_divergence
 from skautoencoder._estimator.image_detection import looks_like_image, warn_of_shape
 from skautoencoder._estimator.input_hints import naming
@@ -266,7 +266,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
 
     def _valid_rows(self, X_valid: Any, samples: SamplesT, plan: TrainingPlan) -> Rows:
         """Return validation samples in the network's units, and their targets."""
-        rows, _ = self._check_samples(X_valid, self)
+        rows = self._check_samples(X_valid, self)[0]
         return Rows(plan.units.scaling.to_network_in_parts(rows))
 
     @abstractmethod
@@ -396,7 +396,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         self._keep(nets[int(np.argmin(losses))], work, samples, plan)
 
     def _train_nets(self, nets: Sequence[AutoencoderNet], plan: TrainingPlan) -> None:
-        has_seed = "seed" in self._nested_params("iterator_train")
+        has_seed = "iterator_train__seed" in vars(self)
         train_nets(nets, plan, has_seed=has_seed)
 
     def _keep(
@@ -440,8 +440,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
 
     def _check_samples(
         self, X: Any, previous: Self | None, **checks: Any
-    ) -> tuple[Array, Shape]:
-        """Return samples as flat rows, and the shape of a sample.
+    ) -> tuple[Array, Shape, SequenceFormat | None]:
+        """Return samples as flat rows, the shape of one, and the form of sequences.
 
         Parameters
         ----------
@@ -452,40 +452,35 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             and `feature_names_in_` are set, and one sample is too few.
         **checks : dict
             Passed to :func:`check_samples`.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            The samples.
+        data_shape : tuple of int
+            Shape of a sample of `X`.
+        form : SequenceFormat or None
+            How sequences of different lengths are given. None: samples are no such.
         """
-        name, shapes, least, sequences = type(self).__name__, None, 2, None
+        name, shapes, least = type(self).__name__, None, 2
+        sequences, form = None, None
         if previous is not None:
-            record, least = previous._record, 1
-            shapes = (record.data_shape, previous.sample_shape_)
+            form, least = previous._record.sequences, 1
+            shapes = (previous._record.data_shape, previous.sample_shape_)
             if self._takes_ragged:
-                sequences = sequences_as_fitted(X, name, shapes[0], record.sequences)
+                sequences = sequences_as_fitted(X, name, shapes[0], form)
         elif self._takes_ragged:
             architecture = getattr(self, "architecture", None)
             sequences = sequences_to_fit(X, name, self.sample_shape, architecture)
         if sequences is not None:
             X, checks = sequences.padded, {"ensure_all_finite": "allow-nan"}
-        return check_samples(
+            # Those that all end early, at the same step, have one length.
+            if form is not None or np.isnan(X[:, -1:]).any():
+                form = sequences.format
+        rows, data_shape = check_samples(
             self, X, fitted_shapes=shapes, ensure_min_samples=least, **checks
         )
-
-    def _sequence_format(
-        self, X: Any, rows: Array, previous: Self | None
-    ) -> SequenceFormat | None:
-        """Return the form of sequences of different lengths; None for other samples.
-
-        Parameters
-        ----------
-        X : object
-            What the user passed.
-        rows : ndarray of shape (n_samples, n_features)
-            The same, validated.
-        previous : estimator or None
-            The fitted estimator that `X` is for.
-        """
-        if previous is not None:
-            form = previous._record.sequences
-            return None if form is None else SequenceFormat.of(X) or form
-        return SequenceFormat.of(X) if np.isnan(rows[:, -1:]).any() else None
+        return rows, data_shape, form
 
     def _in_form_of(self, X: Any, samples: Array, rows: Array) -> Any:
         """Return sequences, and their lengths, in the form in which `X` has them.
@@ -499,7 +494,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         rows : ndarray of shape (n_samples, n_features)
             `X`, validated.
         """
-        form = self._sequence_format(X, rows, self)
+        form = SequenceFormat.of(X) or self._record.sequences
         assert form is not None
         return form.wrap(samples, lengths_of_rows(rows, self._record.data_shape))
 
@@ -515,8 +510,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         self,
         rows: Array,
         data_shape: Shape,
+        sequences: SequenceFormat | None,
         previous: Self | None,
-        sequences: SequenceFormat | None = None,
     ) -> Samples:
         """Return rows, together with their shape and the network's architecture.
 
@@ -526,10 +521,10 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             The samples.
         data_shape : tuple of int
             Shape of a sample of `X`.
+        sequences : SequenceFormat or None
+            How sequences of different lengths were given. None: samples are no such.
         previous : estimator or None
             The fitted estimator from which this fit continues.
-        sequences : SequenceFormat, default=None
-            How sequences of different lengths were given. None: samples are no such.
         """
         sample_shape = resolve_sample_shape(self.sample_shape, data_shape)
         is_ragged = sequences is not None
@@ -565,7 +560,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         if isinstance(architecture, str):
             architecture = self._named_architecture(architecture)
         made: Architecture = clone(architecture, safe=False)
-        return made.set_params(**self._nested_params("architecture"))
+        return made.set_params(**params_of("architecture", vars(self)))
 
     def _usual_architecture(self, sample_shape: Shape, *, is_ragged: bool) -> str:
         """Return the name of the architecture that "auto" stands for."""

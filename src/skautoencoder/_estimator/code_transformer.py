@@ -22,6 +22,7 @@ from skautoencoder._estimator.array_statistics import (
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like
+from skautoencoder._estimator.estimator_protocol import params_of
 from skautoencoder._estimator.fit_warnings import warn_of_large_codes, warn_of_units
 from skautoencoder._estimator.input_hints import naming, with_hints
 from skautoencoder._estimator.interpolation import (
@@ -104,9 +105,7 @@ class CodeTransformer(
         return self
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> Samples:
-        rows, data_shape = self._check_samples(X, previous)
-        sequences = self._sequence_format(X, rows, previous)
-        return self._describe(rows, data_shape, previous, sequences)
+        return self._describe(*self._check_samples(X, previous), previous)
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:
         usual = ample_code_size(samples.architecture)
@@ -120,7 +119,7 @@ class CodeTransformer(
             self.n_nonzero_coefs,
             self.contraction_weight,
             self.penalty,
-            self._nested_params("penalty"),
+            params_of("penalty", vars(self)),
         )
         if previous is None:
             self._warn(samples, plan, penalties)

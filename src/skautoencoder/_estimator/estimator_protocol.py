@@ -134,17 +134,6 @@ class EstimatorProtocol(BaseEstimator):
                 f"{cure or cure_of(name, own) or did_you_mean(name, own)}"
             )
 
-    def _nested_params(self, prefix: str | None = None) -> dict[str, Any]:
-        """Return nested parameters, all of them or those of one prefix."""
-        if prefix is not None:
-            return params_of(prefix, vars(self))
-        own = self._get_param_names()
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if "__" in name and is_nested(name, own)
-        }
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get parameters for this estimator.
 
@@ -159,8 +148,13 @@ class EstimatorProtocol(BaseEstimator):
         params : dict
             Parameter names mapped to their values, nested parameters included.
         """
-        own = super().get_params(deep=deep)
-        return {**own, **self._nested_params(), **self._unknown_params}
+        names = self._get_param_names()
+        nested = {
+            name: value
+            for name, value in vars(self).items()
+            if "__" in name and is_nested(name, names)
+        }
+        return {**super().get_params(deep=deep), **nested, **self._unknown_params}
 
     def set_params(self, **params: Any) -> Self:
         """Set the parameters of this estimator.

@@ -99,7 +99,7 @@ def check_samples(
     if not all(data_shape):
         raise ValueError(f"X has samples of shape {data_shape}, which are empty.")
     rows = checked.reshape(len(checked), -1)
-    if fitted_shapes is not None:
+    if fitted_shapes is not None and data_shape not in fitted_shapes:
         _check_data_shape(estimator, fitted_shapes, data_shape, checked.shape)
     # Else there is nothing to set, warn of or refuse, and a single row is waited for.
     if (
@@ -255,6 +255,7 @@ def check_fits(values: Array, name: str) -> None:
 def _check_data_shape(
     estimator: Any, expected: tuple[Shape, ...], data_shape: Shape, shape: Shape
 ) -> None:
+    """Raise unless samples of another shape than in `fit` are its samples as rows."""
     n_given, n_expected = math.prod(data_shape), estimator.n_features_in_
     if n_given != n_expected and shape in expected:
         raise ValueError(
@@ -262,7 +263,7 @@ def _check_data_shape(
             f"{n_expected} features as input. X has the shape of one sample, {shape}: "
             "pass X[np.newaxis]."
         )
-    if len(data_shape) > 1 and data_shape not in expected:
+    if len(data_shape) > 1:
         turned = " Are its axes turned?" if data_shape[::-1] in expected else ""
         wanted = " or ".join(map(str, sorted({*expected}, key=len)))
         raise ValueError(

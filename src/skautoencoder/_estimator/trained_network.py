@@ -157,10 +157,7 @@ class TrainedNetwork:
         function, given, read, at_once, **numbers : object
             See :meth:`apply`.
         """
-
-        def write(part: slice, result: Tensor) -> None:
-            answers[part] = result.numpy()
-
+        write = answers.__setitem__
         self.apply(function, given, write, read, at_once=at_once, **numbers)
         return answers
 

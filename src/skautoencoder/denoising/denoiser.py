@@ -526,7 +526,7 @@ class DenoisingAutoencoder(CodeTransformer):
         """
         check_is_fitted(self)
         self._refuse_samples(y, X, X_clean, "score")
-        rows, _ = self._check_samples(X, self)
+        rows = self._check_samples(X, self)[0]
         given = self._check_targets(rows, X_clean, self._record.data_shape)
         if given is None and not self._makes_noise:
             raise ValueError(
@@ -569,7 +569,7 @@ class DenoisingAutoencoder(CodeTransformer):
                 "With X_clean, X_valid has to be a pair of noisy and clean samples: "
                 "X_valid=(X_noisy, X_clean)."
             )
-        rows, _ = self._check_samples(X_valid[0], self)
+        rows = self._check_samples(X_valid[0], self)[0]
         clean = self._check_targets(rows, X_valid[1], samples.data_shape)
         assert clean is not None
         to_network = plan.units.scaling.to_network_in_parts

@@ -406,7 +406,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
     def _validate(self, X: Any, y: Any, previous: Self | None) -> IncompleteSamples:
         rows, data_shape = self._check_rows(X, previous)
         observed = ~self._is_missing(rows)
-        samples = self._describe(rows, data_shape, previous)
+        samples = self._describe(rows, data_shape, None, previous)
         image_shape = self._image_shape(samples)
         statistics = FeatureStatistics.from_rows(rows, observed)
         if not observed.any():
@@ -580,11 +580,8 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
     # ---- missing values ------------------------------------------------------
 
     def _check_rows(self, X: Any, previous: Self | None) -> tuple[Array, Shape]:
-        return self._check_samples(
-            X,
-            previous,
-            ensure_all_finite="allow-nan" if self._marks_nan else True,
-        )
+        finite = "allow-nan" if self._marks_nan else True
+        return self._check_samples(X, previous, ensure_all_finite=finite)[:2]
 
     def _is_missing(self, rows: Array) -> Mask:
         if self._marks_nan:

@@ -379,11 +379,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
     # ---- fitting -------------------------------------------------------------
 
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SplitSamples:
-        rows, data_shape = self._check_samples(X, previous)
+        rows, data_shape, sequences = self._check_samples(X, previous)
         self._check_thresholds()
         training, kept_out = self._split(rows)
-        sequences = self._sequence_format(X, rows, previous)
-        samples = self._describe(training, data_shape, previous, sequences)
+        samples = self._describe(training, data_shape, sequences, previous)
         return SplitSamples(**vars(samples), every=rows, kept_out=kept_out)
 
     def _make_plan(self, samples: SplitSamples, previous: Self | None) -> TrainingPlan:

@@ -82,6 +82,21 @@ class SampledRows(Samples):
         # The targets are the rows themselves, so `targets` can hold the classes.
         return Rows(rows, torch.from_numpy(self.classes.one_hot(self.numbers)))
 
+    def new_units(self, *, shared: bool) -> Units:
+        """Choose the units in which the network sees the rows.
+
+        Parameters
+        ----------
+        shared : bool
+            Whether the features of a "gaussian" likelihood have one variance.
+        """
+        if isinstance(self.format, TableFormat) or not self.architecture.standardizes:
+            return Units()
+        mean, spread = mean_and_spread(self.rows)
+        if self.likelihood == "bernoulli":
+            return Units(center=torch.from_numpy(mean).float(), spread=spread)
+        return Units(Scaling(mean, spread if shared else feature_spread(self.rows)))
+
     def usual_batch_size(self, n_rows: int) -> int:
         """Return the batch size for ``batch_size="auto"``."""
         if self.likelihood == "columns":
@@ -142,25 +157,6 @@ def check_range(rows: Array, likelihood: str, form: TableFormat | ArrayFormat) -
             f"{low:.6g} to {high:.6g}. Put a MinMaxScaler(clip=True) in front (or "
             "divide pixels by 255), or use likelihood='gaussian'."
         )
-
-
-def units_of(samples: SampledRows, *, shared: bool) -> Units:
-    """Choose the units in which the network sees rows.
-
-    Parameters
-    ----------
-    samples : SampledRows
-        The samples of a fit.
-    shared : bool
-        Whether the features of a "gaussian" likelihood have one variance.
-    """
-    is_table = isinstance(samples.format, TableFormat)
-    if is_table or not samples.architecture.standardizes:
-        return Units()
-    mean, spread = mean_and_spread(samples.rows)
-    if samples.likelihood == "bernoulli":
-        return Units(center=torch.from_numpy(mean).float(), spread=spread)
-    return Units(Scaling(mean, spread if shared else feature_spread(samples.rows)))
 
 
 def build_variational_network(

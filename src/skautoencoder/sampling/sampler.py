@@ -44,7 +44,6 @@ from skautoencoder.sampling.plan import (
     SampledRows,
     check_range,
     resolve_likelihood,
-    units_of,
     variational_recipe,
 )
 from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixtures
@@ -399,7 +398,7 @@ class VAESampler(
             if classes is not None and previous._classes is not None:
                 classes.require(previous._classes)
         rows = form.to_rows(given)
-        samples = self._describe(rows, data_shape, previous)
+        samples = self._describe(rows, data_shape, None, previous)
         if previous is None:
             likelihood = resolve_likelihood(self.likelihood, rows, form)
             bernoulli = likelihood == "bernoulli"
@@ -424,7 +423,7 @@ class VAESampler(
         if keeps and is_frame(X):
             return check_table(self, X, fits=previous is None), X.shape[1:]
         # Arrays keep their type, so that large integers stay exact.
-        rows, shape = self._check_samples(
+        rows, shape, _ = self._check_samples(
             X,
             previous,
             ensure_all_finite=previous is None or keeps,
@@ -461,7 +460,7 @@ class VAESampler(
         )
 
     def _new_units(self, samples: SampledRows, value_range: Range) -> Units:
-        return units_of(samples, shared=self.variance == "shared")
+        return samples.new_units(shared=self.variance == "shared")
 
     def _valid_rows(
         self, X_valid: Any, samples: SampledRows, plan: TrainingPlan

@@ -63,55 +63,25 @@ def gradient_for(objective: nn.Module, network: Any) -> Gradient | None:
     def learn(rows: Tensor, target: Tensor) -> Tensor:
         if objective.corruption is not None:
             rows = objective.corruption(rows)
-        value, gradient = loss_and_gradient(
-            loss, chain.forward(rows), target, activation
-        )
-        chain.backward(gradient)
-        return value
+        logits = chain.forward(rows)[None]
+        values, gradients = losses_and_gradient(loss, logits, target, activation)
+        chain.backward(gradients[0])
+        return values[0]
 
     return learn
 
 
 def has_gradient(loss: str, output_activation: str) -> bool:
-    """Return whether :func:`loss_and_gradient` knows this loss of this activation."""
+    """Return whether :func:`losses_and_gradient` knows this loss of this activation."""
     if loss == "bce":
         return output_activation == "sigmoid"
     return loss in _OF_RESIDUAL
 
 
-def loss_and_gradient(
-    loss: str, logits: Tensor, target: Tensor, output_activation: str
-) -> tuple[Tensor, Tensor]:
-    """Return :func:`reconstruction_loss` and its gradient by `logits`.
-
-    Parameters
-    ----------
-    loss : {"mse", "l1", "huber", "bce"}
-        The loss, see :func:`has_gradient`.
-    logits : Tensor of shape (n_samples, n_features)
-        The decoder's output before its activation.
-    target : Tensor of shape (n_samples, n_features)
-        The wanted output after the activation.
-    output_activation : {"identity", "sigmoid"}
-        The activation.
-
-    Returns
-    -------
-    loss : Tensor of shape ()
-        The mean loss.
-    gradient : Tensor of shape (n_samples, n_features)
-        The derivatives of the mean loss.
-    """
-    values, gradient = losses_and_gradient(
-        loss, logits[None], target, output_activation
-    )
-    return values[0], gradient[0]
-
-
 def losses_and_gradient(
     loss: str, logits: Tensor, target: Tensor, output_activation: str
 ) -> tuple[list[Tensor], Tensor]:
-    """Return the losses of several outputs for a target, and their gradients.
+    """Return :func:`reconstruction_loss` of several outputs, and the gradients.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skautoencoder.training.batch_invariance import VECTOR
-from skautoencoder.training.fast.objective_gradient import loss_and_gradient
+from skautoencoder.training.fast.objective_gradient import losses_and_gradient
 from skautoencoder.training.fast.sequential_gradients import (
     LAYER_GRADIENTS,
     LayerGradient,
@@ -191,7 +191,7 @@ class StackedActivation:
         return torch.stack([link.backward(g) for link, g in pairs])
 
 
-def losses_and_gradient(
+def losses_of_stack(
     loss: str, logits: Tensor, targets: Tensor, activation: str
 ) -> tuple[Tensor, Tensor]:
     """Return the loss of each net, and the gradient by the logits of all."""
@@ -199,11 +199,11 @@ def losses_and_gradient(
     if activation == "sigmoid" or loss != "mse":
         # More than differences and products, whose bits do not depend on their place.
         pairs = [
-            loss_and_gradient(loss, logit, target, activation)
+            losses_and_gradient(loss, logit[None], target, activation)
             for logit, target in zip(logits, targets, strict=True)
         ]
         values, gradients = zip(*pairs, strict=True)
-        return torch.stack(values), torch.stack(gradients)
+        return torch.stack([value for (value,) in values]), torch.cat(gradients)
     residual = logits - targets
     flat = residual.flatten(1).unbind()
     if size % VECTOR:

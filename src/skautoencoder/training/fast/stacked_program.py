@@ -17,7 +17,7 @@ from skautoencoder.training.fast.stacked_layers import (
     StackedLinear,
     WeightStack,
     aligned_zeros,
-    losses_and_gradient,
+    losses_of_stack,
 )
 from skautoencoder.training.learning_rate import learning_rate_factor
 
@@ -124,7 +124,7 @@ class _Part:
         outputs = _forward(self.decoder, outputs)
         if program.offsets is not None:
             outputs = outputs + program.offsets[self.part]
-        losses, gradient = losses_and_gradient(
+        losses, gradient = losses_of_stack(
             program.loss,
             outputs,
             program.targets[self.part, rows],
