@@ -134,15 +134,15 @@ def scoring(cache_dir: str, quick: bool, novelty: bool) -> Result:
     fitted = AutoencoderOutlierDetector(novelty=novelty, random_state=0)
     fitted.fit(rows[:10_000])
     network = fitted.net_.module_
-    references = fitted._references
+    references, scaling = fitted.references, fitted.trained_network.scaling
     points = references.points.flatten(0, 1)
     lengths = points.square().sum(dim=1)
     units = references.embedding
 
     def bare() -> None:
         # What the formula in the documentation asks for, and nothing else.
-        offset = torch.from_numpy(fitted._record.units.scaling.offset).float()
-        scale = torch.from_numpy(np.asarray(fitted._record.units.scaling.scale)).float()
+        offset = torch.from_numpy(scaling.offset).float()
+        scale = torch.from_numpy(np.asarray(scaling.scale)).float()
         scores = []
         with torch.inference_mode():
             for batch in torch.from_numpy(rows).split(1024):

@@ -1,9 +1,11 @@
-"""How the package is built: short files, and few classes above an estimator."""
+"""How the package is built: short files, few classes above each, private attributes."""
 
 from __future__ import annotations
 
 import ast
 import tokenize
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,8 @@ NO_CODE = {
     tokenize.NEWLINE,
     tokenize.NL,
 }
+# Declarations of a class that scikit-learn reads, and files.
+READ_BY_ALL = {"_fitted_state", "_get_param_names", "_parameter_constraints"}
 ESTIMATORS = [
     kind
     for kind in vars(skautoencoder).values()
@@ -58,3 +62,53 @@ def test_files_are_short() -> None:
 def test_estimators_have_few_classes_above_them(kind: type) -> None:
     own = [base for base in kind.__mro__ if base.__module__.startswith("skauto")]
     assert len(own) <= 4
+
+
+def declared_by(kind: ast.ClassDef) -> set[str]:
+    """Return the private names of methods and attributes that a class declares."""
+    nodes = list(ast.walk(kind))
+    names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    stored = [node for node in nodes if isinstance(getattr(node, "ctx", 0), ast.Store)]
+    names |= {ast.unparse(node).removeprefix("self.") for node in stored}
+    return {n for n in names if n.startswith("_") and not n.startswith("__")}
+
+
+def private_reads(tree: ast.AST, kind: str = "") -> Iterator[tuple[str, str, int]]:
+    """Yield reads of private attributes: the class around them, name and line."""
+    for node in ast.iter_child_nodes(tree):
+        inner = node.name if isinstance(node, ast.ClassDef) else kind
+        if isinstance(node, ast.Attribute):
+            yield inner, node.attr, node.lineno
+        match node:
+            case ast.Call(ast.Name("getattr" | "hasattr"), [_, ast.Constant(name), *_]):
+                yield inner, name, node.lineno
+        yield from private_reads(node, inner)
+
+
+def test_private_attributes_are_read_in_their_own_class() -> None:
+    trees = {path: ast.parse(path.read_bytes()) for path in SOURCE.rglob("*.py")}
+    kinds = [
+        node
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    declared, bases = defaultdict(set), defaultdict(set)
+    for kind in kinds:
+        declared[kind.name] |= declared_by(kind)
+        for node in kind.bases:
+            base = node.value if isinstance(node, ast.Subscript) else node
+            if isinstance(base, ast.Name):
+                bases[kind.name].add(base.id)
+
+    def known_to(kind: str) -> set[str]:
+        return declared[kind].union(*map(known_to, bases[kind]))
+
+    ours = set().union(*declared.values()) - READ_BY_ALL
+    found = [
+        f"{path.relative_to(SOURCE)}:{line} {name}"
+        for path, tree in trees.items()
+        for kind, name, line in private_reads(tree)
+        if name in ours and name not in known_to(kind)
+    ]
+    assert found == []

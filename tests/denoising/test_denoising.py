@@ -157,10 +157,10 @@ def test_levels_are_in_units_of_the_data(scale: float) -> None:
     shift = 0.0 if scale == 1.0 else 3.0
     given = tiny(noise_level=0.2 * scale, clip=None).fit(scale * X + shift)
     corruption = given.net_.criterion_.corruption
-    scaling = given._record.units.scaling
+    scaling = given.trained_network.scaling
     shown = scaling.to_network(scale * X + shift)
     torch.manual_seed(0)
-    noise = given._record.units.scaling.to_data(corruption(shown), X.dtype) - (
+    noise = given.trained_network.scaling.to_data(corruption(shown), X.dtype) - (
         scale * X + shift
     )
     assert noise.std() == pytest.approx(0.2 * scale, rel=0.02)
@@ -181,8 +181,8 @@ def test_clip(data: np.ndarray, clip: Any, expected: Any) -> None:
     estimator = tiny(noise_level=float(data.max()), clip=clip).fit(data)
     corruption = estimator.net_.criterion_.corruption
     torch.manual_seed(0)
-    noisy = estimator._record.units.scaling.to_data(
-        corruption(estimator._record.units.scaling.to_network(data)), data.dtype
+    noisy = estimator.trained_network.scaling.to_data(
+        corruption(estimator.trained_network.scaling.to_network(data)), data.dtype
     )
     if expected is None:
         assert noisy.min() < -data.max()
@@ -196,9 +196,9 @@ def test_salt_and_pepper_are_the_extremes_of_the_data_or_of_clip() -> None:
     data = 16 * X - 3
     for clip, low, high in (("auto", -3, 13), ((-5, 20), -5, 20)):
         estimator = tiny("salt_and_pepper", noise_level=1.0, clip=clip).fit(data)
-        noisy = estimator._record.units.scaling.to_data(
+        noisy = estimator.trained_network.scaling.to_data(
             estimator.net_.criterion_.corruption(
-                estimator._record.units.scaling.to_network(data)
+                estimator.trained_network.scaling.to_network(data)
             ),
             data.dtype,
         )

@@ -123,7 +123,7 @@ def test_rows_that_are_one_row_repeated_without_memory(
 
 def test_results_are_those_of_the_network(fitted: AutoencoderTransformer) -> None:
     rows = some_rows()
-    network, scaling = fitted.net_.module_, fitted._record.units.scaling
+    network, scaling = fitted.net_.module_, fitted.trained_network.scaling
     with torch.no_grad():
         units = scaling.to_network(rows)
         codes, answers = network.encode(units).numpy(), network(units).numpy()

@@ -187,7 +187,7 @@ class TestHistory:
 
     def test_the_last_loss_is_near_that_of_the_weights(self, X: np.ndarray) -> None:
         autoencoder = small(max_epochs=40).fit(X)
-        rows = autoencoder._record.units.scaling.to_network(X)
+        rows = autoencoder.trained_network.scaling.to_network(X)
         with torch.no_grad():
             loss = Objective()(autoencoder.net_.module_, rows, rows).item()
         assert autoencoder.history_[-1, "train_loss"] == pytest.approx(loss, rel=0.02)

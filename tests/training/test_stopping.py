@@ -112,7 +112,7 @@ def overfitting(**params: Any) -> AutoencoderTransformer:
 
 def validation_loss(autoencoder: AutoencoderTransformer, X: np.ndarray) -> float:
     net = autoencoder.net_
-    data = Rows(autoencoder._record.units.scaling.to_network(X))
+    data = Rows(autoencoder.trained_network.scaling.to_network(X))
     _, valid = data.split(autoencoder.validation_fraction, net.seed)
     with torch.no_grad():
         return Objective()(net.module_.eval(), valid.rows, valid.rows).item()
@@ -151,7 +151,7 @@ def test_rows_kept_out_are_not_learnt_from(X: np.ndarray) -> None:
 
     # deepcopy of a local class's instance keeps the closure over `seen`.
     autoencoder = overfitting(callbacks=[Watch()], max_epochs=2).fit(X)
-    data = Rows(autoencoder._record.units.scaling.to_network(X))
+    data = Rows(autoencoder.trained_network.scaling.to_network(X))
     train, valid = data.split(0.25, autoencoder.net_.seed)
     learnt = {tuple(row.tolist()) for row in torch.cat(seen)}
     assert learnt == {tuple(row.tolist()) for row in train.rows}

@@ -159,7 +159,7 @@ def test_modules_of_the_user_keep_their_weights() -> None:
 
 
 def mean_norm(estimator: Any, rows: np.ndarray) -> float:
-    shown = estimator._record.units.scaling.to_network(rows)
+    shown = estimator.trained_network.scaling.to_network(rows)
     whole = jacobian(estimator.net_.module_.encode, shown)
     return float(whole.square().sum() / len(rows))
 

@@ -38,7 +38,7 @@ class FitTasks:
     def __init__(self, estimator: Any, X: Any, y: Any, *, is_part: bool) -> None:
         self._estimator = estimator
         self._data = {"X": X, "y": X if y is None else y}
-        self._is_told = hasattr(estimator, "_init_callback_context") and not is_part
+        self._is_told = bool(getattr(estimator, "_skl_callbacks", [])) and not is_part
 
     @contextmanager
     def running(
@@ -60,9 +60,6 @@ class FitTasks:
         n_epochs = sum(net.max_epochs for net in nets)
         self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
         self._fit.call_on_fit_task_begin(estimator=estimator, **data)
-        if not getattr(estimator, "_skl_callbacks", []):
-            yield
-            return
 
         def begin() -> None:
             self._epoch = self._fit.subcontext(task_name="epoch")
