@@ -1,21 +1,23 @@
-"""Fits for tests that need a process of their own; run as a script.
+"""Fits for tests that need a process of their own.
 
-`fits` prints a hash of what each estimator learns and answers. `forks` forks while and
-after estimators are fitted, with torch's own threads started or not; `spawns` starts a
-process that shares nothing with this one.
+`run` prints how fits end in processes that are forked while and after estimators are
+fitted, with torch's own threads started or not, and whether processes that may use
+less, or that share nothing with this one, learn and answer the same.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import hashlib
+import json
 import os
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
@@ -33,6 +35,7 @@ from skautoencoder import (
     VAESampler,
 )
 from skautoencoder.architectures import Dense
+from skautoencoder.training.threads import n_allowed_threads
 
 RANDOM = np.random.RandomState(0)
 # More numbers than torch gives to one thread.
@@ -44,6 +47,13 @@ HOLES = np.where(RANDOM.uniform(size=TABLE.shape) < 0.1, np.nan, TABLE)
 IMAGES_WITH_HOLES = IMAGES.copy()
 IMAGES_WITH_HOLES[:, 5:9, 5:9] = np.nan
 
+# What tells libraries how much to use, other than this process is told.
+SETTINGS = {
+    "LOKY_MAX_CPU_COUNT": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "2",
+}
+
 SHORT: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
 
 
@@ -52,8 +62,11 @@ class OverSampling:
 
     def fit(self, X: Any) -> OverSampling:
         sampler = VAEOverSampler(VAESampler(2, **SHORT), random_state=0)
-        sampler.fit_resample(X, CLASSES)
+        self.rows_, _ = sampler.fit_resample(X, CLASSES)
         return self
+
+    def predict(self, X: Any) -> Any:
+        return self.rows_
 
 
 # Name: an estimator, what it is fitted to, and what it is asked.
@@ -95,7 +108,7 @@ CASES: dict[str, Case] = {
         TABLE,
         ("transform", "predict", "score_samples"),
     ),
-    "over-sampler": (OverSampling, TABLE, ()),
+    "over-sampler": (OverSampling, TABLE, ("predict",)),
     "imputer": (lambda: AutoencoderImputer(**SHORT), HOLES, ("transform",)),
     "imputer of images": (
         lambda: AutoencoderImputer(**SHORT),
@@ -137,14 +150,6 @@ def _hash(values: list[Any]) -> str:
     return found.hexdigest()[:16]
 
 
-def fits(n_jobs: int = 1) -> None:
-    """Print what all estimators say, asked in so many workers of joblib's."""
-    calls = [joblib.delayed(ask)(name) for name in CASES]
-    for name, said in zip(CASES, joblib.Parallel(n_jobs)(calls), strict=True):
-        for what, found in said.items():
-            print(name, what, found)
-
-
 def in_child(function: Callable[[], object], seconds: int = 60) -> str:
     """Return how a function ends that a forked process calls."""
     pid = os.fork()
@@ -162,52 +167,97 @@ def in_child(function: Callable[[], object], seconds: int = 60) -> str:
     return "fails" if status else "works"
 
 
-def forks() -> None:
-    """Print how fits end in processes that were forked before, while and after others.
-
-    After each fit of this process's own, no thread of torch's or scikit-learn's is
-    left: their pools would be missing in a forked process.
-    """
-    # NumPy's has threads of its own, which are made anew in a forked process.
-    TABLE @ TABLE.T
-    n_threads = _n_native_threads()
-    for name in CASES:
-        ask(name)
-        print(name, "threads left:", _n_more_threads(n_threads))
-        print(name, "after a fit:", in_child(lambda name=name: ask(name, 40)))
-    ends = threading.Event()
+def run() -> None:
+    """Print how estimators do in other processes, in one line each."""
+    on_one_processor = _ask_on_one_processor()
+    said = {name: _ask_and_fork(name) for name in CASES}
     for name in EACH_WAY:
-        ends.clear()
-        others = threading.Thread(target=_fit_until, args=(name, ends))
-        others.start()
-        time.sleep(0.05)
-        print(name, "during a fit:", in_child(lambda name=name: ask(name, 40)))
-        ends.set()
-        others.join()
+        with _fits_going_on(name):
+            print(name, "fork during a fit:", _ask_in_fork(name), flush=True)
     # A pool that is not ours: the child has to do without.
     torch.mm(torch.rand(500, 500), torch.rand(500, 500)).relu_()
     for name in EACH_WAY:
-        print(name, "after torch:", in_child(lambda name=name: ask(name, 40)))
+        print(name, "fork after torch:", _ask_in_fork(name), flush=True)
+    for others in (on_one_processor, _ask_in_spawned_process(), _ask_in_workers()):
+        for name, answers in others.items():
+            print(name, "answers:", "same" if answers == said[name] else "other")
+    counts = joblib.Parallel(2)([joblib.delayed(n_allowed_threads)()] * 2)
+    few = sum(counts) <= max(joblib.cpu_count(), 2)
+    print("workers' threads:", "few" if few else "many")
 
 
-def spawns() -> None:
-    """Print whether a spawned process learns and answers what this one does.
+def _ask_on_one_processor() -> dict[str, dict[str, str]]:
+    """Ask all in a process that is forked before any fit, and has one processor."""
+    if not hasattr(os, "sched_setaffinity"):
+        return {}
+    end, start = os.pipe()
 
-    It is started while an estimator is fitted here, after others were.
+    def ask_all() -> None:
+        os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+        os.write(start, json.dumps({name: ask(name) for name in CASES}).encode())
+
+    assert in_child(ask_all) == "works"
+    return json.loads(os.read(end, 2**16))
+
+
+def _ask_and_fork(name: str) -> dict[str, str]:
+    """Ask here, and then in a forked process.
+
+    After a fit of this process's own, no thread of torch's or scikit-learn's is left:
+    their pools would be missing in a forked process.
     """
-    said = {name: ask(name, 40) for name in CASES}
+    if not hasattr(os, "fork"):
+        return ask(name)
+    # NumPy's has threads of its own, which are made anew in a forked process.
+    TABLE @ TABLE.T
+    n_threads = _n_native_threads()
+    said = ask(name)
+    print(name, "threads left:", _n_more_threads(n_threads), flush=True)
+    print(name, "fork after a fit:", _ask_in_fork(name), flush=True)
+    return said
+
+
+def _ask_in_fork(name: str) -> str:
+    return in_child(lambda: ask(name, 40))
+
+
+@contextmanager
+def _fits_going_on(name: str) -> Iterator[None]:
+    """Fit in another thread, again and again."""
+    make, X, _ = CASES[name]
     ends = threading.Event()
-    other = threading.Thread(target=_fit_until, args=("dense", ends), daemon=True)
+
+    def fit() -> None:
+        while not ends.is_set():
+            make().fit(X)
+
+    other = threading.Thread(target=fit, daemon=True)
     other.start()
+    time.sleep(0.05)
+    yield
+    ends.set()
+    other.join()
+
+
+def _ask_in_spawned_process() -> dict[str, dict[str, str]]:
+    """Ask all in a process that starts during a fit, and is told to use less."""
+    before = dict(os.environ)
+    os.environ |= SETTINGS
     with ProcessPoolExecutor(
         1, get_context("spawn"), initializer=_end_after, initargs=(120,)
     ) as pool:
-        for name, found in zip(
-            CASES, pool.map(ask, CASES, [40] * len(CASES)), strict=True
-        ):
-            print(name, "spawned:", "same" if found == said[name] else "other")
-            ends.set()
-    other.join()
+        with _fits_going_on("dense"):
+            found = pool.map(ask, CASES)
+        os.environ.clear()
+        os.environ |= before
+        return dict(zip(CASES, found, strict=True))
+
+
+def _ask_in_workers() -> dict[str, dict[str, str]]:
+    """Ask in workers of joblib's what test_grid_search.py does not."""
+    names = ("variational", "detector")
+    found = joblib.Parallel(2)(joblib.delayed(ask)(name) for name in names)
+    return dict(zip(names, found, strict=True))
 
 
 def _end_after(seconds: float) -> None:
@@ -226,9 +276,3 @@ def _n_more_threads(n_before: int) -> int:
             break
         time.sleep(0.02)
     return _n_native_threads() - n_before
-
-
-def _fit_until(name: str, ends: threading.Event) -> None:
-    make, X, _ = CASES[name]
-    while not ends.is_set():
-        make().fit(X)

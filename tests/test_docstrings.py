@@ -69,13 +69,14 @@ def torch_module() -> Any:
 
 @pytest.mark.parametrize(("path", "owner"), list(public_objects()))
 def test_docstring(path: str, owner: Any) -> None:
-    docstring = validate(path)["docstring"]
+    result = validate(path)
+    docstring = result["docstring"]
     allowed = set(ALLOWED)
     if docstring.startswith(("Return ", "Apply ")) and "\n" not in docstring.strip():
         allowed |= {"PR01", "RT01"}  # one line that says it all
     found = [
         f"{code}: {message}"
-        for code, message in validate(path)["errors"]
+        for code, message in result["errors"]
         if code not in allowed
     ]
     assert not found, "\n".join(found)

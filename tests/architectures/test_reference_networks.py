@@ -246,9 +246,10 @@ def test_no_seed_collapses(name: str, seed: int) -> None:
 
 
 # relu units of layers this narrow used to die, and half of the seeds with them.
-@pytest.mark.parametrize("activation", ["elu", "relu"])
-@pytest.mark.parametrize("seed", range(10))
-def test_the_small_stack_does_not_collapse(seed: int, activation: str) -> None:
+@pytest.mark.parametrize(
+    ("activation", "seed"), [("elu", 0), ("elu", 1), *(("relu", i) for i in range(8))]
+)
+def test_the_small_stack_does_not_collapse(activation: str, seed: int) -> None:
     X = five_features()
     train, test = X[:N_TRAIN], X[N_TRAIN:]
     autoencoder = AutoencoderTransformer(

@@ -48,7 +48,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from skautoencoder import *
 
-X = load_digits().data[:300] / 16
+X = load_digits().data[:100] / 16
 images = X.reshape(-1, 8, 8)
 dense = Dense((16,), dropout=0.2)
 models = {

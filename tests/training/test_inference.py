@@ -62,11 +62,10 @@ def outputs(
     }
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_rows_results_are_the_same_bits_whatever_stands_around_it(
-    fitted: AutoencoderTransformer, dtype: Any
+    fitted: AutoencoderTransformer,
 ) -> None:
-    rows = some_rows(dtype)
+    rows = some_rows(np.float32)  # float64 below
     whole = outputs(fitted, rows)
     order = np.random.RandomState(1).permutation(len(rows))
     for name, permuted in outputs(fitted, rows[order]).items():

@@ -131,9 +131,7 @@ for name in OPTIMIZERS:
         dense.partial_fit(table),
         AutoencoderTransformer(2, architecture=conv, **how).fit(images),
         VAESampler(2, architecture=Dense((4,)), prior="normal", **how).fit(table),
-        VAESampler(2, architecture=conv, prior="normal", **how).fit(images),
         AutoencoderImputer(architecture=Dense((4,)), **how).fit(missing),
-        AutoencoderImputer(architecture=conv, **how).fit(images),
     ]
     pickle.loads(pickle.dumps(dense)).partial_fit(table)
     copy.deepcopy(dense).partial_fit(table)

@@ -227,7 +227,11 @@ def test_validation_rows_decide_on_the_curve() -> None:
     assert transformer().fit(bent(40), X_valid=other).is_linear_
 
 
-def test_many_rows_are_learnt_from_some_of_them() -> None:
+def test_many_rows_are_learnt_from_some_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Of the network that the curve is compared with.
+    monkeypatch.setattr(AutoencoderTransformer, "_usual_steps", 40)
     X = bent(2100)
     fitted = transformer(batch_size=512).fit(X)
     assert error(fitted.predict(X), X) < 0.5 * error(of_pca(X, X), X)

@@ -78,6 +78,7 @@ def test_linear_data_get_the_codes_of_pca(seed: int) -> None:
     assert len(fitted.history_) == fitted.n_iter_ > 1
 
 
+@quick
 @pytest.mark.parametrize(("code_size", "seed"), [(2, 0), (8, 2)])
 def test_features_of_very_different_variance(code_size: int, seed: int) -> None:
     # Of the raw wines PCA loses a millionth of the variance: no step of training
@@ -89,8 +90,8 @@ def test_features_of_very_different_variance(code_size: int, seed: int) -> None:
     assert error(fitted.predict(X_test), X_test) <= 1.01 * of_pca
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_small_table_in_unit_intervals(seed: int) -> None:
+def test_a_small_table_in_unit_intervals() -> None:
+    seed = 0
     X = load_iris().data
     X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
     X_train, X_test = train_test_split(X, random_state=seed)
@@ -136,6 +137,7 @@ def test_what_was_asked_for_is_kept(params: dict[str, Any]) -> None:
     assert not transformer(**params).fit(X).is_linear_
 
 
+@quick
 @pytest.mark.parametrize("loss", ["l1", "huber"])
 def test_other_losses(loss: str) -> None:
     X, X_new = normal_rows(60), normal_rows(500, 1)
