@@ -83,7 +83,12 @@ class unchanged:
 
 
 def assert_fit_refuses(
-    data: Any, kind: Any, *words: str, y: Any = None, **params: Any
+    data: Any,
+    kind: Any,
+    *words: str,
+    y: Any = None,
+    also_fitted: bool = True,
+    **params: Any,
 ) -> None:
     """Assert that `fit` raises, and leaves new and fitted samplers alone."""
     fresh = tiny(**params)
@@ -92,7 +97,8 @@ def assert_fit_refuses(
         fresh.fit(data, y)
     assert_says(caught.value, words)
     assert vars(fresh) == before
-
+    if not also_fitted:
+        return
     fitted = fitted_once().set_params(**params)
     with unchanged(fitted, X, _answers_once()), pytest.raises(kind):
         fitted.fit(data, y)

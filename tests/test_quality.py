@@ -42,7 +42,7 @@ def pca_held_out(n_components: int) -> float:
 
 @pytest.mark.parametrize(("seed", "scale"), [(0, 1), (1, 16)])
 def test_dense_beats_pca_on_images_not_seen(seed: int, scale: int) -> None:
-    estimator = AutoencoderTransformer(8, max_epochs=25, random_state=seed)
+    estimator = AutoencoderTransformer(8, max_epochs=12, random_state=seed)
     estimator.fit(scale * ROWS[:1300])
     assert estimator.score(scale * ROWS[1300:]) > pca_held_out(8) + 0.02
 

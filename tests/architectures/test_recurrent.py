@@ -90,7 +90,7 @@ def test_gradients_reach_every_weight_and_are_finite(
         assert weight.grad.any() or (shape == (1,) and "weight_hh" in name), name
 
 
-@pytest.mark.parametrize(("cell", "seed"), [("lstm", 0), ("gru", 1), ("gru", 2)])
+@pytest.mark.parametrize(("cell", "seed"), [("lstm", 0), ("gru", 1)])
 def test_it_learns(cell: str, seed: int) -> None:
     X, X_test = waves(300, 10), waves(100, 10, seed=1)
     autoencoder = AutoencoderTransformer(

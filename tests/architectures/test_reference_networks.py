@@ -224,7 +224,7 @@ BUDGET = {
     "conv, l1": {"max_epochs": 30, "lr": 1e-2},
     "conv, bce": {"max_epochs": 30, "lr": 1e-2},
     "conv, transposed": {"max_epochs": 30, "lr": 1e-2},
-    "conv, wide": {"max_epochs": 8},
+    "conv, wide": {"max_epochs": 5},
 }
 
 

@@ -158,7 +158,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """Return training and test images of 14 x 14 pixels, with a black margin."""
     images = load_digits().images / 16
     images = np.pad(images, ((0, 0), (3, 3), (3, 3)))
-    return images[:500], images[500:700]
+    return images[:500], images[500:600]
 
 
 def bound_without_code(train: np.ndarray, test: np.ndarray) -> float:
@@ -171,7 +171,7 @@ def bound_without_code(train: np.ndarray, test: np.ndarray) -> float:
 def test_variational() -> None:
     train, test = digits()
     sampler = reference(
-        max_epochs=20, batch_size=32, n_importance_samples=10, random_state=0
+        max_epochs=8, batch_size=32, n_importance_samples=10, random_state=0
     ).fit(train)
     assert sampler.likelihood_ == "bernoulli"
     assert sampler.n_active_units_ == 2

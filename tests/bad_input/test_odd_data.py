@@ -40,7 +40,6 @@ def odd_data() -> dict[str, np.ndarray]:
         (tiny_dense, "values_around_1e6", np.float32),
         (tiny_dense, "values_of_1e6", np.float32),
         # Units are chosen in the same way for all networks.
-        (tiny_conv, "constant_columns", np.float64),
         (tiny_conv, "three_rows", np.float64),
         (tiny_conv, "values_around_1e6", np.float32),
     ],

@@ -82,7 +82,7 @@ def test_the_mean_is_the_discrepancy_of_normal_distributions(
     found = torch.stack(
         [
             penalty(spread * torch.randn(n_rows, code_size) + shift, None, network)
-            for _ in range(400)
+            for _ in range(200)
         ]
     )
     error = found.std().item() / len(found) ** 0.5

@@ -107,7 +107,7 @@ class TestExplanations:
         X = StandardScaler().fit_transform(load_breast_cancer().data)
         train, test = X[:450], X[450:]
         right = []
-        for seed in range(3):
+        for seed in range(2):
             fitted = AutoencoderOutlierDetector(novelty=novelty, random_state=seed)
             fitted.fit(train)
             planted = np.random.RandomState(seed).randint(30, size=len(test))

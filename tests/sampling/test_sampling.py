@@ -86,7 +86,7 @@ def test_posterior_and_back() -> None:
         likelihood="gaussian",
         prior="normal",
         architecture=Dense((16,)),
-        max_epochs=60,
+        max_epochs=25,
         random_state=0,
     ).fit(X)
     means, deviations = sampler.transform(X, return_std=True)
@@ -174,7 +174,7 @@ def test_active_units() -> None:
         8,
         likelihood="gaussian",
         architecture=Dense((32,)),
-        max_epochs=60,
+        max_epochs=25,
         random_state=0,
     ).fit(X)
     assert 3 <= sampler.n_active_units_ <= 4
@@ -193,7 +193,7 @@ def test_collapse_is_reported() -> None:
 
 
 def test_defaults_do_not_collapse() -> None:
-    sampler = VAESampler(random_state=0, sample_shape=(8, 8), max_epochs=10).fit(
+    sampler = VAESampler(random_state=0, sample_shape=(8, 8), max_epochs=5).fit(
         ROWS[:900]
     )
     assert sampler.n_active_units_ >= 10

@@ -158,7 +158,7 @@ def test_only_categories() -> None:
     sampler = VAESampler(
         2,
         architecture=Dense((8,)),
-        n_importance_samples=500,
+        n_importance_samples=200,
         max_epochs=60,
         lr=0.02,
         random_state=0,

@@ -133,8 +133,8 @@ class TestScores:
         distances = found._references.distances(trained, rows.copy())
         np.testing.assert_allclose(distances, expected, rtol=1e-2, atol=1e-3)
 
-    @pytest.mark.parametrize("seed", [1, 2])
-    def test_what_the_network_has_not_learnt_is_compared(self, seed: int) -> None:
+    def test_what_the_network_has_not_learnt_is_compared(self) -> None:
+        seed = 1
         # Beats of changing length and height, with little noise: a ripple on one of
         # them is in the residual, and below the usual distances of reconstructions.
         rng = np.random.RandomState(seed)

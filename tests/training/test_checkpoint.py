@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import threading
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from helpers import (
     assert_same_weights,
     tiny_conv,
     tiny_dense,
+    weights_of,
 )
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -31,6 +33,8 @@ from skorch.callbacks import LRScheduler
 
 from skautoencoder import (
     MMD,
+    AutoencoderTransformer,
+    ConvAutoencoderTransformer,
     DenoisingAutoencoder,
     Dense,
     Recurrent,
@@ -41,57 +45,60 @@ from skautoencoder.tensor_files import UnreadableFile
 
 X = ROWS[:60]
 
-# Each fit is a process that is forked, as to import torch takes longer than a fit.
-KILLED = """
-import hashlib, os, signal, sys, time
-import numpy as np
-from sklearn.datasets import load_digits
-from skautoencoder import *
-
-X = load_digits().data[:100] / 16
-images = X.reshape(-1, 8, 8)
-dense = Dense((16,), dropout=0.2)
-models = {
-    "dense": (AutoencoderTransformer(4, architecture=dense, max_epochs=25), X),
+LAYERS = Dense((16,), dropout=0.2)
+KILLED: dict[str, tuple[Any, Any]] = {
+    "dense": (
+        AutoencoderTransformer(4, architecture=LAYERS, max_epochs=15),
+        ROWS[:100],
+    ),
     "stopping": (
         DenoisingAutoencoder(
-            code_size=4, architecture=dense, max_epochs=60, early_stopping=True,
-            n_iter_no_change=4, lr_schedule="constant", tol=0.01, lr=0.02,
+            code_size=4,
+            architecture=LAYERS,
+            max_epochs=40,
+            early_stopping=True,
+            n_iter_no_change=4,
+            lr_schedule="constant",
+            tol=0.01,
+            lr=0.02,
         ),
-        X,
+        ROWS[:100],
     ),
     "conv": (
         ConvAutoencoderTransformer(
             4, channels=(3, 4), batch_norm=True, optimizer="adamw", max_epochs=10
         ),
-        images,
+        IMAGES[:100],
     ),
     "sampler": (
-        VAESampler(2, architecture=dense, prior="normal", max_epochs=20,
-                   likelihood="gaussian"),
-        X,
+        VAESampler(
+            2,
+            architecture=LAYERS,
+            prior="normal",
+            max_epochs=12,
+            likelihood="gaussian",
+        ),
+        ROWS[:100],
     ),
 }
-folder = sys.argv[1]
-random = np.random.RandomState(0)
 
 
-def digest(fitted):
+def digest(fitted: Any, samples: Any) -> bytes:
     found = hashlib.sha256()
-    for weight in fitted.net_.module_.state_dict().values():
+    for weight in weights_of(fitted).values():
         found.update(weight.contiguous().numpy().tobytes())
     rows = [{k: v for k, v in row.items() if k != "dur"} for row in fitted.history_]
     found.update(repr(rows).encode())
     answer = getattr(fitted, "transform", None) or fitted.predict
     found.update(answer(samples).tobytes())
-    return found.hexdigest()
+    return found.hexdigest().encode()
 
 
-def die_at(name, call):
-    \"\"\"Die at a call of a function of `os` that writes the checkpoint.\"\"\"
+def die_at(name: str, call: int) -> None:
+    """Die at a call of a function of `os` that writes the checkpoint."""
     function, calls = getattr(os, name), iter(range(10**6))
 
-    def dies(*args):
+    def dies(*args: Any) -> Any:
         if next(calls) == call:
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args)
@@ -99,8 +106,11 @@ def die_at(name, call):
     setattr(os, name, dies)
 
 
-def fit(checkpoint, place=None):
-    \"\"\"Fit in another process; return it, and the end of a pipe for its digest.\"\"\"
+def start_fit(
+    name: str, checkpoint: Path | None, place: tuple[str, int] | None = None
+) -> tuple[int, int]:
+    """Fit in another process; return it, and the end of a pipe for its digest."""
+    model, samples = KILLED[name]
     out, into = os.pipe()
     child = os.fork()
     if child == 0:
@@ -108,62 +118,52 @@ def fit(checkpoint, place=None):
             if place is not None:
                 die_at(*place)
             model.set_params(random_state=0, checkpoint=checkpoint)
-            os.write(into, digest(model.fit(samples)).encode())
+            os.write(into, digest(model.fit(samples), samples))
         finally:
             os._exit(0)
     os.close(into)
     return child, out
 
 
-def finish(child, out):
+def finish(child: int, out: int) -> bytes:
     os.waitpid(child, 0)
-    said = os.read(out, 100).decode()
+    said = os.read(out, 100)
     os.close(out)
     return said
 
 
-for name, (model, samples) in models.items():
-    n_kills = int(sys.argv[2])
+# Of each model; `make fuzz` sets more.
+N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "3"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fits in forked processes")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_fit_ends_as_if_it_had_not_been(name: str, tmp_path: Path) -> None:
+    random, n_kills, n_killed = np.random.RandomState(0), N_KILLS, 0
     begin = time.monotonic()
-    expected = finish(*fit(None))
+    expected = finish(*start_fit(name, None))
     duration = time.monotonic() - begin
     assert expected
-    n_killed = 0
     while n_killed < n_kills:
         place = None
         if n_killed % 3 == 1:
             place = "fsync", random.randint(1, 6)
         elif n_killed % 3 == 2:
             place = "replace", random.randint(0, 4)
-        child, out = fit(folder, place)
+        child, out = start_fit(name, tmp_path, place)
         if place is None:
             time.sleep(duration * random.uniform(0.05, 0.6))
             os.kill(child, signal.SIGKILL)
         said = finish(child, out)
-        assert said in ("", expected), "another result"
-        n_killed += said == ""
+        assert said in (b"", expected), "another result"
+        n_killed += said == b""
         if said:
             n_kills -= 1  # it was done before
-    assert finish(*fit(folder)) == expected, "another result after the last"
-    assert os.listdir(folder) == ["lock"], os.listdir(folder)
-    print(name, n_killed, "kills survived")
-"""
-
-# Of each model; `make fuzz` sets more.
-N_KILLS = int(os.environ.get("SKAUTOENCODER_KILLS", "3"))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-def test_a_killed_fit_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path), str(N_KILLS)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    print(f"\n{done.stdout}")
+    assert finish(*start_fit(name, tmp_path)) == expected, "another after the last"
+    assert os.listdir(tmp_path) == ["lock"]
+    print(f"\n{name}: {n_killed} kills survived")
 
 
 def interrupted(

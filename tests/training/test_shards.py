@@ -292,7 +292,7 @@ def test_a_noise_of_the_users_own_gets_whole_batches() -> None:
 def test_what_is_no_mean_over_rows_learns_from_whole_batches(
     params: dict[str, Any],
 ) -> None:
-    estimator = dense(**params, max_epochs=3, lr=1e-4).fit(TABLE)
+    estimator = dense(**params, max_epochs=2, lr=1e-4).fit(TABLE)
     assert estimator.net_.n_shards_ == 1
     losses = estimator.history_[:, "train_loss"]
     assert losses[-1] < losses[0]
