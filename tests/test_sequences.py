@@ -90,10 +90,10 @@ def test_gaps_are_filled(architecture: Any, flat: bool) -> None:
 
 @each_architecture
 def test_sequences_of_a_class_are_drawn(architecture: Any) -> None:
-    both = np.concatenate([X, X + 3])
+    both = np.concatenate([X[:200], X[:200] + 3])
     sampler = VAESampler(
         2, architecture=architecture, conditional=True, max_epochs=8, random_state=0
-    ).fit(both, np.repeat(["low", "high"], 300))
+    ).fit(both, np.repeat(["low", "high"], 200))
     drawn, classes = sampler.sample(40, y="high"), sampler.sample(5)
     assert drawn.shape == (40, 20, 2)
     assert len(classes) == 5

@@ -26,6 +26,12 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AutoencoderTransformer, "_usual_steps", 40)
 
 
+@pytest.fixture
+def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough of them for a network that gets ahead of PCA."""
+    monkeypatch.setattr(AutoencoderTransformer, "_usual_steps", 500)
+
+
 quick = pytest.mark.usefixtures("few_steps")
 
 
@@ -100,6 +106,7 @@ def test_a_small_table_in_unit_intervals() -> None:
     assert error(fitted.predict(X_test), X_test) <= 1.01 * of_pca
 
 
+@pytest.mark.usefixtures("fewer_steps")
 def test_a_network_that_does_better_is_kept() -> None:
     seed = 0
     X, X_new = arc(150, seed), arc(500, seed + 10)
@@ -147,6 +154,7 @@ def test_other_losses(loss: str) -> None:
     assert found <= 1.01 * of_pca
 
 
+@pytest.mark.usefixtures("fewer_steps")
 def test_validation_rows_decide_where_there_are_some() -> None:
     X = normal_rows(60)
     # Rows that lie elsewhere, where a network trained on X knows nothing.
