@@ -160,7 +160,7 @@ def test_validation_rows_decide_where_there_are_some() -> None:
     # Rows that lie elsewhere, where a network trained on X knows nothing.
     assert transformer().fit(X, X_valid=10 * normal_rows(50, 1)).is_linear_
     X = arc(100)
-    assert not transformer(1).fit(X, X_valid=arc(50, 1)).is_linear_
+    assert not transformer(1).fit(X, X_valid=arc(50, 1)).has_linear_codes_
 
 
 @quick
