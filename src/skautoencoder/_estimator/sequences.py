@@ -39,7 +39,7 @@ class SequenceFormat:
     @classmethod
     def of(cls, X: Any) -> Self | None:
         """Return the form of sequences; None for flat rows."""
-        if isinstance(X, list | tuple) or _is_boxed(X):
+        if _is_list(X):
             return cls(None, is_flat=np.ndim(X[0]) == 1)
         return cls(X.shape[1]) if getattr(X, "ndim", 0) == 3 else None
 
@@ -102,7 +102,7 @@ class Sequences:
             if shape is None and not np.isnan(X[:, -1:]).any():
                 return None
             found = cls._of_array(X, insists=shape is not None)
-        elif isinstance(X, list | tuple) or _is_boxed(X):
+        elif _is_list(X):
             found = cls._of_list(list(X), insists=shape is not None)
         else:
             return None
@@ -267,9 +267,11 @@ def lengths_of_rows(rows: Array, data_shape: Shape) -> Lengths:
     return lengths
 
 
-def _is_boxed(X: Any) -> bool:
-    """Return whether `X` is an array of objects, such as arrays."""
-    return isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O"
+def _is_list(X: Any) -> bool:
+    """Return whether `X` is a list of objects, or an array of them, such as arrays."""
+    if isinstance(X, np.ndarray):
+        return X.ndim == 1 and X.dtype.kind == "O"
+    return isinstance(X, list | tuple)
 
 
 def _length(sequence: Any) -> int:

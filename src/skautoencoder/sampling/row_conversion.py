@@ -128,7 +128,7 @@ def learn_format(
     likelihood: str,
     takes_tables: bool,
     categorical_features: Any,
-) -> TableFormat | ArrayFormat:
+) -> tuple[TableFormat | ArrayFormat, Array]:
     """Learn the columns of a table, or the container of other samples.
 
     Parameters
@@ -143,11 +143,19 @@ def learn_format(
         Parameters of the sampler.
     takes_tables : bool
         Whether 2-D data are treated as tables with columns of different kinds.
+
+    Returns
+    -------
+    form : TableFormat or ArrayFormat
+        What was learnt.
+    rows : ndarray of shape (n_samples, n_shown)
+        The rows for the network, before scaling.
     """
     few = len(shape) == 1 and shape[0] <= _MOST_COLUMNS
     if takes_tables and (few or is_frame(X)):
         table = X if is_frame(X) else rows
-        return TableFormat(TableColumns.fit(table, categorical_features))
+        columns, shown = TableColumns.fit_to_network(table, categorical_features)
+        return TableFormat(columns), shown
     container = Container.of(X, rows, shape)
     is_image = looks_like_image(
         resolve_sample_shape(sample_shape, shape), given=sample_shape is not None
@@ -156,7 +164,8 @@ def learn_format(
     if looks_so or likelihood == "bernoulli":
         # Integers are pixels, which have a fixed range.
         container = replace(container, scale=container.full_scale or 1)
-    return ArrayFormat(container)
+    form = ArrayFormat(container)
+    return form, form.to_rows(rows)
 
 
 def check_table(estimator: BaseEstimator, X: Any, *, fits: bool) -> pd.DataFrame:

@@ -384,7 +384,7 @@ class VAESampler(
         if self.conditional:
             classes, numbers = Classes.of(y, len(given), type(self).__name__)
         if previous is None:
-            form = learn_format(
+            form, rows = learn_format(
                 X,
                 given,
                 data_shape,
@@ -397,7 +397,7 @@ class VAESampler(
             form = previous._format
             if classes is not None and previous._classes is not None:
                 classes.require(previous._classes)
-        rows = form.to_rows(given)
+            rows = form.to_rows(given)
         samples = self._describe(rows, data_shape, None, previous)
         if previous is None:
             likelihood = resolve_likelihood(self.likelihood, rows, form)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Number
 from typing import Any, Self
@@ -184,28 +184,42 @@ class TableColumns:
         UserWarning
             If a column has so many levels that it looks like an identifier.
         """
+        return cls.fit_to_network(X, categorical_features)[0]
+
+    @classmethod
+    def fit_to_network(
+        cls, X: Table, categorical_features: Any = "from_dtype"
+    ) -> tuple[Self, NDArray[np.float32]]:
+        """Return what `fit` learns of a table, and the table as the network's input.
+
+        It is read once for both. See `fit` and `to_network`.
+        """
         given = _values_of(X)
         declared = _declared(categorical_features, X)
-        columns, start = [], 0
+        columns, read, start = [], [], 0
         for i, (name, values) in enumerate(given):
             kind: Levels | Numbers
             objects = None
             if declared[i] or not _is_number(name, values):
-                kind = _levels(name, values)
+                cells = _plain(name, values)
+                kind = _levels(name, cells)
             else:
-                numbers = _numbers(name, values)
-                _check_span(name, numbers)
-                kind = learn_numbers(numbers)
-                if numbers.dtype == object:
-                    objects = PythonNumbers.of(numbers)
+                cells = _numbers(name, values)
+                _check_span(name, cells)
+                kind = learn_numbers(cells)
+                if cells.dtype == object:
+                    objects = PythonNumbers.of(cells)
             atoms = kind.atoms if isinstance(kind, Numbers) else ()
             block = ColumnBlock(kind.shown_as, start, start + kind.width, atoms)
             columns.append(Column(name, values.dtype, kind, block, objects))
+            read.append(cells)
             start = block.stop
         _warn_of_identifiers(columns, len(X))
         if is_frame(X):
-            return cls(columns, Frame.of(X))
-        return cls(columns, None, np.asarray(X).dtype)
+            learnt = cls(columns, Frame.of(X))
+        else:
+            learnt = cls(columns, None, np.asarray(X).dtype)
+        return learnt, learnt._encode(read, len(X))[0]
 
     def to_network(self, X: Table) -> NDArray[np.float32]:
         """Return rows as the network's input.
@@ -251,17 +265,23 @@ class TableColumns:
             the table's values. Levels and atoms have probabilities instead of
             densities, and add nothing.
         """
-        shown = np.zeros((len(X), self.n_shown), dtype=np.float32)
-        log_jacobian = np.zeros(len(X))
-        for column, values in self._pairs(X):
+        read = (column.read(values) for column, values in self._pairs(X))
+        return self._encode(read, len(X))
+
+    def _encode(
+        self, read: Iterable[NDArray[Any]], n_rows: int
+    ) -> tuple[NDArray[np.float32], Float64]:
+        """Return rows and their log-Jacobian, given the cells of each column."""
+        shown = np.zeros((n_rows, self.n_shown), dtype=np.float32)
+        log_jacobian = np.zeros(n_rows)
+        for column, cells in zip(self.columns, read, strict=True):
             kind, start = column.kind, column.block.start
             if isinstance(kind, Levels):
-                index = kind.index(column.read(values), column.name)
+                index = kind.index(cells, column.name)
                 shown[np.arange(len(index)), start + index] = 1.0
                 continue
-            numbers = column.read(values)
             with np.errstate(over="ignore"):  # rejected below
-                shown[:, start], log_slope = kind.to_network(numbers)
+                shown[:, start], log_slope = kind.to_network(cells)
             log_jacobian += log_slope
         self._check_size(shown)
         return shown, log_jacobian
@@ -417,17 +437,17 @@ def _holds_numbers(name: Any, values: pd.Series) -> bool:
     )
 
 
-def _levels(name: Any, values: Values) -> Levels:
+def _levels(name: Any, cells: NDArray[Any]) -> Levels:
     """Return the levels of a column."""
     try:
-        levels = Levels.learn(_plain(name, values))
+        levels = Levels.learn(cells)
     except TypeError:
-        kind = next(type(v) for v in values if getattr(v, "__hash__", None) is None)
+        kind = next(type(c) for c in cells if getattr(c, "__hash__", None) is None)
         raise TypeError(
             f"Column {name!r} of X has cells that hold a {kind.__name__}. A cell must "
             "hold one number or one level: give the parts columns of their own."
         ) from None
-    n_rows = len(values)
+    n_rows = len(cells)
     if levels.width > max(_MANY_LEVELS, _USELESS_SHARE * n_rows):
         raise ValueError(
             f"Column {name!r} of X has {levels.width} levels in {n_rows} rows: nearly "
