@@ -19,7 +19,7 @@ from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
 )
 from skautoencoder._estimator.estimator_protocol import params_of
-from skautoencoder._estimator.net_training import make_nets
+from skautoencoder._estimator.net_training import make_nets, train_nets
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.principal_components import (
@@ -370,7 +370,7 @@ class AutoencoderTransformer(CodeTransformer):
             schedule = self._usual_schedule(len(part.data), samples)
             part = replace(part, schedule=schedule)
             net, _ = make(part, quiet)
-            self._train_nets([net], part)
+            train_nets([net], part, quiet)
             network: Network = net.module_
             return network
 

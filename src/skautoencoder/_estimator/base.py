@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from numbers import Integral
@@ -363,10 +362,11 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         is_part: bool,
     ) -> None:
         """Train a network by the plan, and set the attributes of the training."""
+        params = self.get_params(deep=False)
         if is_part and previous is not None:
             nets, work = [previous.net_.twin()], previous._record.work
         else:
-            params, name = self.get_params(deep=False), type(self).__name__
+            name = type(self).__name__
             n_starts = 1 if is_part or previous is not None else self.n_init
             nets, work, self.code_size_ = make_nets(
                 plan, params, self._betas, name, is_part=is_part, n_starts=n_starts
@@ -390,14 +390,10 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         if checkpoint is not None:
             keeping = checkpoint.of(nets[0], plan.data, type(self).__name__)
         with keeping, tasks.running(nets, fitted):
-            self._train_nets(nets, plan)
+            train_nets(nets, plan, params)
         losses = [loss_of_start(net) for net in nets]
         self.init_losses_ = np.array(losses)
         self._keep(nets[int(np.argmin(losses))], work, samples, plan)
-
-    def _train_nets(self, nets: Sequence[AutoencoderNet], plan: TrainingPlan) -> None:
-        has_seed = "iterator_train__seed" in vars(self)
-        train_nets(nets, plan, has_seed=has_seed)
 
     def _keep(
         self, net: AutoencoderNet, work: float, samples: SamplesT, plan: TrainingPlan

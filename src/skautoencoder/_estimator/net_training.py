@@ -140,7 +140,7 @@ def make_nets(
 
 
 def train_nets(
-    nets: Sequence[AutoencoderNet], plan: TrainingPlan, *, has_seed: bool
+    nets: Sequence[AutoencoderNet], plan: TrainingPlan, params: Mapping[str, Any]
 ) -> None:
     """Train nets by the plan.
 
@@ -150,8 +150,8 @@ def train_nets(
         The nets, of :func:`make_nets`, or one that was trained before.
     plan : TrainingPlan
         The plan.
-    has_seed : bool
-        Whether the user has set the seed of the order of the rows.
+    params : mapping
+        Parameters of the estimator, the nested ones included.
     """
     # The seed depends on the epochs so far, so that further calls draw new numbers.
     seed = (nets[0].seed + len(nets[0].history)) % 2**31
@@ -159,7 +159,7 @@ def train_nets(
     for net, own_seed in zip(nets, seeds, strict=True):
         if plan.start is not None and not net.history:
             plan.start(net.module_, plan.data.rows)
-        if not has_seed:
+        if "iterator_train__seed" not in params:
             net.iterator_train__seed = own_seed
         if plan.valid is not None:
             net.valid_rows = plan.valid.to(device)

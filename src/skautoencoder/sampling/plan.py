@@ -12,13 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_statistics import (
-    feature_spread,
     fills_unit_range,
     is_in_unit_range,
-    mean_and_spread,
 )
 from skautoencoder._estimator.array_types import Array, Shape
-from skautoencoder._estimator.data_units import Scaling, Units
+from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.plan import Recipe, Samples, auto_or
 from skautoencoder.architectures import Architecture, VariationalNetwork
 from skautoencoder.objectives import (
@@ -81,21 +79,6 @@ class SampledRows(Samples):
             return Rows(rows)
         # The targets are the rows themselves, so `targets` can hold the classes.
         return Rows(rows, torch.from_numpy(self.classes.one_hot(self.numbers)))
-
-    def new_units(self, *, shared: bool) -> Units:
-        """Choose the units in which the network sees the rows.
-
-        Parameters
-        ----------
-        shared : bool
-            Whether the features of a "gaussian" likelihood have one variance.
-        """
-        if isinstance(self.format, TableFormat) or not self.architecture.standardizes:
-            return Units()
-        mean, spread = mean_and_spread(self.rows)
-        if self.likelihood == "bernoulli":
-            return Units(center=torch.from_numpy(mean).float(), spread=spread)
-        return Units(Scaling(mean, spread if shared else feature_spread(self.rows)))
 
     def usual_batch_size(self, n_rows: int) -> int:
         """Return the batch size for ``batch_size="auto"``."""

@@ -18,10 +18,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
+from skautoencoder._estimator.array_statistics import (
+    feature_spread,
+    mean_and_spread,
+)
 from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
-from skautoencoder._estimator.data_units import Units
+from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.interpolation import (
     as_samples,
@@ -460,7 +464,14 @@ class VAESampler(
         )
 
     def _new_units(self, samples: SampledRows, value_range: Range) -> Units:
-        return samples.new_units(shared=self.variance == "shared")
+        is_table = isinstance(samples.format, TableFormat)
+        if is_table or not samples.architecture.standardizes:
+            return Units()
+        mean, spread = mean_and_spread(samples.rows)
+        if samples.likelihood == "bernoulli":
+            return Units(center=torch.from_numpy(mean).float(), spread=spread)
+        shared = self.variance == "shared"
+        return Units(Scaling(mean, spread if shared else feature_spread(samples.rows)))
 
     def _valid_rows(
         self, X_valid: Any, samples: SampledRows, plan: TrainingPlan
