@@ -356,7 +356,7 @@ def quick(estimator: Any) -> Any:
 # Names and containers are a matter of the class, and of what changes its columns.
 OF_EACH_KIND = [quick(e) for e in {type(e): e for e in reversed(OF_FRAMES)}.values()]
 WITH_OTHER_COLUMNS = [
-    e
+    quick(e)
     for e in OF_FRAMES
     if getattr(e, "add_indicator", False) or getattr(e, "code_size", "auto") is None
 ]

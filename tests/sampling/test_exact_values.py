@@ -16,6 +16,7 @@ from skautoencoder.architectures import Dense
 QUICK: dict[str, Any] = {
     "code_size": 2,
     "architecture": Dense((6,)),
+    "prior": "normal",
     "max_epochs": 2,
     "random_state": 0,
 }

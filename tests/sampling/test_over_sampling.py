@@ -25,7 +25,7 @@ from skautoencoder.architectures import Dense
 
 
 def quick(strategy: Any = "auto", **params: Any) -> VAEOverSampler:
-    sampler = VAESampler(2, architecture=Dense((8,)), max_epochs=2)
+    sampler = VAESampler(2, architecture=Dense((8,)), prior="normal", max_epochs=2)
     defaults = {"sampling_strategy": strategy, "random_state": 0}
     return VAEOverSampler(sampler, **{**defaults, **params})
 
