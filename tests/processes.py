@@ -44,7 +44,7 @@ WIDE = RANDOM.normal(size=(100, 6)) @ RANDOM.normal(size=(6, 700))
 CLASSES = np.repeat([0, 1], [500, 300])
 IMAGES = RANDOM.uniform(size=(64, 24, 24)).astype(np.float32)
 HOLES = np.where(RANDOM.uniform(size=TABLE.shape) < 0.1, np.nan, TABLE)
-IMAGES_WITH_HOLES = IMAGES.copy()
+IMAGES_WITH_HOLES = IMAGES[:32].copy()
 IMAGES_WITH_HOLES[:, 5:9, 5:9] = np.nan
 
 # What tells libraries how much to use, other than this process is told.

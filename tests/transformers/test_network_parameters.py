@@ -113,8 +113,8 @@ def test_an_architecture_by_name_or_by_object(
 def test_parameters_of_the_convolutions_are_those_of_conv(
     params: dict[str, Any],
 ) -> None:
-    own = tiny_conv(max_epochs=2, **params).fit(X)
-    general = tiny_dense(max_epochs=2, architecture=Conv(**params)).fit(X)
+    own = tiny_conv(max_epochs=1, **params).fit(X)
+    general = tiny_dense(max_epochs=1, architecture=Conv(**params)).fit(X)
     assert_same_weights(own, general)
     assert_same_answers(own, general, X)
     # And each makes a difference.
@@ -124,7 +124,7 @@ def test_parameters_of_the_convolutions_are_those_of_conv(
 
 @functools.cache
 def codes_of_plain_convolutions() -> np.ndarray:
-    return tiny_conv(max_epochs=2, channels=(4, 6)).fit_transform(X)
+    return tiny_conv(max_epochs=1, channels=(4, 6)).fit_transform(X)
 
 
 def test_the_defaults_of_conv_are_those_of_the_architecture() -> None:

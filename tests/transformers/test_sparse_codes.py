@@ -132,7 +132,7 @@ def test_the_kl_target_is_met_by_spatial_maps() -> None:
         sample_shape=(8, 8),
         sparsity="kl",
         sparsity_target=0.1,
-        max_epochs=20,
+        max_epochs=16,
         random_state=0,
     ).fit(ROWS[:800])
     codes = estimator.transform(X_TEST)
