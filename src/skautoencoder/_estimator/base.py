@@ -63,6 +63,7 @@ from skautoencoder.training import (
     Rows,
     check_net,
     n_training_rows,
+    operating,
     usual_torch,
 )
 
@@ -246,7 +247,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             if previous is None and not is_part:
                 plan = self._settle(samples, plan)
             self._complete(samples, plan)
-            warn_of_divergence(self.net_, plan.data, is_part=is_part)
+            with operating():
+                warn_of_divergence(self.net_, plan.data, is_part=is_part)
             if not is_part:
                 self.net_.forget_steps()
             tasks.end()
@@ -363,21 +365,22 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     ) -> None:
         """Train a network by the plan, and set the attributes of the training."""
         params = self.get_params(deep=False)
-        if is_part and previous is not None:
-            nets, work = [previous.net_.twin()], previous._record.work
-        else:
-            name = type(self).__name__
-            n_starts = 1 if is_part or previous is not None else self.n_init
-            nets, work, self.code_size_ = make_nets(
-                plan, params, self._betas, name, is_part=is_part, n_starts=n_starts
-            )
-            if previous is not None:
-                nets[0].continue_from(previous.net_)
-        if is_part:
-            nets[0].set_params(
-                lr_schedule="constant", max_epochs=1, validation_fraction=None
-            )
-        check_net(nets[0], plan.data)
+        with operating():
+            if is_part and previous is not None:
+                nets, work = [previous.net_.twin()], previous._record.work
+            else:
+                name = type(self).__name__
+                n_starts = 1 if is_part or previous is not None else self.n_init
+                nets, work, self.code_size_ = make_nets(
+                    plan, params, self._betas, name, is_part=is_part, n_starts=n_starts
+                )
+                if previous is not None:
+                    nets[0].continue_from(previous.net_)
+            if is_part:
+                nets[0].set_params(
+                    lr_schedule="constant", max_epochs=1, validation_fraction=None
+                )
+            check_net(nets[0], plan.data)
 
         def fitted(net: AutoencoderNet) -> dict[str, Any]:
             """Return the fitted attributes as if the training of a net ended now."""

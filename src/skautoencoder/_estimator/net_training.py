@@ -20,6 +20,7 @@ from skautoencoder.training import (
     draw_seed,
     isolated_randomness,
     one_thread,
+    operating,
     resolve_device,
     resolve_optimizer,
     resolve_precision,
@@ -158,7 +159,8 @@ def train_nets(
     device, seeds = torch.device(nets[0].device), seeds_of_starts(seed, len(nets))
     for net, own_seed in zip(nets, seeds, strict=True):
         if plan.start is not None and not net.history:
-            plan.start(net.module_, plan.data.rows)
+            with operating():
+                plan.start(net.module_, plan.data.rows)
         if "iterator_train__seed" not in params:
             net.iterator_train__seed = own_seed
         if plan.valid is not None:

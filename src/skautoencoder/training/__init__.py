@@ -30,7 +30,11 @@ from skautoencoder.training.randomness import (
     seeds_of_starts,
 )
 from skautoencoder.training.stopping import EarlyStopping
-from skautoencoder.training.threads import one_thread, one_thread_for_numpy
+from skautoencoder.training.threads import (
+    one_thread,
+    one_thread_for_numpy,
+    operating,
+)
 from skautoencoder.training.turns import takes_turns
 
 __all__ = [
@@ -56,6 +60,7 @@ __all__ = [
     "n_training_rows",
     "one_thread",
     "one_thread_for_numpy",
+    "operating",
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from skautoencoder.training.threads import operating
+
 # Up to this many numbers, a shuffled copy of all rows is made per epoch: slicing it is
 # faster than selecting the rows of each batch.
 _FEW_NUMBERS = 2**20
@@ -215,4 +217,5 @@ def mean_loss(
             waiting.clear()
     weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
     # The only synchronisation with the device in an epoch.
-    return float(losses.float().cpu() @ weights), len(sizes)
+    with operating():
+        return float(losses.float().cpu() @ weights), len(sizes)

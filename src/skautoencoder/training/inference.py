@@ -17,6 +17,7 @@ from skautoencoder.training.progress import DELAY, Progress
 from skautoencoder.training.threads import (
     is_large,
     one_thread,
+    operating,
     threads_for,
     torchs_threads,
 )
@@ -112,7 +113,7 @@ def apply_in_batches(
 
     def answer(start: int) -> None:
         part = slice(start, min(start + whole, n_samples))
-        with torch.inference_mode(), without_autocast(device.type):
+        with operating(), torch.inference_mode(), without_autocast(device.type):
             rows = read(part)
             n_rows = len(rows)
             n_padded = -(-n_rows // unit) * unit

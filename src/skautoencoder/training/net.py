@@ -39,6 +39,7 @@ from skautoencoder.training.threads import (
     is_large,
     n_shards_for,
     one_thread,
+    operating,
     threads_for,
     torchs_threads,
 )
@@ -333,7 +334,8 @@ class AutoencoderNet(NeuralNet):
                 self.notify("on_batch_begin", batch=batch, training=training)
             if unknown:
                 self._prepare_steps(training)
-            step = step_fn(batch)
+            with operating():
+                step = step_fn(batch)
             yield step["loss"], len(batch[0])
             if notifies:
                 self.notify("on_batch_end", batch=batch, training=training, **step)

@@ -16,9 +16,10 @@ import math
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any
 
@@ -44,6 +45,11 @@ _MOST_SHARDS = 8
 
 _lock = threading.Lock()
 _numpy_lock = threading.RLock()
+# What a thread holds that is computing, those of all threads, and those that a thread
+# that forks holds meanwhile.
+_operations: weakref.WeakSet[Any] = weakref.WeakSet()
+_held: list[Any] = []
+_forks = threading.Lock()
 
 
 def is_large(work: float) -> bool:
@@ -84,9 +90,16 @@ class _Here(threading.local):
     ----------
     n_allowed : int
         Number of torch's threads before :func:`one_thread`; 0 outside of it.
+    operation : RLock
+        Held by :func:`operating`.
     """
 
     n_allowed = 0
+
+    def __init__(self) -> None:
+        self.operation = threading.RLock()
+        with _lock:
+            _operations.add(self.operation)
 
 
 _here = _Here()
@@ -186,17 +199,48 @@ def one_thread_for_numpy() -> Iterator[None]:
         yield
 
 
+def operating() -> AbstractContextManager[Any]:
+    """Return a context that keeps other threads from forking the process.
+
+    Libraries such as MKL have locks, which a forked process would inherit as they are,
+    without the threads that hold them. So a fork waits for the end of a training step
+    or of a batch.
+    """
+    return _here.operation
+
+
+def _wait_for_operations() -> None:
+    """Wait until no other thread computes, nor has a lock of ours."""
+    _forks.acquire()
+    while True:
+        _lock.acquire()
+        others = [operation for operation in _operations if operation not in _held]
+        if not others:
+            return
+        _lock.release()
+        for operation in others:
+            operation.acquire()
+            _held.append(operation)
+
+
+def _let_go_on() -> None:
+    _lock.release()
+    while _held:
+        _held.pop().release()
+    _forks.release()
+
+
 def _forget_others() -> None:
     """Replace NumPy's lock in a forked process: a thread of the parent may hold it."""
     global _numpy_lock
-    _lock.release()
+    _let_go_on()
     _numpy_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_lock.acquire,
-        after_in_parent=_lock.release,
+        before=_wait_for_operations,
+        after_in_parent=_let_go_on,
         after_in_child=_forget_others,
     )
 
@@ -244,4 +288,5 @@ def threads_for(n_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
         try:
             yield pool.map
         finally:
-            pool.shutdown(cancel_futures=True)
+            with operating():  # threads that end give memory back
+                pool.shutdown(cancel_futures=True)

@@ -20,6 +20,7 @@ from skautoencoder.training.fast.stacked_layers import (
     losses_of_stack,
 )
 from skautoencoder.training.learning_rate import learning_rate_factor
+from skautoencoder.training.threads import operating
 
 # What became of a network: trained, the reason why not, or the error of its training.
 Outcome = bool | str | Exception
@@ -311,11 +312,12 @@ class _Program:
         self.losses: list[tuple[int, int, Tensor]] = []
         for step in range(max(len(block.bounds) for block in self.blocks)):
             active = [block for block in self.blocks if step < len(block.bounds)]
-            for bounds, group in groupby(active, key=lambda b: b.bounds[step]):
-                blocks = [*group]
-                self._learn(blocks[0].start, blocks[-1].stop, slice(*bounds))
-            for block in active:
-                self._update(block)
+            with operating():
+                for bounds, group in groupby(active, key=lambda b: b.bounds[step]):
+                    blocks = [*group]
+                    self._learn(blocks[0].start, blocks[-1].stop, slice(*bounds))
+                for block in active:
+                    self._update(block)
 
     def losses_of(self, block: _Block) -> Tensor:
         """Return the losses of the last epoch, a row for each net of a block."""
