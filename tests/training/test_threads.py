@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -255,3 +257,29 @@ class TestThreadsForTasks:
         with pytest.raises(ValueError, match="of the block"), threads_for(3):
             raise ValueError("of the block")
         assert torch.get_num_threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_fork_waits_for_a_step_but_not_forever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "_LONGEST_WAIT", 0.2)
+    begun, ends = threading.Event(), threading.Event()
+
+    def compute() -> None:
+        with threads.operating():
+            begun.set()
+            ends.wait(60)
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    begun.wait()
+    start = time.monotonic()
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    took = time.monotonic() - start
+    ends.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert 0.2 <= took < 30

@@ -50,6 +50,8 @@ _numpy_lock = threading.RLock()
 _operations: weakref.WeakSet[Any] = weakref.WeakSet()
 _held: list[Any] = []
 _forks = threading.Lock()
+# Seconds that a fork waits for a thread that is computing.
+_LONGEST_WAIT = 10.0
 
 
 def is_large(work: float) -> bool:
@@ -212,15 +214,18 @@ def operating() -> AbstractContextManager[Any]:
 def _wait_for_operations() -> None:
     """Wait until no other thread computes, nor has a lock of ours."""
     _forks.acquire()
+    waited_for: list[Any] = []
     while True:
         _lock.acquire()
-        others = [operation for operation in _operations if operation not in _held]
+        others = [lock for lock in _operations if lock not in waited_for]
         if not others:
             return
         _lock.release()
         for operation in others:
-            operation.acquire()
-            _held.append(operation)
+            waited_for.append(operation)
+            # Not forever: its thread may wait for one whose lock is held here.
+            if operation.acquire(timeout=_LONGEST_WAIT):
+                _held.append(operation)
 
 
 def _let_go_on() -> None:
@@ -231,9 +236,11 @@ def _let_go_on() -> None:
 
 
 def _forget_others() -> None:
-    """Replace NumPy's lock in a forked process: a thread of the parent may hold it."""
+    """Forget locks in a forked process that threads of the parent may hold."""
     global _numpy_lock
     _let_go_on()
+    _operations.clear()
+    _operations.add(_here.operation)
     _numpy_lock = threading.RLock()
 
 
