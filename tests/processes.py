@@ -24,6 +24,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from searches import check_that_two_jobs_give_the_same_bits
 
 from skautoencoder import (
     AutoencoderImputer,
@@ -192,6 +193,8 @@ def run() -> None:
     counts = joblib.Parallel(2)([joblib.delayed(n_allowed_threads)()] * 2)
     few = sum(counts) <= max(joblib.cpu_count(), 2)
     print("workers' threads:", "few" if few else "many")
+    check_that_two_jobs_give_the_same_bits()
+    print("searches in workers: same")
 
 
 def _ask_on_one_processor() -> dict[str, dict[str, str]]:
@@ -262,7 +265,7 @@ def _ask_in_spawned_process() -> dict[str, dict[str, str]]:
 
 
 def _ask_in_workers() -> dict[str, dict[str, str]]:
-    """Ask in workers of joblib's what test_grid_search.py does not."""
+    """Ask in workers of joblib's what searches.py does not."""
     names = ("variational", "detector")
     found = joblib.Parallel(2)(joblib.delayed(ask)(name) for name in names)
     return dict(zip(names, found, strict=True))

@@ -115,7 +115,7 @@ class ImputerOnImages(AutoencoderImputer):
         return filled.reshape(len(filled), -1)
 
 
-QUICK: dict[str, Any] = {"max_epochs": 2}
+QUICK: dict[str, Any] = {"max_epochs": 1}
 FEW_DRAWS: dict[str, Any] = {"n_importance_samples": 9, **QUICK}
 
 OF_SEQUENCES: dict[Any, dict[str, Any]] = {

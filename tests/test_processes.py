@@ -49,6 +49,11 @@ def test_the_same_bits_whatever_the_process_may_use(lines: list[str]) -> None:
     assert ends_of(lines, "workers' threads: ") == ["few"]
 
 
+def test_two_jobs_give_the_same_bits_as_one(lines: list[str]) -> None:
+    """Searches, and the estimators and scores that they end with."""
+    assert ends_of(lines, "searches in workers: ") == ["same"]
+
+
 @unix
 def test_forks_while_and_after_estimators_are_fitted(lines: list[str]) -> None:
     n_cases, n_ways = len(CASES), len(EACH_WAY)
