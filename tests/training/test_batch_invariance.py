@@ -73,6 +73,34 @@ def test_convolutions(last: bool, kernel: int, n_in: int, n_out: int) -> None:
         assert_batch_invariant(layer, images)
 
 
+@pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(), reason="torch has one kernel only"
+)
+@pytest.mark.parametrize("settings", [{}, {"stride": 2, "padding": 1}, {"groups": 2}])
+def test_an_image_alone_takes_the_kernel_of_several(settings: dict[str, int]) -> None:
+    """So another image beside it would only take time."""
+    layer = nn.Conv2d(8, 16, 3, **settings).requires_grad_(False)
+    layer.to(memory_format=torch.channels_last)
+    assert_batch_invariant(layer, drawn(WHOLE, 8, 7, 6))
+    sizes = next(
+        sizes
+        for (function, shape, *_), sizes in reversed(batch_invariance._known.items())
+        if (function, shape) == (batch_invariance._conv2d, (8, 7, 6))
+    )
+    assert sizes[0] == 1
+
+
+def test_convolutions_may_be_called_in_any_way() -> None:
+    kernel = drawn(4, 2, 3, 3)
+
+    def with_names(images: Tensor) -> Tensor:
+        return F.conv2d(images, kernel, padding="same")
+
+    images = drawn(WHOLE, 2, 5, 5)
+    assert_batch_invariant(with_names, images)
+    assert_batch_invariant(lambda images: F.conv2d(images, kernel, None, 2), images)
+
+
 @pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}])
 @pytest.mark.parametrize("hidden_size", [1, 7, 64])
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
@@ -238,6 +266,27 @@ class TestRoutinesThatDiffer:
             torch.testing.assert_close(layer(rows), layer(rows.clone()))
         shapes = [tuple(key[2]) for key in batch_invariance._known]
         assert shapes == [(5, 10), (16, 10)]
+
+    @pytest.mark.parametrize("bias", [False, True])
+    def test_only_the_last_columns_are_made_wider(
+        self, bias: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        layer = nn.Linear(10, 37, bias=bias).requires_grad_(False)
+        rows = drawn(9, 10)
+        find = BatchInvariant._find_sizes
+
+        def but_37(self: Any, function: Any, rows: Tensor, weight: Tensor, bias: Any):
+            wide = len(weight) != 37
+            return find(self, function, rows, weight, bias) if wide else ()
+
+        monkeypatch.setattr(BatchInvariant, "_find_sizes", but_37)
+        monkeypatch.setattr(batch_invariance, "_known", {})
+        with BatchInvariant(WHOLE):
+            found = layer(rows)
+        assert found.is_contiguous()
+        torch.testing.assert_close(found, layer(rows))
+        shapes = [tuple(key[2]) for key in batch_invariance._known]
+        assert shapes == [(37, 10), (32, 10), (16, 10)]
 
 
 def test_random_numbers_are_left_alone() -> None:

@@ -136,19 +136,39 @@ class BatchInvariant(TorchFunctionMode):
         input = input.contiguous()
         if sizes := self._sizes(F.linear, input, weight, bias):
             return _in_pieces(F.linear, sizes, input, weight, bias)
-        n_columns = len(weight)
         for unit in _COLUMNS:
-            n_more = -n_columns % unit
-            if not n_more:  # tried above
-                continue
-            wide = F.pad(weight, (0, 0, 0, n_more))
-            wide_bias = None if bias is None else F.pad(bias, (0, n_more))
-            if sizes := self._sizes(F.linear, input, wide, wide_bias):
-                answers = _in_pieces(F.linear, sizes, input, wide, wide_bias)
-                return answers[:, :n_columns].contiguous()
+            if len(weight) % unit:  # else tried above
+                padded = self._linear_in_units(unit, input, weight, bias)
+                if padded is not None:
+                    return padded
         # After rounding from double to single precision, nearly all results are equal.
         function = _linear_in_double if is_small else F.linear
         return _in_pieces(function, (self.whole,), input, weight, bias)
+
+    def _linear_in_units(
+        self, unit: int, input: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor | None:
+        """Return products with the number of columns padded to a multiple of a unit.
+
+        Only the last columns are padded, as a copy of all weights would take longer
+        than a row's product. None: their results depend on a row's position, too.
+        """
+        n_columns = len(weight)
+        n_first = n_columns - n_columns % unit
+        n_more = -n_columns % unit
+        last_bias = None if bias is None else F.pad(bias[n_first:], (0, n_more))
+        parts = [(F.pad(weight[n_first:], (0, 0, 0, n_more)), last_bias)]
+        if n_first:
+            first_bias = None if bias is None else bias[:n_first]
+            parts.insert(0, (weight[:n_first], first_bias))
+        sizes = [self._sizes(F.linear, input, *part) for part in parts]
+        if not all(sizes):
+            return None
+        answers = [
+            _in_pieces(F.linear, size, input, *part)
+            for size, part in zip(sizes, parts, strict=True)
+        ]
+        return torch.cat(answers, dim=1)[:, :n_columns].contiguous()
 
     def _convolution(
         self,
@@ -168,6 +188,8 @@ class BatchInvariant(TorchFunctionMode):
             answers: Tensor = function(input, weight, bias, *settings, **named)
             return answers
         input = _dense(input)
+        if function is F.conv2d:
+            function = _conv2d
         sizes = self._sizes(function, input, weight, bias, *settings, **named)
         sizes = sizes or (self.whole,)
         return _in_pieces(function, sizes, input, weight, bias, *settings, **named)
@@ -330,6 +352,33 @@ def _split(rows: Tensor, shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
         part.reshape(len(part), *shape)
         for part, shape in zip(parts, shapes, strict=True)
     ]
+
+
+def _conv2d(
+    images: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    *settings: Any,
+    **named: Any,
+) -> Tensor:
+    """F.conv2d, with the kernel of several images for a single one, too.
+
+    For a small image alone torch takes another kernel, whose sums have another order.
+    """
+    if (
+        len(images) != 1
+        or weight.shape[2:] == (1, 1)  # of which torch takes the same
+        or weight.dtype != torch.float32
+        or len(settings) < 4
+        or not all(isinstance(setting, tuple) for setting in settings[:3])
+        or not torch.backends.mkldnn.is_available()
+    ):
+        answers: Tensor = F.conv2d(images, weight, bias, *settings, **named)
+        return answers
+    stride, padding, dilation, groups = settings
+    return torch.mkldnn_convolution(
+        images, weight, bias, padding, stride, dilation, groups
+    )
 
 
 def _linear_in_double(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
