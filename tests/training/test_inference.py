@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from skautoencoder import AutoencoderTransformer
 from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
 from skautoencoder.training import inference
+from skautoencoder.training.batch_invariance import BatchInvariant
 from skautoencoder.training.inference import (
     apply_in_batches,
     batch_size_for,
@@ -205,6 +206,39 @@ class TestBatchSize:
 
 
 class TestApplyInBatches:
+    def test_extra_work_makes_batches_smaller_but_not_what_passes_through(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A row may be decoded many times: that are many rows for the decoder."""
+        full: list[int] = []
+
+        class Noting(BatchInvariant):
+            def __init__(self, whole: int) -> None:
+                full.append(whole)
+                super().__init__(whole)
+
+        monkeypatch.setattr(inference, "BatchInvariant", Noting)
+        seen: list[int] = []
+
+        def decode(batch: torch.Tensor) -> torch.Tensor:
+            seen.append(len(batch))
+            return batch
+
+        apply_in_batches(
+            nn.Linear(1, 1),
+            decode,
+            lambda part: torch.zeros(part.stop - part.start, 1),
+            lambda part, result: None,
+            n_samples=100,
+            n_features=1,
+            n_numbers=1,
+            work=1e6,
+            extra_work=3e7,
+            at_once=True,
+        )
+        assert seen == [32, 32, 32, 4]
+        assert full == [64] * 4
+
     def apply(self, n_samples: int) -> tuple[list[slice], list[int], np.ndarray]:
         rows = torch.arange(float(n_samples)).reshape(-1, 1)
         network = nn.Linear(1, 1)

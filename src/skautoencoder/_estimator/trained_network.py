@@ -216,7 +216,8 @@ class TrainedNetwork:
             n_samples=len(given),
             n_features=given.shape[1],
             n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
-            work=self.work + extra_work,
+            work=self.work,
+            extra_work=extra_work,
             at_once=at_once and self.network.is_thread_safe(),
             progress=self.name if self.shows_progress else "",
         )

@@ -31,6 +31,9 @@ _NUMBERS_PER_BATCH = 2**22
 # Floating-point operations of a batch for the user's own modules: fewer, because their
 # batches are always padded to full size, even for one row.
 _WORK_PER_FOREIGN_BATCH = 1e8
+# Layers are as quick with batches of this work as with larger ones, which do not stay
+# in the processor's cache.
+_WORK_PER_PIECE = 1e8
 # Smaller batches are padded to a multiple of `_FEW` rows, or of fewer, at least
 # `_FEWEST`, if these would take more operations than this.
 _WORK_OF_FEW = 1e6
@@ -73,6 +76,7 @@ def apply_in_batches(
     n_features: int,
     n_numbers: int,
     work: float,
+    extra_work: float = 0.0,
     at_once: bool = False,
     progress: str = "",
 ) -> None:
@@ -96,7 +100,9 @@ def apply_in_batches(
     n_numbers : int
         Numbers in a row of data.
     work : float
-        Floating-point operations per row.
+        Floating-point operations of the network per row.
+    extra_work : float, default=0.0
+        What `function` takes besides.
     at_once : bool, default=False
         Whether several threads may call `function` and `write` at the same time. Each
         batch is computed by one thread, so that the results do not depend on how many
@@ -105,7 +111,11 @@ def apply_in_batches(
         Label of a progress bar, which is drawn if the computation takes long. "": none.
     """
     most_work = _WORK_PER_BATCH if at_once else _WORK_PER_FOREIGN_BATCH
-    whole = batch_size_for(work, n_numbers, most_work)
+    whole = batch_size_for(work + extra_work, n_numbers, most_work)
+    # More rows than that may pass through a layer at once, as where each is decoded
+    # many times: the extra work does not make their pieces smaller.
+    full = max(whole, batch_size_for(work, n_numbers, _WORK_PER_PIECE))
+    work += extra_work
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     unit = whole
     if at_once and device.type == "cpu":
@@ -123,7 +133,7 @@ def apply_in_batches(
                 padded = rows.new_zeros(n_padded, n_features)
                 padded[:n_rows] = rows
                 rows = padded
-            with BatchInvariant(whole):
+            with BatchInvariant(full):
                 answers = function(rows.to(device))
             write(part, answers[:n_rows].cpu())
 
