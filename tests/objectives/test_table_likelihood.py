@@ -195,6 +195,20 @@ def test_deviation_stays_above_its_bound():
     assert (likelihood.deviation < 0.0501).all()
 
 
+def test_rows_without_atoms_have_the_same_bits_beside_rows_that_have_some():
+    """Only where a row has an atom are probabilities of intervals computed."""
+    likelihood = ColumnsLikelihood(BLOCKS[:4])
+    outputs, rows = (t[:, :7].float() for t in draw(0))
+    without = rows[:, 6] != ATOM[2]
+    with torch.no_grad():
+        every = likelihood.log_likelihood(outputs, rows)
+        alone = likelihood.log_likelihood(outputs[without], rows[without])
+    assert 0 < without.sum() < len(rows)
+    assert torch.equal(alone, every[without])
+    training = likelihood.log_likelihood(outputs[without], rows[without])
+    assert torch.equal(training, alone)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_interval_probability_against_scipy(dtype):
     random = np.random.RandomState(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +38,16 @@ def test_mixture_density() -> None:
     )
     found = prior.log_density(torch.from_numpy(codes))
     np.testing.assert_allclose(found.numpy(), expected)
+
+
+def test_what_a_mixture_keeps_changes_no_answer() -> None:
+    codes = torch.from_numpy(np.random.RandomState(0).normal(size=(20, 2))).float()
+    with torch.inference_mode():
+        first = (prior := some_mixture()).log_density(codes)
+    for same in (prior, pickle.loads(pickle.dumps(prior)), copy.deepcopy(prior)):
+        assert torch.equal(same.log_density(codes), first)
+    # In the precision of the codes.
+    np.testing.assert_allclose(prior.log_density(codes.double()), first, rtol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))

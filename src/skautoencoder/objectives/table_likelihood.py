@@ -234,6 +234,9 @@ class ColumnsLikelihood(nn.Module):
             return density
         index = self._interval_of(values)
         is_atom = self._look_up(self.is_atom, index)
+        # Many rows have none. In training, to look would make a device wait.
+        if not means.requires_grad and not is_atom.any():
+            return density
         # Where there is no atom, the result is not used; any finite interval will do.
         low = torch.where(is_atom, self._look_up(self.low, index), -1.0)
         high = torch.where(is_atom, self._look_up(self.high, index), 1.0)

@@ -221,11 +221,12 @@ class Numbers:
         is_atom = np.asarray(self.atom_values[nearest] == column, dtype=bool)
         # There were no values between two adjacent atoms, nor beyond an atom at the end
         # of the range: numbers there are taken for the nearest atom.
-        below = np.asarray(column < self.atom_values[0], dtype=bool)
-        above = np.asarray(column > self.atom_values[-1], dtype=bool)
-        below &= math.isinf(self.atoms[0][0])
-        above &= math.isinf(self.atoms[-1][1])
-        return nearest, is_atom | (slope == 0) | below | above
+        is_atom |= slope == 0
+        if math.isinf(self.atoms[0][0]):
+            is_atom |= np.asarray(column < self.atom_values[0], dtype=bool)
+        if math.isinf(self.atoms[-1][1]):
+            is_atom |= np.asarray(column > self.atom_values[-1], dtype=bool)
+        return nearest, is_atom
 
 
 def _nearest(values: NDArray[Any], column: NDArray[Any]) -> NDArray[np.intp]:
@@ -233,6 +234,8 @@ def _nearest(values: NDArray[Any], column: NDArray[Any]) -> NDArray[np.intp]:
 
     They are compared in their own type, as large integers may be equal as floats.
     """
+    if len(values) == 1:
+        return np.zeros(len(column), np.intp)
     if values.dtype != column.dtype and {values.dtype.kind, column.dtype.kind} == set(
         "iu"
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -89,19 +90,31 @@ class MixturePrior:
 
     def log_density(self, codes: Tensor) -> Tensor:
         """Return the log-density of codes of shape (n_samples, code_size), in nats."""
-        factors = to_tensor(self.factors)
         centred = codes[:, None] - to_tensor(self.means).to(codes)
-        inverses = torch.linalg.inv(factors).to(codes)
+        inverses = to_tensor(self._inverses).to(codes)
         # F.linear, so that the bits do not depend on the batch (BatchInvariant).
         standard = [
             F.linear(part, inverse)
             for part, inverse in zip(centred.unbind(dim=1), inverses, strict=True)
         ]
         squares = torch.stack(standard, dim=1).double().square().sum(dim=2)
-        roots = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-        heights = to_tensor(self.weights).log() - roots
-        terms = heights - 0.5 * (squares + codes.shape[1] * _LOG_TWO_PI)
+        terms = to_tensor(self._heights) - 0.5 * (
+            squares + codes.shape[1] * _LOG_TWO_PI
+        )
         return torch.logsumexp(terms, dim=1)
+
+    # Kept, as for a single row they would take longer than the rest.
+    @cached_property
+    def _inverses(self) -> NDArray[np.float64]:
+        """The inverses of the factors."""
+        return torch.linalg.inv(to_tensor(self.factors)).numpy()
+
+    @cached_property
+    def _heights(self) -> NDArray[np.float64]:
+        """The logarithm of each component's weight over its factor's determinant."""
+        factors = to_tensor(self.factors)
+        roots = factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        return (to_tensor(self.weights).log() - roots).numpy()
 
     def sample(
         self, n_samples: int, random: np.random.RandomState

@@ -274,15 +274,15 @@ class TableColumns:
         """Return rows and their log-Jacobian, given the cells of each column."""
         shown = np.zeros((n_rows, self.n_shown), dtype=np.float32)
         log_jacobian = np.zeros(n_rows)
-        for column, cells in zip(self.columns, read, strict=True):
-            kind, start = column.kind, column.block.start
-            if isinstance(kind, Levels):
-                index = kind.index(cells, column.name)
-                shown[np.arange(len(index)), start + index] = 1.0
-                continue
-            with np.errstate(over="ignore"):  # rejected below
+        with np.errstate(over="ignore"):  # rejected below
+            for column, cells in zip(self.columns, read, strict=True):
+                kind, start = column.kind, column.block.start
+                if isinstance(kind, Levels):
+                    index = kind.index(cells, column.name)
+                    shown[np.arange(len(index)), start + index] = 1.0
+                    continue
                 shown[:, start], log_slope = kind.to_network(cells)
-            log_jacobian += log_slope
+                log_jacobian += log_slope
         self._check_size(shown)
         return shown, log_jacobian
 
@@ -474,9 +474,10 @@ def _warn_of_identifiers(columns: list[Column], n_rows: int) -> None:
 
 def _plain(name: Any, values: Values) -> NDArray[Any]:
     """Return the levels of a column as an array of objects."""
-    if pd.isna(values).any():
+    cells = np.asarray(values, dtype=object)
+    if pd.isna(cells).any():
         raise ValueError(_missing(name))
-    return np.asarray(values, dtype=object)
+    return cells
 
 
 def _numbers(name: Any, values: Values) -> NDArray[Any]:
