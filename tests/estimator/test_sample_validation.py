@@ -39,6 +39,33 @@ class TestCheckSamples:
         assert data_shape == shape[1:]
         assert estimator.n_features_in_ == 12
 
+    @pytest.mark.parametrize("finite", [True, "allow-nan", False])
+    @pytest.mark.parametrize("bad", [None, np.nan, np.inf])
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_arrays_as_in_fit_are_checked_like_any_others(
+        self, finite: Any, bad: float | None, dtype: Any
+    ) -> None:
+        X = np.ones((2, 3, 4), dtype=dtype)
+        estimator = Asked()
+        estimator.n_features_in_ = 12
+        if bad is not None:
+            X[1, 2, 3] = bad
+
+        def answer(given: Any) -> Any:
+            try:
+                return check_samples(
+                    estimator,
+                    given,
+                    fitted_shapes=FITTED_SHAPES,
+                    ensure_all_finite=finite,
+                )[0]
+            except ValueError as error:
+                return str(error)
+
+        # Memory of another type, so that scikit-learn looks at it.
+        expected = answer(X.astype(X.dtype.newbyteorder()))
+        np.testing.assert_array_equal(answer(X), expected)
+
     @pytest.mark.parametrize(
         ("given", "kept"),
         [

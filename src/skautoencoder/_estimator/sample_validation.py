@@ -92,9 +92,23 @@ def check_samples(
             rows = validate_data(estimator, X, reset=reset, **checks)
         return rows, rows.shape[1:]
     with with_hints(X, name):
-        checked = check_array(
-            X, allow_nd=True, estimator=estimator, input_name="X", **checks
-        )
+        if (
+            type(X) is np.ndarray
+            and X.dtype in types
+            and X.shape[1:] in (fitted_shapes or ())
+            and len(X) >= ensure_min_samples
+        ):
+            # Nothing else is to check, and a single row is waited for.
+            checked = X
+            if ensure_all_finite:
+                allow_nan = ensure_all_finite == "allow-nan"
+                assert_all_finite(
+                    X, allow_nan=allow_nan, estimator_name=name, input_name="X"
+                )
+        else:
+            checked = check_array(
+                X, allow_nd=True, estimator=estimator, input_name="X", **checks
+            )
     data_shape = checked.shape[1:]
     if not all(data_shape):
         raise ValueError(f"X has samples of shape {data_shape}, which are empty.")
