@@ -2,7 +2,7 @@
 
 Beside those on images stands the network by itself, as a bare loop would call it. The
 rest are checks, units, and what gives a row the same bits as in any batch; a sampler's
-score takes 50 codes through the decoder.
+score takes 100 codes through the decoder.
 """
 
 from __future__ import annotations
