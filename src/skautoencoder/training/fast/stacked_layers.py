@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import torch
@@ -28,12 +30,6 @@ def aligned_zeros(n_nets: int, *shape: int) -> Tensor:
     size = math.prod(shape)
     wide = torch.zeros(n_nets, size + -size % LINE)
     return wide[:, :size].unflatten(1, shape)
-
-
-def _aligned(stacked: Tensor) -> list[Tensor]:
-    """Return the numbers of each net, which begin where a cache line does."""
-    parts = [*stacked.unbind()]
-    return [x.clone() for x in parts] if parts[0].numel() % LINE else parts
 
 
 class WeightStack:
@@ -64,99 +60,131 @@ class WeightStack:
             layer.bias.copy_(bias)
 
 
+@dataclass(frozen=True)
+class StackedRows:
+    """How many rows of a stack of batches are a batch.
+
+    Parameters
+    ----------
+    counts : tuple of int
+        The rows of each net's batch. In the rows below these, which the stack has as
+        its batches differ, gradients are zero and everything else is any number.
+    n_rows : int
+        Rows of the stack, which make each net's numbers begin where a cache line does.
+    """
+
+    counts: tuple[int, ...]
+    n_rows: int
+
+    def __getitem__(self, part: slice) -> StackedRows:
+        """Return the same for a part of the nets."""
+        return StackedRows(self.counts[part], self.n_rows)
+
+    def of_each(self, *stacks: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the batch of each net."""
+        for count, *parts in zip(self.counts, *stacks, strict=True):
+            yield tuple(part[:count] for part in parts)
+
+    def joined(self, batches: Iterable[Tensor]) -> Tensor:
+        """Return a stack of batches."""
+        first, *others = batches
+        stack = first.new_zeros(len(self.counts), self.n_rows, first.shape[1])
+        for place, batch in enumerate([first, *others]):
+            stack[place, : self.counts[place]] = batch
+        return stack
+
+
 class StackedLinear:
     """A linear layer of several nets, which are a part of a stack."""
 
-    def __init__(self, stack: WeightStack, part: slice) -> None:
+    def __init__(self, stack: WeightStack, part: slice, rows: StackedRows) -> None:
         self.weight, self.weight_grad = (x[part] for x in stack.weights[:2])
         self.bias, self.bias_grad = (x[part] for x in stack.biases[:2])
         self.transposed, self.row = self.weight.transpose(1, 2), self.bias[:, None]
-        self.shape = tuple(self.weight.shape)
-        # Which products are exact, for each number of rows.
-        self.known: dict[int, tuple[bool, ...]] = {}
-        self.single = [*zip(self.weight, self.bias, strict=True)]
-        self.single_grads = [*zip(self.weight_grad, self.bias_grad, strict=True)]
+        self.rows = rows
+        self.exact = _exact_products(rows, *self.weight.shape[1:])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return outputs, given inputs of shape (n_nets, n_rows, n_in)."""
-        self.inputs, n_rows = inputs, inputs.shape[1]
-        if n_rows not in self.known:
-            self.known[n_rows] = _exact_products(n_rows, *self.shape)
-        self.exact = self.known[n_rows]
-        if self.exact[0]:
+        self.inputs = inputs
+        if self.exact.outputs:
             return torch.baddbmm(self.row, inputs, self.transposed)
-        return torch.stack(
-            [
-                F.linear(x, w, b)
-                for x, (w, b) in zip(_aligned(inputs), self.single, strict=True)
-            ]
-        )
+        parts = zip(self.rows.of_each(inputs), self.weight, self.bias, strict=True)
+        return self.rows.joined(F.linear(x, w, b) for (x,), w, b in parts)
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Set the gradients of the weights; return those of the inputs."""
         self.learn(gradient)
-        if self.exact[1]:
+        if self.exact.by_inputs:
             return torch.bmm(gradient, self.weight)
-        pairs = zip(_aligned(gradient), self.single, strict=True)
-        return torch.stack([torch.mm(g, w) for g, (w, _) in pairs])
+        pairs = zip(self.rows.of_each(gradient), self.weight, strict=True)
+        return self.rows.joined(torch.mm(g, w) for (g,), w in pairs)
 
     def learn(self, gradient: Tensor) -> None:
         """Set the gradients of the weights."""
-        _, _, products, sums = self.exact
-        if products:
+        if self.exact.by_weights:
             torch.bmm(gradient.transpose(1, 2), self.inputs, out=self.weight_grad)
-        if sums:
+        else:
+            both = self.rows.of_each(gradient, self.inputs)
+            for (g, x), out in zip(both, self.weight_grad, strict=True):
+                torch.mm(g.t(), x, out=out)
+        if self.exact.by_biases:
             torch.sum(gradient, 1, out=self.bias_grad)
-        if products and sums:
-            return
-        parts = zip(
-            _aligned(gradient), _aligned(self.inputs), self.single_grads, strict=True
-        )
-        for g, x, (weight, bias) in parts:
-            if not products:
-                torch.mm(g.t(), x, out=weight)
-            if not sums:
-                torch.sum(g, 0, out=bias)
+        else:
+            each = self.rows.of_each(gradient)
+            for (g,), out in zip(each, self.bias_grad, strict=True):
+                torch.sum(g, 0, out=out)
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """Which stacked products have the bits of single ones.
+
+    Parameters
+    ----------
+    outputs, by_inputs, by_weights, by_biases : bool
+        Outputs of a linear layer, and the gradients by its inputs, weights and biases.
+    """
+
+    outputs: bool
+    by_inputs: bool
+    by_weights: bool
+    by_biases: bool
 
 
 @lru_cache(maxsize=4096)
-def _exact_products(
-    n_rows: int, n_nets: int, n_out: int, n_in: int
-) -> tuple[bool, bool, bool, bool]:
-    """Return whether stacked products have the bits of single ones.
+def _exact_products(rows: StackedRows, n_out: int, n_in: int) -> _Exact:
+    """Return which stacked products have the bits of single ones.
 
-    For the outputs of a linear layer, the gradients by its inputs, by its weights and
-    by its biases. The order of sums does not depend on the values, so that random
-    numbers can tell; but it does depend on where matrices begin in memory.
+    The order of sums does not depend on the values, so that random numbers can tell;
+    but it does depend on where matrices begin in memory.
     """
-    x_begins, g_begins = not n_rows * n_in % LINE, not n_rows * n_out % LINE
+    n_nets, n_rows = len(rows.counts), rows.n_rows
     x, w, b, g = (
         _random_numbers(n_nets, *shape)
         for shape in ((n_rows, n_in), (n_out, n_in), (n_out,), (n_rows, n_out))
     )
     w, out = (aligned_zeros(n_nets, n_out, n_in).copy_(w) for _ in range(2))
     out_sum = torch.empty_like(b)
-    stacked = (
-        torch.baddbmm(b[:, None], x, w.transpose(1, 2)),
-        torch.bmm(g, w),
-        torch.bmm(g.transpose(1, 2), x, out=out),
-        torch.sum(g, 1, out=out_sum),
-    )
-    single = (
-        [F.linear(x[i], w[i], b[i]) for i in range(n_nets)],
-        [torch.mm(g[i], w[i]) for i in range(n_nets)],
-        [torch.mm(g[i].t(), x[i]) for i in range(n_nets)],
-        [g[i].sum(0) for i in range(n_nets)],
-    )
-    outputs, by_inputs, by_weights, by_biases = (
-        torch.equal(many, torch.stack(ones))
-        for many, ones in zip(stacked, single, strict=True)
-    )
-    return (
-        outputs and x_begins,
-        by_inputs and g_begins,
-        by_weights and x_begins and g_begins,
-        by_biases,
+    for count, one in zip(rows.counts, g, strict=True):
+        one[count:] = 0
+    each = [*zip(rows.of_each(x, g), w, b, strict=True)]
+
+    def are_equal(many: Tensor, ones: Iterable[Tensor]) -> bool:
+        pairs = zip(many, ones, strict=True)
+        return all(torch.equal(some[: len(one)], one) for some, one in pairs)
+
+    return _Exact(
+        are_equal(
+            torch.baddbmm(b[:, None], x, w.transpose(1, 2)),
+            (F.linear(x, w, b) for (x, _), w, b in each),
+        ),
+        are_equal(torch.bmm(g, w), (torch.mm(g, w) for (_, g), w, _ in each)),
+        are_equal(
+            torch.bmm(g.transpose(1, 2), x, out=out),
+            (torch.mm(g.t(), x) for (x, g), _, _ in each),
+        ),
+        are_equal(torch.sum(g, 1, out=out_sum), (g.sum(0) for (_, g), _, _ in each)),
     )
 
 
@@ -168,46 +196,76 @@ def _random_numbers(*shape: int) -> Tensor:
 class StackedActivation:
     """An activation of several nets."""
 
-    def __init__(self, layer: nn.Module, n_nets: int) -> None:
+    def __init__(self, layer: nn.Module, rows: StackedRows) -> None:
         make = partial(LAYER_GRADIENTS[type(layer)], layer)
         self.joint: LayerGradient = make()
-        self.single: list[LayerGradient] = [make() for _ in range(n_nets)]
+        self.single: list[LayerGradient] = [make() for _ in rows.counts]
+        self.rows = rows
         # The signs of numbers are not rounded.
         self.is_exact = isinstance(layer, nn.ReLU)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return outputs."""
-        self.at_once = self.is_exact or not inputs[0].numel() % VECTOR
+        numbers = (n * inputs.shape[2] for n in (*self.rows.counts, self.rows.n_rows))
+        self.at_once = self.is_exact or not any(n % VECTOR for n in numbers)
         if self.at_once:
             return self.joint.forward(inputs)
-        pairs = zip(self.single, inputs, strict=True)
-        return torch.stack([link.forward(x) for link, x in pairs])
+        pairs = zip(self.single, self.rows.of_each(inputs), strict=True)
+        return self.rows.joined(link.forward(x) for link, (x,) in pairs)
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Return the gradients of the inputs."""
         if self.at_once:
             return self.joint.backward(gradient)
-        pairs = zip(self.single, gradient, strict=True)
-        return torch.stack([link.backward(g) for link, g in pairs])
+        pairs = zip(self.single, self.rows.of_each(gradient), strict=True)
+        return self.rows.joined(link.backward(g) for link, (g,) in pairs)
 
 
-def losses_of_stack(
-    loss: str, logits: Tensor, targets: Tensor, activation: str
-) -> tuple[Tensor, Tensor]:
-    """Return the loss of each net, and the gradient by the logits of all."""
-    size = logits[0].numel()
-    if activation == "sigmoid" or loss != "mse":
-        # More than differences and products, whose bits do not depend on their place.
-        pairs = [
-            losses_and_gradient(loss, logit[None], target, activation)
-            for logit, target in zip(logits, targets, strict=True)
-        ]
-        values, gradients = zip(*pairs, strict=True)
-        return torch.stack([value for (value,) in values]), torch.cat(gradients)
-    residual = logits - targets
-    flat = residual.flatten(1).unbind()
-    if size % VECTOR:
-        # Sums of products depend on where their numbers start in memory.
-        flat = tuple(map(torch.clone, flat))
-    squares = torch.stack([numbers.dot(numbers) for numbers in flat])
-    return squares.div_(size), residual.mul_(2.0 / size)
+class StackedLoss:
+    """A loss of several nets.
+
+    Parameters
+    ----------
+    loss : str
+        The loss.
+    activation : str
+        The activation of the outputs.
+    n_features : int
+        Number of outputs.
+    rows : StackedRows
+        The rows of the batches.
+    """
+
+    def __init__(
+        self, loss: str, activation: str, n_features: int, rows: StackedRows
+    ) -> None:
+        self.loss, self.activation, self.rows = loss, activation, rows
+        # More than differences and products, whose bits do not depend on their place?
+        self.is_simple = activation == "identity" and loss == "mse"
+        sizes = [count * n_features for count in rows.counts]
+        self.sizes, self.divisors = sizes, torch.tensor(sizes, dtype=torch.float32)
+        self.factor: float | Tensor = 2.0 / sizes[0]
+        if {*rows.counts} != {rows.n_rows}:
+            self.factor = torch.zeros(len(sizes), rows.n_rows, 1)
+            for (factors,), size in zip(rows.of_each(self.factor), sizes, strict=True):
+                factors.fill_(2.0 / size)
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss of each net, and the gradient by the logits of all.
+
+        Overwrites the logits.
+        """
+        if not self.is_simple:
+            values, gradients = [], []
+            for logit, target in self.rows.of_each(logits, targets):
+                (value,), gradient = losses_and_gradient(
+                    self.loss, logit[None], target, self.activation
+                )
+                values.append(value)
+                gradients.append(gradient[0])
+            return torch.stack(values), self.rows.joined(gradients)
+        residual = logits.sub_(targets)
+        sizes = zip(residual.flatten(1), self.sizes, strict=True)
+        flat = [numbers[:size] for numbers, size in sizes]
+        squares = torch.stack([numbers.dot(numbers) for numbers in flat])
+        return squares.div_(self.divisors), residual.mul_(self.factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
@@ -13,11 +14,13 @@ from skautoencoder.architectures._layers import flat_layers
 from skautoencoder.training.batch_invariance import VECTOR
 from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.fast.stacked_layers import (
+    LINE,
     StackedActivation,
     StackedLinear,
+    StackedLoss,
+    StackedRows,
     WeightStack,
     aligned_zeros,
-    losses_of_stack,
 )
 from skautoencoder.training.learning_rate import learning_rate_factor
 from skautoencoder.training.threads import operating
@@ -65,31 +68,33 @@ class StackedFit:
         self.group = net.optimizer_.param_groups[0]
         self.batches: RowBatches = net.get_iterator(rows, training=True)
         self.code_size = code_size_of(self.network)
+        sizes = [stop - start for start, stop in self.batches.bounds]
+        # Of each batch in the rows of an epoch.
+        self.shares = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
         self.error: Exception | None = None
 
     @property
     def sort_key(self) -> tuple[Any, ...]:
-        """Nets with the same key have equal batches and the same optimizer step."""
+        """Nets with the same key have as many steps and the same optimizer step."""
         group = self.group
         options = ("initial_lr", "betas", "eps", "weight_decay", "maximize")
         group.setdefault("initial_lr", group["lr"])
-        return (len(self.data), *(group[option] for option in options))
+        return (-len(self.batches.bounds), *(group[option] for option in options))
 
 
 # ---- one program -------------------------------------------------------------------
 
 
 class _Part:
-    """The chain of layers of neighbouring nets, whose batches have equal sizes."""
+    """The chain of layers of the first nets of a program, for batches of some sizes."""
 
-    def __init__(self, program: _Program, start: int, stop: int) -> None:
-        self.program, self.part = program, slice(start, stop)
+    def __init__(self, program: _Program, rows: StackedRows) -> None:
+        self.program, self.part = program, slice(len(rows.counts))
         network = program.fits[0].network
         layers, n_coding = layers_of(network), n_encoder_layers(network)
-        n_nets = stop - start
-        fits = program.fits[start:stop]
+        fits = program.fits[self.part]
         by_code = sorted(fits, key=lambda fit: fit.code_place)
-        order = [fit.place - start for fit in by_code]
+        order = [fit.place for fit in by_code]
         self.order = self.inverse = None
         if order != sorted(order):
             self.order = torch.tensor(order)
@@ -100,14 +105,16 @@ class _Part:
         def links(
             of: list[nn.Module], first: int, group: list[StackedFit]
         ) -> list[Any]:
+            counts = tuple(rows.counts[fit.place] for fit in group)
+            of_group = StackedRows(counts, rows.n_rows)
             made: list[Any] = []
             for layer in of:
                 if isinstance(layer, nn.Linear):
-                    stacks = program.stacks[first]
-                    made.append(StackedLinear(*_locate(stacks, group)))
+                    place = _locate(program.stacks[first], group)
+                    made.append(StackedLinear(*place, of_group))
                     first += 1
                 else:
-                    made.append(StackedActivation(layer, len(group)))
+                    made.append(StackedActivation(layer, of_group))
             return made
 
         linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
@@ -115,7 +122,12 @@ class _Part:
         self.encoder = links(layers[:begin], 0, fits)
         self.coders = [links(layers[begin:end], n_coding - 1, g) for g in groups]
         self.decoder = links(layers[end:], n_coding + 1, fits)
-        assert n_nets == sum(self.sizes)
+        self.losses = StackedLoss(
+            program.loss,
+            network.output_activation,
+            program.targets.shape[2],
+            rows,
+        )
 
     def learn(self, rows: slice) -> Tensor:
         """Set the gradients of the weights; return the loss of each net."""
@@ -125,12 +137,7 @@ class _Part:
         outputs = _forward(self.decoder, outputs)
         if program.offsets is not None:
             outputs = outputs + program.offsets[self.part]
-        losses, gradient = losses_of_stack(
-            program.loss,
-            outputs,
-            program.targets[self.part, rows],
-            program.output_activation,
-        )
+        losses, gradient = self.losses(outputs, program.targets[self.part, rows])
         gradient = _backward(self.decoder, gradient)
         if self.encoder:
             gradient = self._through_coders(gradient, _backward)
@@ -230,14 +237,14 @@ class _Update:
 
 
 class _Block:
-    """Neighbouring nets with equal batches and the same steps of Adam."""
+    """Neighbouring nets with as many batches and the same steps of Adam."""
 
     def __init__(self, program: _Program, fits: list[StackedFit]) -> None:
         self.start, self.stop = fits[0].place, fits[-1].place + 1
-        self.bounds = fits[0].batches.bounds
+        self.n_batches = len(fits[0].batches)
         self.update = _Update(program, fits)
         self.lr, self.n_done = self.update.lr, 0
-        self.n_steps = program.max_epochs * len(self.bounds)
+        self.n_steps = program.max_epochs * self.n_batches
 
 
 class _Program:
@@ -254,7 +261,6 @@ class _Program:
         self.loss, self.schedule = first.criterion_.loss, first.lr_schedule
         self.max_epochs = first.max_epochs
         network = fits[0].network
-        self.output_activation = network.output_activation
         n_coding = n_encoder_layers(network)
         # For each linear layer its stacks, and the place of a net in them.
         self.stacks: list[list[tuple[WeightStack, dict[int, int]]]] = []
@@ -276,12 +282,13 @@ class _Program:
             _Block(self, [*group])
             for _, group in groupby(fits, key=lambda fit: fit.sort_key)
         ]
-        self.parts: dict[tuple[int, int], _Part] = {}
+        self._set_steps()
 
     def _set_rows(self) -> None:
         """Make room for the shuffled rows of an epoch."""
         fits = self.fits
-        longest = max(len(fit.data) for fit in fits)
+        # The last batch may be filled up with rows, see _set_steps.
+        longest = max(len(fit.data) for fit in fits) + LINE
         n_features = fits[0].data.rows.shape[1]
         self.targets = aligned_zeros(len(fits), longest, n_features)
         self.inputs, self.offsets = self.targets, None
@@ -294,6 +301,28 @@ class _Program:
         if fits[0].network.output_offset is not None:
             offsets = [fit.network.output_offset for fit in fits]
             self.offsets = torch.stack(offsets)[:, None]
+
+    def _set_steps(self) -> None:
+        """Prepare the steps of an epoch: a part, its rows, and the blocks to update."""
+        widths = {
+            w
+            for f in self.fits
+            for x in _linear_layers(f.network)
+            for w in x.weight.shape
+        }
+        unit = LINE // math.gcd(LINE, *widths)
+        parts: dict[StackedRows, _Part] = {}
+        self.steps: list[tuple[_Part, slice, list[_Block]]] = []
+        for step in range(self.blocks[0].n_batches):
+            active = [block for block in self.blocks if step < block.n_batches]
+            bounds = [f.batches.bounds[step] for f in self.fits[: active[-1].stop]]
+            counts = tuple(stop - start for start, stop in bounds)
+            n_rows = max(counts) + -max(counts) % unit
+            rows = StackedRows(counts, n_rows)
+            if rows not in parts:
+                parts[rows] = _Part(self, rows)
+            start = bounds[0][0]
+            self.steps.append((parts[rows], slice(start, start + n_rows), active))
 
     def shuffle(self) -> None:
         """Put the rows of each net into the order of its next pass."""
@@ -309,30 +338,17 @@ class _Program:
     def run_epoch(self) -> None:
         """Take the steps of an epoch, and collect their losses."""
         self.shuffle()
-        self.losses: list[tuple[int, int, Tensor]] = []
-        for step in range(max(len(block.bounds) for block in self.blocks)):
-            active = [block for block in self.blocks if step < len(block.bounds)]
+        self.losses: list[Tensor] = []
+        for part, rows, blocks in self.steps:
             with operating():
-                for bounds, group in groupby(active, key=lambda b: b.bounds[step]):
-                    blocks = [*group]
-                    self._learn(blocks[0].start, blocks[-1].stop, slice(*bounds))
-                for block in active:
+                self.losses.append(part.learn(rows))
+                for block in blocks:
                     self._update(block)
 
     def losses_of(self, block: _Block) -> Tensor:
         """Return the losses of the last epoch, a row for each net of a block."""
-        found = [
-            losses[block.start - start : block.stop - start]
-            for start, stop, losses in self.losses
-            if start <= block.start and block.stop <= stop
-        ]
-        return torch.stack(found, dim=1)
-
-    def _learn(self, start: int, stop: int, rows: slice) -> None:
-        if (start, stop) not in self.parts:
-            self.parts[start, stop] = _Part(self, start, stop)
-        losses = self.parts[start, stop].learn(rows)
-        self.losses.append((start, stop, losses))
+        found = self.losses[: block.n_batches]
+        return torch.stack([losses[block.start : block.stop] for losses in found], 1)
 
     def _update(self, block: _Block) -> None:
         lr = block.update.lr
@@ -355,16 +371,14 @@ def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
             fit.net.history.new_batch()
         program.run_epoch()
         for block in program.blocks:
-            sizes = [stop - start for start, stop in block.bounds]
-            weights = torch.tensor(sizes, dtype=torch.float32) / sum(sizes)
             losses = program.losses_of(block)
             for fit, of_steps in zip(
                 program.fits[block.start : block.stop], losses, strict=True
             ):
                 fit.group["lr"] = block.lr
                 # A copy, as sums of products depend on where their numbers start.
-                loss = float(of_steps.clone() @ weights)
-                _end_epoch(fit, loss, len(sizes), told)
+                loss = float(of_steps.clone() @ fit.shares)
+                _end_epoch(fit, loss, block.n_batches, told)
     for stacks in program.stacks:
         for stack, _ in stacks:
             stack.write_back()
