@@ -196,18 +196,19 @@ def _random_numbers(*shape: int) -> Tensor:
 class StackedActivation:
     """An activation of several nets."""
 
-    def __init__(self, layer: nn.Module, rows: StackedRows) -> None:
+    def __init__(self, layer: nn.Module, n_units: int, rows: StackedRows) -> None:
         make = partial(LAYER_GRADIENTS[type(layer)], layer)
         self.joint: LayerGradient = make()
         self.single: list[LayerGradient] = [make() for _ in rows.counts]
         self.rows = rows
+        numbers = [n_rows * n_units for n_rows in (*rows.counts, rows.n_rows)]
         # The signs of numbers are not rounded.
-        self.is_exact = isinstance(layer, nn.ReLU)
+        self.at_once = isinstance(layer, nn.ReLU) or not any(
+            n % VECTOR for n in numbers
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return outputs."""
-        numbers = (n * inputs.shape[2] for n in (*self.rows.counts, self.rows.n_rows))
-        self.at_once = self.is_exact or not any(n % VECTOR for n in numbers)
         if self.at_once:
             return self.joint.forward(inputs)
         pairs = zip(self.single, self.rows.of_each(inputs), strict=True)
@@ -245,7 +246,8 @@ class StackedLoss:
         sizes = [count * n_features for count in rows.counts]
         self.sizes, self.divisors = sizes, torch.tensor(sizes, dtype=torch.float32)
         self.factor: float | Tensor = 2.0 / sizes[0]
-        if {*rows.counts} != {rows.n_rows}:
+        self.are_full = {*rows.counts} == {rows.n_rows}
+        if not self.are_full:
             self.factor = torch.zeros(len(sizes), rows.n_rows, 1)
             for (factors,), size in zip(rows.of_each(self.factor), sizes, strict=True):
                 factors.fill_(2.0 / size)
@@ -265,7 +267,9 @@ class StackedLoss:
                 gradients.append(gradient[0])
             return torch.stack(values), self.rows.joined(gradients)
         residual = logits.sub_(targets)
-        sizes = zip(residual.flatten(1), self.sizes, strict=True)
-        flat = [numbers[:size] for numbers, size in sizes]
+        flat = residual.flatten(1).unbind()
+        if not self.are_full:
+            pairs = zip(flat, self.sizes, strict=True)
+            flat = tuple(numbers[:size] for numbers, size in pairs)
         squares = torch.stack([numbers.dot(numbers) for numbers in flat])
         return squares.div_(self.divisors), residual.mul_(self.factor)

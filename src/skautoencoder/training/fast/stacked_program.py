@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
@@ -114,7 +115,9 @@ class _Part:
                     made.append(StackedLinear(*place, of_group))
                     first += 1
                 else:
-                    made.append(StackedActivation(layer, of_group))
+                    before = _linear_layers(group[0].network)[first - 1]
+                    n_units = before.out_features
+                    made.append(StackedActivation(layer, n_units, of_group))
             return made
 
         linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
@@ -160,7 +163,7 @@ class _Part:
         """Yield the layers at the code, and what is theirs of a stack."""
         if self.order is not None:
             stacked = stacked.index_select(0, self.order)
-        return zip(self.coders, stacked.split(self.sizes), strict=True)
+        return zip(self.coders, stacked.split_with_sizes(self.sizes), strict=True)
 
 
 def _forward(links: list[Any], outputs: Tensor) -> Tensor:
@@ -292,15 +295,16 @@ class _Program:
         n_features = fits[0].data.rows.shape[1]
         self.targets = aligned_zeros(len(fits), longest, n_features)
         self.inputs, self.offsets = self.targets, None
-        self.sources: list[tuple[Tensor, Tensor]] = []
-        for fit in fits:
-            rows = fit.data.rows
-            self.sources.append((rows, fit.network.encoder_input(rows)))
         if fits[0].network.center is not None:
             self.inputs = aligned_zeros(len(fits), longest, n_features)
         if fits[0].network.output_offset is not None:
             offsets = [fit.network.output_offset for fit in fits]
             self.offsets = torch.stack(offsets)[:, None]
+        self.shuffled: list[tuple[StackedFit, Tensor, Tensor | None]] = []
+        for fit, targets, inputs in zip(fits, self.targets, self.inputs, strict=True):
+            n_rows = len(fit.data)
+            shown = inputs[:n_rows] if self.inputs is not self.targets else None
+            self.shuffled.append((fit, targets[:n_rows], shown))
 
     def _set_steps(self) -> None:
         """Prepare the steps of an epoch: a part, its rows, and the blocks to update."""
@@ -326,14 +330,11 @@ class _Program:
 
     def shuffle(self) -> None:
         """Put the rows of each net into the order of its next pass."""
-        for place, (fit, (rows, shown)) in enumerate(
-            zip(self.fits, self.sources, strict=True)
-        ):
-            order = fit.batches.next_order()
-            n_rows = len(order)
-            torch.index_select(rows, 0, order, out=self.targets[place, :n_rows])
-            if self.inputs is not self.targets:
-                torch.index_select(shown, 0, order, out=self.inputs[place, :n_rows])
+        for fit, targets, inputs in self.shuffled:
+            rows, order = fit.data.rows, fit.batches.next_order()
+            torch.index_select(rows, 0, order, out=targets)
+            if inputs is not None:
+                inputs.copy_(fit.network.encoder_input(targets))
 
     def run_epoch(self) -> None:
         """Take the steps of an epoch, and collect their losses."""
@@ -364,21 +365,18 @@ def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
     program = _Program(fits)
     for fit in fits:
         fit.net.begin(fit.data)
-    told = {"dataset_valid": None}
     for _ in range(program.max_epochs):
-        for fit in fits:
-            fit.net.notify("on_epoch_begin", dataset_train=fit.data, **told)
-            fit.net.history.new_batch()
+        start = time.time()
         program.run_epoch()
         for block in program.blocks:
             losses = program.losses_of(block)
             for fit, of_steps in zip(
-                program.fits[block.start : block.stop], losses, strict=True
+                program.fits[block.start : block.stop], losses.unbind(), strict=True
             ):
                 fit.group["lr"] = block.lr
                 # A copy, as sums of products depend on where their numbers start.
                 loss = float(of_steps.clone() @ fit.shares)
-                _end_epoch(fit, loss, block.n_batches, told)
+                _record_epoch(fit, loss, block.n_batches, start)
     for stacks in program.stacks:
         for stack, _ in stacks:
             stack.write_back()
@@ -393,13 +391,14 @@ def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
     return outcomes
 
 
-def _end_epoch(
-    fit: StackedFit, loss: float, n_steps: int, told: dict[str, Any]
-) -> None:
+def _record_epoch(fit: StackedFit, loss: float, n_steps: int, start: float) -> None:
+    """Write what an epoch of the net's own training would, a sixth of a small one."""
     if fit.error is not None:
         return
+    history = fit.net.history
+    history.append({"batches": [{}], "epoch": len(history) + 1})
     try:
         fit.net.record_epoch("train", loss, n_steps)
-        fit.net.notify("on_epoch_end", dataset_train=fit.data, **told)
+        next(reversed(history))["dur"] = time.time() - start
     except ValueError as error:  # it diverged; the others go on
         fit.error = error
