@@ -20,6 +20,8 @@ from skautoencoder.training.fast.sequential_gradients import (
 
 # Numbers in a line of the cache (a multiple of it); tensors begin with one.
 LINE = 16
+# Sums of a batch's gradients that are compared with those of a stack.
+_SUMS = 128
 
 
 def aligned_zeros(n_nets: int, *shape: int) -> Tensor:
@@ -160,20 +162,29 @@ def _exact_products(rows: StackedRows, n_out: int, n_in: int) -> _Exact:
     but it does depend on where matrices begin in memory.
     """
     n_nets, n_rows = len(rows.counts), rows.n_rows
-    x, w, b, g = (
-        _random_numbers(n_nets, *shape)
-        for shape in ((n_rows, n_in), (n_out, n_in), (n_out,), (n_rows, n_out))
-    )
-    w, out = (aligned_zeros(n_nets, n_out, n_in).copy_(w) for _ in range(2))
-    out_sum = torch.empty_like(b)
-    for count, one in zip(rows.counts, g, strict=True):
-        one[count:] = 0
-    each = [*zip(rows.of_each(x, g), w, b, strict=True)]
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        # Numbers of uniform_ are multiples of one, whose sums are often exact.
+        return torch.empty(n_nets, *shape).normal_(generator=generator)
+
+    def random_gradient() -> Tensor:
+        stack = random(n_rows, n_out)
+        for count, one in zip(rows.counts, stack, strict=True):
+            one[count:] = 0
+        return stack
 
     def are_equal(many: Tensor, ones: Iterable[Tensor]) -> bool:
         pairs = zip(many, ones, strict=True)
         return all(torch.equal(some[: len(one)], one) for some, one in pairs)
 
+    x, b, g = random(n_rows, n_in), random(n_out), random_gradient()
+    w, out = (aligned_zeros(n_nets, n_out, n_in) for _ in range(2))
+    w.copy_(random(n_out, n_in))
+    sums = torch.empty_like(b)
+    each = [*zip(rows.of_each(x, g), w, b, strict=True)]
+    # Sums in another order are equal nine times of ten.
+    gradients = (random_gradient() for _ in range(_SUMS // n_out + 1))
     return _Exact(
         are_equal(
             torch.baddbmm(b[:, None], x, w.transpose(1, 2)),
@@ -184,13 +195,11 @@ def _exact_products(rows: StackedRows, n_out: int, n_in: int) -> _Exact:
             torch.bmm(g.transpose(1, 2), x, out=out),
             (torch.mm(g.t(), x) for (x, g), _, _ in each),
         ),
-        are_equal(torch.sum(g, 1, out=out_sum), (g.sum(0) for (_, g), _, _ in each)),
+        all(
+            are_equal(torch.sum(g, 1, out=sums), (g.sum(0) for (g,) in rows.of_each(g)))
+            for g in gradients
+        ),
     )
-
-
-def _random_numbers(*shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.empty(shape).uniform_(-1, 1, generator=generator)
 
 
 class StackedActivation:
