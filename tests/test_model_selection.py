@@ -114,6 +114,32 @@ def test_histories_are_those_of_single_fits() -> None:
             assert one.history_[:, name] == end.value.history_[:, name]
 
 
+@needs_fast
+@pytest.mark.parametrize(
+    ("batch_size", "n_rows"),
+    [
+        (32, (118, 119)),
+        (32, (37, 38, 38)),  # last batches of 5 and 6 rows
+        (32, (64, 65, 66, 97, 128)),  # a row that is left over, and other steps
+        (20, (58, 59, 60)),  # whole batches that do not fill lines of the cache
+    ],
+)
+def test_last_batches_that_differ(batch_size: int, n_rows: tuple[int, ...]) -> None:
+    rows = [SCALED[:n, :12] for n in n_rows]
+    make = partial(tiny_dense, batch_size=batch_size, max_epochs=12, lr=1e-2)
+    fits = [
+        (make(code_size, random_state=n), X)
+        for n, X in enumerate(rows)
+        for code_size in (2, 3, 6)
+    ]
+    alone = [clone(estimator).fit(X) for estimator, X in fits]
+    ends = run_in_company([partial(estimator.fit, X) for estimator, X in fits])
+    for one, end in zip(alone, ends, strict=True):
+        assert end.alone is None
+        assert_same_weights(one, end.value)
+        assert one.history_[:, "train_loss"] == end.value.history_[:, "train_loss"]
+
+
 def test_pipeline() -> None:
     pipeline = Pipeline(
         [

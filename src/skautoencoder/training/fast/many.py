@@ -7,7 +7,9 @@ and each call computes for all of them; layers at the code are stacked by code s
 
 Each network gets the same bits as in a fit of its own. A product of stacked matrices is
 used only where a test on random numbers gave the bits of single products, and functions
-that round numbers at the end of a tensor differently are called for each network.
+that round numbers at the end of a tensor differently are called for each network. Last
+batches of different sizes are filled up with rows whose gradients are zero, under the
+same test.
 """
 
 from __future__ import annotations

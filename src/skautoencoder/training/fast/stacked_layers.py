@@ -69,18 +69,14 @@ class StackedRows:
     Parameters
     ----------
     counts : tuple of int
-        The rows of each net's batch. In the rows below these, which the stack has as
-        its batches differ, gradients are zero and everything else is any number.
+        The rows of each net's batch. The stack is filled up with rows of any finite
+        numbers, whose gradients are zero.
     n_rows : int
         Rows of the stack, which make each net's numbers begin where a cache line does.
     """
 
     counts: tuple[int, ...]
     n_rows: int
-
-    def __getitem__(self, part: slice) -> StackedRows:
-        """Return the same for a part of the nets."""
-        return StackedRows(self.counts[part], self.n_rows)
 
     def of_each(self, *stacks: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield the batch of each net."""
@@ -250,7 +246,7 @@ class StackedLoss:
         self, loss: str, activation: str, n_features: int, rows: StackedRows
     ) -> None:
         self.loss, self.activation, self.rows = loss, activation, rows
-        # More than differences and products, whose bits do not depend on their place?
+        # Differences and products, whose bits do not depend on their place.
         self.is_simple = activation == "identity" and loss == "mse"
         sizes = [count * n_features for count in rows.counts]
         self.sizes, self.divisors = sizes, torch.tensor(sizes, dtype=torch.float32)
@@ -262,10 +258,7 @@ class StackedLoss:
                 factors.fill_(2.0 / size)
 
     def __call__(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of each net, and the gradient by the logits of all.
-
-        Overwrites the logits.
-        """
+        """Return the loss of each net, and the gradient by the logits of all."""
         if not self.is_simple:
             values, gradients = [], []
             for logit, target in self.rows.of_each(logits, targets):
@@ -275,7 +268,7 @@ class StackedLoss:
                 values.append(value)
                 gradients.append(gradient[0])
             return torch.stack(values), self.rows.joined(gradients)
-        residual = logits.sub_(targets)
+        residual = logits - targets
         flat = residual.flatten(1).unbind()
         if not self.are_full:
             pairs = zip(flat, self.sizes, strict=True)

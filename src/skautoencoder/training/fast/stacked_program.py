@@ -125,12 +125,9 @@ class _Part:
         self.encoder = links(layers[:begin], 0, fits)
         self.coders = [links(layers[begin:end], n_coding - 1, g) for g in groups]
         self.decoder = links(layers[end:], n_coding + 1, fits)
-        self.losses = StackedLoss(
-            program.loss,
-            network.output_activation,
-            program.targets.shape[2],
-            rows,
-        )
+        n_features = program.targets.shape[2]
+        activation = network.output_activation
+        self.loss = StackedLoss(program.loss, activation, n_features, rows)
 
     def learn(self, rows: slice) -> Tensor:
         """Set the gradients of the weights; return the loss of each net."""
@@ -140,7 +137,7 @@ class _Part:
         outputs = _forward(self.decoder, outputs)
         if program.offsets is not None:
             outputs = outputs + program.offsets[self.part]
-        losses, gradient = self.losses(outputs, program.targets[self.part, rows])
+        losses, gradient = self.loss(outputs, program.targets[self.part, rows])
         gradient = _backward(self.decoder, gradient)
         if self.encoder:
             gradient = self._through_coders(gradient, _backward)
