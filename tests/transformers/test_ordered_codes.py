@@ -22,6 +22,8 @@ from skautoencoder import (
 )
 from skautoencoder._estimator.ordered_codes import start_in_order
 from skautoencoder.architectures import Custom, Dense
+from skautoencoder.objectives import OrderedObjective
+from skautoencoder.objectives.random_generators import seeded_generator
 
 SIZES = [1, 2, 3, 4, 6, 8]
 SMALL: dict[str, Any] = {
@@ -113,6 +115,19 @@ def test_numbers_that_do_not_help_do_no_harm(seed):
     for size in range(1, 21):
         residual = ours.inverse_transform(codes[:, :size]) - X_valid
         assert np.square(residual).mean() == pytest.approx(path[size - 1], rel=1e-4)
+
+
+@pytest.mark.parametrize(("n_rows", "n_cut"), [(6, 1), (32, 3), (128, 13)])
+def test_few_rows_of_a_step_have_codes_between_two_sizes(n_rows, n_cut):
+    network = Dense((6,)).build((12,), 8, ordered=True).train()
+    objective, found = OrderedObjective("mse"), set()
+    with seeded_generator(0):
+        for _ in range(40):
+            for part in objective.parts(network, [2, 4, 8], n_rows, 8):
+                if part.n_cut:
+                    assert part.n_cut == n_cut
+                    found.add((part.size, part.n_units))
+    assert found == {(2, 1), (4, 3), (8, 5), (8, 6), (8, 7)}
 
 
 def test_rows_of_the_path_are_not_trained_on():

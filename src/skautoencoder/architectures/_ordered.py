@@ -19,7 +19,7 @@ from torch.nn import functional as F
 SHARE_OF_WIDTH = 0.5
 # What is not linear in the code starts at this share of its usual size: the linear part
 # starts in the order of principal components.
-_SHARE_AT_START = 0.1
+_SHARE_AT_START = 0.3
 
 
 def leading_sizes(code_size: int) -> list[int]:

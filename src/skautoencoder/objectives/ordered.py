@@ -16,13 +16,13 @@ from skautoencoder.objectives.objective import EncoderDecoder, Objective
 from skautoencoder.objectives.random_generators import generator_for
 
 # In each step this share of one decoder's rows has codes that are cut to a size between
-# two of decoders.
-_SHARE_CUT = 0.2
+# two of decoders. More would serve those sizes better, and all others worse.
+_SHARE_CUT = 0.1
 # Share of the gradient of larger codes that reaches units of smaller ones, at the start
 # and at the end of training.
-_FIRST_SHARE, _LAST_SHARE = 1.0, 0.1
+_FIRST_SHARE, _LAST_SHARE = 1.0, 0.4
 # A code of one number counts by so much more than a long one.
-_MORE_FOR_SMALL = 3
+_MORE_FOR_SMALL = 4
 # Losses of nothing at all count as this share of the variance.
 _EXACT = 1e-9
 
@@ -60,9 +60,10 @@ class OrderedObjective(Objective):
     they share with others, and have larger weights in the mean.
 
     Units belong to the smallest code that has them: what larger codes would like to
-    change about them counts less and less while training goes on, down to a tenth.
+    change about them counts less and less while training goes on, down to two fifths.
     So early units first become what all sizes can use, and then bend as a small code
-    has to.
+    has to. If it counted for less, numbers that small codes have bent would be lost to
+    large ones.
 
     Parameters are those of :class:`Objective`.
 
@@ -119,7 +120,7 @@ class OrderedObjective(Objective):
             if size > n_kept:  # the code was cut after an earlier fit
                 n_cut, n_units = n_rows, n_kept
             elif before < between < size:
-                n_cut, n_units = int(n_rows * _SHARE_CUT), between
+                n_cut, n_units = round(n_rows * _SHARE_CUT), between
             parts.append(OrderedPart(place, before, size, n_cut, n_units))
             if size >= n_kept:
                 break
