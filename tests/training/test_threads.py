@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROWS, assert_same_weights, tiny_conv, tiny_dense, weights_of
+from processes import in_child
 from threadpoolctl import threadpool_info
 
 from skautoencoder import (
@@ -283,3 +284,14 @@ def test_a_fork_waits_for_a_step_but_not_forever(
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
     assert 0.2 <= took < 30
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked")
+def test_a_forked_process_computes_in_one_thread() -> None:
+    def compute() -> None:
+        with threads_for(4) as run:
+            found = set(run(lambda _: threading.get_ident(), range(8)))
+        assert found == {threading.get_ident()}
+
+    assert in_child(compute) == "works"

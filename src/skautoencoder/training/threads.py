@@ -50,6 +50,7 @@ _numpy_lock = threading.RLock()
 _operations: weakref.WeakSet[Any] = weakref.WeakSet()
 _held: list[Any] = []
 _forks = threading.Lock()
+_is_forked = False
 # Seconds that a fork waits for a thread that is computing.
 _LONGEST_WAIT = 10.0
 
@@ -237,7 +238,8 @@ def _let_go_on() -> None:
 
 def _forget_others() -> None:
     """Forget locks in a forked process that threads of the parent may hold."""
-    global _numpy_lock
+    global _numpy_lock, _is_forked
+    _is_forked = True
     _let_go_on()
     _operations.clear()
     _operations.add(_here.operation)
@@ -277,14 +279,16 @@ def threads_for(n_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
     ----------
     n_tasks : int
         Number of tasks. At most as many are computed at the same time as torch may use
-        threads.
+        threads, and one in a forked process.
 
     Yields
     ------
     run : callable
         Calls a function for each of several arguments, as :func:`map` does.
     """
-    n_threads = min(n_tasks, n_allowed_threads())
+    # In one forked process of a thousand, two threads that began to compute at the
+    # same time were the end of it, within torch.
+    n_threads = 1 if _is_forked else min(n_tasks, n_allowed_threads())
     with one_thread():
         if n_threads == 1:
             yield map
