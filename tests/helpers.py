@@ -54,7 +54,7 @@ def assert_same_weights(one: Any, other: Any) -> None:
     assert mine.keys() == theirs.keys()
     for name, weight in mine.items():
         # NumPy's has no threads, which a forked process would wait for.
-        np.testing.assert_array_equal(weight.numpy(), theirs[name].numpy(), name)
+        assert np.array_equal(weight.numpy(), theirs[name].numpy()), name
 
 
 def have_same_weights(one: Any, other: Any) -> bool:

@@ -38,6 +38,14 @@ Answer = TypeVar("Answer")
 SMALL, LARGE = 1e6, 1e11
 
 
+def forks(test: Any) -> Any:
+    """Mark a test that forks a process which may have several threads."""
+    test = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")(
+        test
+    )
+    return pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked")(test)
+
+
 def in_new_thread(function: Callable[[], Answer]) -> Answer:
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
@@ -260,7 +268,7 @@ class TestThreadsForTasks:
         assert torch.get_num_threads() == 2
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@forks
 def test_a_fork_waits_for_a_step_but_not_forever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -276,18 +284,14 @@ def test_a_fork_waits_for_a_step_but_not_forever(
     thread.start()
     begun.wait()
     start = time.monotonic()
-    child = os.fork()
-    if not child:
-        os._exit(0)
+    assert in_child(lambda: None) == "works"
     took = time.monotonic() - start
     ends.set()
     thread.join()
-    assert os.waitpid(child, 0)[1] == 0
     assert 0.2 <= took < 30
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked")
+@forks
 def test_a_forked_process_computes_in_one_thread() -> None:
     def compute() -> None:
         with threads_for(4) as run:

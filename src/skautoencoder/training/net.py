@@ -276,6 +276,7 @@ class AutoencoderNet(NeuralNet):
         n_steps : int
             Number of batches.
         """
+        # Not history[-1], which takes skorch longer than the rest.
         name, epoch = f"{prefix}_loss", next(reversed(self.history))
         best = (row[name] for row in reversed(self.history) if row.get(f"{name}_best"))
         epoch[f"{name}_best"] = loss < next(best, math.inf)
@@ -527,7 +528,7 @@ class AutoencoderNet(NeuralNet):
             # Callbacks need the records of batches during the epoch only; kept, they
             # would be pickled with every fitted estimator. One empty record stays for
             # callbacks that read the last one later.
-            next(reversed(self.history))["batches"][:] = [{}]
+            self.history[-1]["batches"][:] = [{}]
         if stops:
             raise StopTraining
 
