@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_statistics import (
+    feature_spread,
     fills_unit_range,
     is_in_unit_range,
+    mean_and_spread,
 )
 from skautoencoder._estimator.array_types import Array, Shape
-from skautoencoder._estimator.data_units import Units
+from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.plan import Recipe, Samples, auto_or
 from skautoencoder.architectures import Architecture, VariationalNetwork
 from skautoencoder.objectives import (
@@ -72,6 +74,21 @@ class SampledRows(Samples):
             return (self.format.columns.n_shown,)
         return self.sample_shape
 
+    def new_units(self, *, shared: bool) -> Units:
+        """Return the network's units for these rows.
+
+        Parameters
+        ----------
+        shared : bool
+            Whether the features of a "gaussian" likelihood have one variance.
+        """
+        if isinstance(self.format, TableFormat) or not self.architecture.standardizes:
+            return Units()
+        mean, spread = mean_and_spread(self.rows)
+        if self.likelihood == "bernoulli":
+            return Units(center=torch.from_numpy(mean).float(), spread=spread)
+        return Units(Scaling(mean, spread if shared else feature_spread(self.rows)))
+
     def in_units(self, units: Units) -> Rows:
         """Return the rows in the network's units, and their classes, one-hot."""
         rows = units.scaling.to_network_in_parts(self.rows)
@@ -117,14 +134,33 @@ class SampledRows(Samples):
             )
 
 
-def resolve_likelihood(name: str, rows: Array, form: TableFormat | ArrayFormat) -> str:
-    """Return the likelihood for the parameter of this name."""
+def learn_likelihood(
+    name: str, rows: Array, form: TableFormat | ArrayFormat
+) -> tuple[str, bool]:
+    """Choose the distribution of rows.
+
+    Parameters
+    ----------
+    name : {"auto", "bernoulli", "gaussian"}
+        The estimator's parameter.
+    rows : ndarray of shape (n_samples, n_features)
+        Training rows.
+    form : TableFormat or ArrayFormat
+        How they were made.
+
+    Returns
+    -------
+    likelihood : {"columns", "bernoulli", "gaussian"}
+        See :class:`SampledRows`.
+    has_probabilities : bool
+        See :class:`SampledRows`.
+    """
     if isinstance(form, TableFormat):
-        return "columns"
-    if name != "auto":
-        return name
-    bounded = fills_unit_range((float(rows.min()), float(rows.max())))
-    return "bernoulli" if bounded else "gaussian"
+        return "columns", False
+    if name == "auto":
+        bounded = fills_unit_range((float(rows.min()), float(rows.max())))
+        name = "bernoulli" if bounded else "gaussian"
+    return name, name == "bernoulli" and not np.isin(rows, (0, 1)).all()
 
 
 def check_range(rows: Array, likelihood: str, form: TableFormat | ArrayFormat) -> None:

@@ -151,6 +151,34 @@ def fit_mixtures(
     return [fit_mixture(means[part], deviations[part], seed) for part in parts]
 
 
+def sample_codes(
+    priors: list[Prior],
+    numbers: NDArray[np.intp],
+    code_size: int,
+    random: np.random.RandomState,
+) -> NDArray[np.float64]:
+    """Draw codes of the prior of all rows, or of each row's class.
+
+    Parameters
+    ----------
+    priors : list of Prior
+        The prior of each class, or one for all.
+    numbers : ndarray of int of shape (n_samples,)
+        Index of each row's class.
+    code_size : int
+        Numbers in a code.
+    random : RandomState
+        Draws them.
+    """
+    if len(priors) == 1:
+        return priors[0].sample(len(numbers), random)
+    codes = np.empty((len(numbers), code_size))
+    for number, prior in enumerate(priors):
+        mine = numbers == number
+        codes[mine] = prior.sample(mine.sum(), random)
+    return codes
+
+
 # On several threads, sums in k-means and matrix products are rounded differently.
 @one_thread_for_numpy()
 def fit_mixture(

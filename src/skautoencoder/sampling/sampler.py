@@ -18,14 +18,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
-from skautoencoder._estimator.array_statistics import (
-    feature_spread,
-    mean_and_spread,
-)
 from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.base import BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
-from skautoencoder._estimator.data_units import Scaling, Units
+from skautoencoder._estimator.data_units import Units
 from skautoencoder._estimator.input_hints import naming
 from skautoencoder._estimator.interpolation import (
     as_samples,
@@ -47,10 +43,15 @@ from skautoencoder.sampling.generative_model import GenerativeModel
 from skautoencoder.sampling.plan import (
     SampledRows,
     check_range,
-    resolve_likelihood,
+    learn_likelihood,
     variational_recipe,
 )
-from skautoencoder.sampling.priors import NormalPrior, Prior, fit_mixtures
+from skautoencoder.sampling.priors import (
+    NormalPrior,
+    Prior,
+    fit_mixtures,
+    sample_codes,
+)
 from skautoencoder.sampling.row_conversion import (
     ArrayFormat,
     TableFormat,
@@ -404,9 +405,9 @@ class VAESampler(
             rows = form.to_rows(given)
         samples = self._describe(rows, data_shape, None, previous)
         if previous is None:
-            likelihood = resolve_likelihood(self.likelihood, rows, form)
-            bernoulli = likelihood == "bernoulli"
-            has_probabilities = bernoulli and not np.isin(rows, (0, 1)).all()
+            likelihood, has_probabilities = learn_likelihood(
+                self.likelihood, rows, form
+            )
         else:
             likelihood = previous.likelihood_
             has_probabilities = previous._has_probabilities
@@ -464,14 +465,7 @@ class VAESampler(
         )
 
     def _new_units(self, samples: SampledRows, value_range: Range) -> Units:
-        is_table = isinstance(samples.format, TableFormat)
-        if is_table or not samples.architecture.standardizes:
-            return Units()
-        mean, spread = mean_and_spread(samples.rows)
-        if samples.likelihood == "bernoulli":
-            return Units(center=torch.from_numpy(mean).float(), spread=spread)
-        shared = self.variance == "shared"
-        return Units(Scaling(mean, spread if shared else feature_spread(samples.rows)))
+        return samples.new_units(shared=self.variance == "shared")
 
     def _valid_rows(
         self, X_valid: Any, samples: SampledRows, plan: TrainingPlan
@@ -757,10 +751,7 @@ class VAESampler(
         random = np.random.RandomState(draw_seed(random_state))
         if self._classes is not None and y is None:
             numbers = self._classes.draw(n_samples, random)
-        codes = np.empty((n_samples, self.code_size_))
-        for place, prior in enumerate(self._priors):
-            mine = slice(None) if len(self._priors) == 1 else numbers == place
-            codes[mine] = prior.sample(len(codes[mine]), random)
+        codes = sample_codes(self._priors, numbers, self.code_size_, random)
         labels = one_hot(self._classes, numbers)
         if self._has_probabilities:
             return self._rows(self._model.decode(codes, labels))
