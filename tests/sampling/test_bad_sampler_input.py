@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,11 @@ def test_categorical_features_that_are_no_columns(declared: Any) -> None:
 # ---- data --------------------------------------------------------------------------
 
 
+@functools.cache
+def fitted_with(likelihood: str) -> VAESampler:
+    return tiny(likelihood=likelihood).fit(X)
+
+
 @pytest.mark.parametrize("shift", [-0.5, 0.5])
 def test_bernoulli_wants_data_between_0_and_1(shift: float) -> None:
     assert_fit_refuses(
@@ -119,7 +125,7 @@ def test_values_that_are_not_finite(bad: float, likelihood: str) -> None:
     holed = X.copy()
     holed[3, 4] = bad
     assert_fit_refuses(holed, ValueError, likelihood=likelihood)
-    sampler = tiny(likelihood=likelihood).fit(X)
+    sampler = fitted_with(likelihood)
     for ask in (sampler.score_samples, sampler.transform, sampler.predict):
         with pytest.raises(ValueError, match="NaN|infinit|missing"):
             ask(holed)
@@ -127,7 +133,7 @@ def test_values_that_are_not_finite(bad: float, likelihood: str) -> None:
 
 @pytest.mark.parametrize("likelihood", ["auto", "gaussian"])
 def test_another_number_of_features(likelihood: str) -> None:
-    sampler = tiny(likelihood=likelihood).fit(X)
+    sampler = fitted_with(likelihood)
     for ask in (sampler.score_samples, sampler.transform, sampler.predict):
         with pytest.raises(ValueError, match="63 features, but VAESampler is exp"):
             ask(X[:, :63])

@@ -16,8 +16,12 @@ from sklearn.base import clone
 from skautoencoder import VAESampler
 from skautoencoder.architectures import Dense
 
-SEEDS = range(3)
-QUICK: dict[str, Any] = {"max_epochs": 3, "random_state": 0, "n_importance_samples": 9}
+QUICK: dict[str, Any] = {
+    "architecture": Dense((24,)),
+    "max_epochs": 3,
+    "random_state": 0,
+    "n_importance_samples": 9,
+}
 
 
 def mixed_table(n_rows: int = 300, seed: int = 0) -> pd.DataFrame:
@@ -55,7 +59,7 @@ TABLE = mixed_table()
 
 @functools.cache
 def fitted() -> VAESampler:
-    return VAESampler(architecture=Dense((24,)), **QUICK).fit(TABLE)
+    return VAESampler(**QUICK).fit(TABLE)
 
 
 @functools.cache
@@ -134,10 +138,9 @@ def test_continuous_values_are_no_copies(name: str) -> None:
     assert values.nunique() > 0.99 * len(values)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_no_row_is_a_copy(seed: int) -> None:
-    X = noise(200, 4, seed=seed)
-    rows = VAESampler(**QUICK).fit(X).sample(1000, random_state=seed)
+def test_no_row_is_a_copy() -> None:
+    X = noise(200, 4)
+    rows = VAESampler(**QUICK).fit(X).sample(1000, random_state=0)
     gaps = np.abs(rows[:, np.newaxis] - X).max(axis=2)
     assert gaps.min() > 1e-4
 
@@ -158,9 +161,9 @@ def test_only_categories() -> None:
     sampler = VAESampler(
         2,
         architecture=Dense((8,)),
-        n_importance_samples=200,
-        max_epochs=60,
-        lr=0.02,
+        n_importance_samples=100,
+        max_epochs=20,
+        lr=0.1,
         random_state=0,
     ).fit(X)
     every = pd.DataFrame({"a": list("xxyy"), "b": [True, False] * 2})
