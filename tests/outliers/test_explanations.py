@@ -20,7 +20,7 @@ class TestPValues:
         """P(p <= alpha) is at most alpha, over data sets and new rows."""
         alphas = np.array([0.05, 0.1, 0.2, 0.5])
         shares = []
-        for seed in range(30):
+        for seed in range(20):
             X = curve(240, seed=seed)
             fitted = detector(
                 novelty=novelty,
@@ -66,10 +66,10 @@ class TestPValues:
 
     def test_false_discovery_rate(self) -> None:
         rates = []
-        for seed in range(10):
+        for seed in range(6):
             fitted = detector(
-                novelty=True, calibration_fraction=0.5, random_state=seed
-            ).fit(curve(600, seed=seed))
+                novelty=True, calibration_fraction=0.5, random_state=seed, max_epochs=3
+            ).fit(curve(400, seed=seed))
             normal, odd = curve(180, seed=100 + seed), 3 * noise(20, 5, seed=seed)
             found = fitted.discover(np.vstack([normal, odd]), false_discovery_rate=0.2)
             assert found.dtype == bool
@@ -108,8 +108,7 @@ class TestExplanations:
         train, test = X[:450], X[450:]
         right = []
         for seed in range(2):
-            fitted = AutoencoderOutlierDetector(novelty=novelty, random_state=seed)
-            fitted.fit(train)
+            fitted = detector(novelty=novelty, random_state=seed).fit(train)
             planted = np.random.RandomState(seed).randint(30, size=len(test))
             odd = test.copy()
             odd[np.arange(len(test)), planted] += 6.0
@@ -133,8 +132,9 @@ class TestExplanations:
 
     def test_images_have_a_map(self) -> None:
         fours = IMAGES[DIGITS.target == 4]
-        fitted = detector(architecture=Conv((8, 16)), novelty=True, max_epochs=40)
-        fitted.fit(fours[:150])
+        fitted = detector(
+            architecture=Conv((8, 16)), novelty=True, lr=0.01, max_epochs=15
+        ).fit(fours[:150])
         spoilt = fours[150:160].copy()
         spoilt[:, 0, 0] = 1.0  # a corner that is black in all images
         maps = fitted.explain(spoilt)

@@ -77,7 +77,7 @@ class TestScores:
         third = detector(random_state=1).fit(X)
         assert not np.array_equal(one.score_samples(X), third.score_samples(X))
 
-    @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+    @pytest.mark.parametrize("scale", [1e-3, 1e4])
     def test_units_of_features_do_not_matter(self, scale: float) -> None:
         X, new = curve(300), curve(100, seed=5)
         units = np.array([1.0, scale, 1.0, 1 / scale, 1.0])
@@ -86,10 +86,7 @@ class TestScores:
         np.testing.assert_allclose(scores, expected, rtol=1e-2)
 
     @BOTH_MODES
-    @pytest.mark.parametrize(
-        "units", ["[0, 1]", "[0, 1.01]", "each its own", "far from zero"]
-    )
-    def test_tables_may_have_any_units(self, novelty: bool, units: str) -> None:
+    def test_tables_may_have_any_units(self, novelty: bool) -> None:
         """Also if they fill [0, 1], which images do."""
         random = np.random.RandomState(0)
         kind = random.choice(4, 320, p=[0.6, 0.3, 0.08, 0.02])
@@ -97,22 +94,27 @@ class TestScores:
         X[280:, :5] = X[random.permutation(280)[:40], :5][:, ::-1]
         is_odd = np.arange(320) >= 280
         low, high = X.min(axis=0), X.max(axis=0)
-        factor, shift = {
+        units = {
             "[0, 1]": (1 / (high - low), -low / (high - low)),
             "[0, 1.01]": (1.01 / (high - low), -1.01 * low / (high - low)),
             "each its own": (10 ** random.uniform(-6, 6, 9), random.randn(9)),
             "far from zero": (1.0, 1e7),
-        }[units]
+        }
         training = ~is_odd if novelty else slice(None)
 
         def scores(rows: np.ndarray) -> np.ndarray:
-            return detector(novelty=novelty).fit(rows[training]).score_samples(rows)
+            fitted = detector(novelty=novelty, max_epochs=5).fit(rows[training])
+            return fitted.score_samples(rows)
 
-        expected, found = scores(X), scores(X * factor + shift)
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
-        assert roc_auc_score(is_odd, -found) == pytest.approx(
-            roc_auc_score(is_odd, -expected), abs=1e-3
-        )
+        expected = scores(X)
+        for name, (factor, shift) in units.items():
+            found = scores(X * factor + shift)
+            np.testing.assert_allclose(
+                found, expected, rtol=1e-3, atol=1e-6, err_msg=name
+            )
+            assert roc_auc_score(is_odd, -found) == pytest.approx(
+                roc_auc_score(is_odd, -expected), abs=1e-3
+            )
 
     @BOTH_MODES
     def test_a_training_row_is_at_no_distance_from_itself(self, novelty: bool) -> None:
@@ -148,13 +150,10 @@ class TestFarAway:
     def test_rows_along_the_leading_components(
         self, architecture: Dense, novelty: bool
     ) -> None:
-        X = noise(400, 6) @ noise(6, 6, seed=10) * np.array([5, 3, 2, 1, 1, 1])
-        fitted = detector(
-            architecture=architecture,
-            code_size=3,
-            novelty=novelty,
-            max_epochs=40,
-        ).fit(X)
+        X = noise(300, 6) @ noise(6, 6, seed=10) * np.array([5, 3, 2, 1, 1, 1])
+        fitted = detector(architecture=architecture, code_size=3, novelty=novelty).fit(
+            X
+        )
         pca = PCA(3).fit(X)
         along = pca.transform(X[:50])
         along /= np.linalg.norm(along / pca.singular_values_, axis=1)[:, None]
@@ -195,7 +194,7 @@ class TestThresholds:
         for seed in range(4):
             fitted = detector(novelty=True, contamination=0.1, random_state=seed)
             fitted.fit(curve(500, seed=seed))
-            labels = fitted.predict(curve(2000, seed=100 + seed))
+            labels = fitted.predict(curve(1000, seed=100 + seed))
             shares.append((labels == -1).mean())
         assert np.mean(shares) == pytest.approx(0.1, abs=0.05)
 
@@ -218,7 +217,7 @@ class TestThresholds:
 class TestUse:
     def test_many_images_have_the_same_scores_on_any_number_of_threads(self) -> None:
         # So many that torch would divide a sum over them.
-        images = np.random.default_rng(0).random((70_000, 4, 4), dtype=np.float32)
+        images = np.random.default_rng(0).random((40_000, 4, 4), dtype=np.float32)
         before, scores = torch.get_num_threads(), []
         try:
             for n_threads in (1, 3):
@@ -227,7 +226,7 @@ class TestUse:
                     2,
                     architecture=Dense((4,)),
                     max_epochs=1,
-                    batch_size=1024,
+                    batch_size=8192,
                     random_state=0,
                 ).fit(images)
                 scores.append(detector.score_samples(images[:500]))
@@ -301,7 +300,7 @@ class TestBadInput:
     )
     def test_parameters(self, params: dict[str, Any], message: str) -> None:
         X = curve(50)
-        fitted = detector().fit(X)
+        fitted = detector(max_epochs=1).fit(X)
         before = fitted.score_samples(X)
         with pytest.raises(ValueError, match=message):
             fitted.set_params(**params).fit(X)
