@@ -91,7 +91,7 @@ def test_clean_samples_go_down_a_pipeline_by_name() -> None:
 
 
 def test_clean_samples_are_routed_through_a_search() -> None:
-    noisy, clean = with_noise(ROWS[:400], "gaussian", 0.3, 0), ROWS[:400]
+    noisy, clean = with_noise(ROWS[:200], "gaussian", 0.3, 0), ROWS[:200]
     with config_context(enable_metadata_routing=True):
         denoiser = tiny(max_epochs=8).set_fit_request(X_clean=True)
         denoiser.set_score_request(X_clean=True)
@@ -113,7 +113,7 @@ def test_clean_samples_are_routed_through_a_search() -> None:
 
 def test_pairs_of_every_form() -> None:
     noisy, clean = NOISY.reshape(-1, 8, 8), IMAGES[:200]
-    params = {"architecture": Conv((4,)), "sample_shape": (8, 8)}
+    params = {"architecture": Conv((4,)), "sample_shape": (8, 8), "max_epochs": 1}
     expected = tiny(**params).fit(noisy, X_clean=clean)
     assert expected.predict(noisy).shape == clean.shape
     assert expected.net_.criterion_.corruption is None

@@ -356,7 +356,7 @@ def test_score_after_pairs_asks_for_pairs() -> None:
 def test_as_a_step_of_a_classifier() -> None:
     y = (ROWS[:, 20] > 0.5).astype(int)
     pipeline = make_pipeline(MinMaxScaler(), tiny(max_epochs=10), LogisticRegression())
-    scores = cross_val_score(pipeline, 7 * ROWS[:600], y[:600], cv=2)
+    scores = cross_val_score(pipeline, 7 * ROWS[:300], y[:300], cv=2)
     assert scores.min() > 0.8
 
 
@@ -366,7 +366,7 @@ def test_a_grid_search_over_noise_and_architecture() -> None:
         {"architecture__hidden_layer_sizes": [(2,), (48,)], "noise": ["masking"]},
         cv=2,
     )
-    search.fit(ROWS[:600])
+    search.fit(ROWS[:300])
     assert search.best_params_["architecture__hidden_layer_sizes"] == (48,)
 
 
@@ -379,11 +379,13 @@ def test_as_the_last_step_of_a_pipeline_it_denoises() -> None:
 # ---- how well ----
 
 
+TRAIN = ROWS[:500]
+
+
 @functools.cache
 def denoised_by_scikit_learn(noise: str, level: float) -> float:
     """The lower error of the two of scikit-learn's image-denoising example."""
-    train = ROWS[:1300]
-    noisy_train = with_noise(train, noise, level, 1)
+    noisy_train = with_noise(TRAIN, noise, level, 1)
     noisy = with_noise(X_TEST, noise, level, 2)
     pcas = [
         PCA(n_components=32, random_state=0),
@@ -411,16 +413,16 @@ def denoised_by_scikit_learn(noise: str, level: float) -> float:
 def test_it_beats_pca_and_kernel_pca(noise: str, level: float, seed: int) -> None:
     estimator = DenoisingAutoencoder(
         noise, noise_level=level, max_epochs=12, random_state=seed
-    ).fit(ROWS[:1300])
+    ).fit(TRAIN)
     noisy = with_noise(X_TEST, noise, level, 2)
     error = np.square(estimator.predict(noisy) - X_TEST).mean()
     assert error < 0.85 * denoised_by_scikit_learn(noise, level)
 
 
 def test_pairs_teach_as_well_as_noise() -> None:
-    noisy = with_noise(ROWS[:1300], "gaussian", 0.3, 5)
-    estimator = DenoisingAutoencoder(max_epochs=10, random_state=0)
-    estimator.fit(noisy, X_clean=ROWS[:1300])
+    noisy = with_noise(TRAIN, "gaussian", 0.3, 5)
+    estimator = DenoisingAutoencoder(max_epochs=12, random_state=0)
+    estimator.fit(noisy, X_clean=TRAIN)
     shown = with_noise(X_TEST, "gaussian", 0.3, 2)
     error = np.square(estimator.predict(shown) - X_TEST).mean()
     assert error < 0.9 * denoised_by_scikit_learn("gaussian", 0.3)
