@@ -148,7 +148,7 @@ class TestScores:
         training = sum(map(len, beats[:40]))
         event = training + sum(map(len, beats[40:50]))
         series[event : event + 40] += 0.1 * np.sin(2.5 * np.arange(40))
-        found = detector(window=40, max_epochs=40, random_state=seed)
+        found = detector(window=40, lr=0.01, max_epochs=15, random_state=seed)
         scores = found.fit(series[:training]).score_samples(series)
         assert event - 40 < scores.argmin() < event + 80
 
@@ -162,11 +162,11 @@ class TestScores:
         shares = []
         for seed in range(3):
             random = np.random.default_rng(seed)
-            series = waves(2000, 2, seed=seed)
+            series = waves(1000, 2, seed=seed)
             event = slice(300, 360)
             series[event, 0] = 1.2
             series[:, 1] = 0.003 * random.normal(size=len(series))
-            bursts = random.choice(2000, 5, replace=False)
+            bursts = random.choice(1000, 5, replace=False)
             series[bursts, 1] = random.uniform(0.3, 1.0, size=5)
             scores = detector(window=2 * PERIOD).fit(series).score_samples(series)
             lowest = np.argsort(scores)[:40]
@@ -198,7 +198,7 @@ class TestScores:
     @pytest.mark.parametrize("architecture", ["conv1d", Conv1d((4,), kernel_size=3)])
     def test_other_architectures(self, architecture: Any) -> None:
         series = with_event(n_channels=2)
-        found = detector(architecture=architecture, max_epochs=2).fit(series)
+        found = detector(architecture=architecture, max_epochs=1).fit(series)
         assert found.score_samples(series).shape == (len(series),)
         assert found.sample_shape_ == (PERIOD, 2)
 
@@ -218,17 +218,17 @@ class TestThreshold:
 class TestCausal:
     @pytest.mark.parametrize("seed", range(3))
     def test_causal_scores_forget_an_event_soon(self, seed: int) -> None:
-        steps = np.arange(1500)
-        series = np.sin(2 * np.pi * steps / 50) + 0.1 * noise(1500, seed=seed)
-        series[800:830] += 1.0
+        steps = np.arange(900)
+        series = np.sin(2 * np.pi * steps / 50) + 0.1 * noise(900, seed=seed)
+        series[500:530] += 1.0
         found = detector(
             causal=True, window=50, architecture=Dense((32,)), random_state=seed
         )
         scores = found.fit(series).score_samples(series)
         # If all steps of a window counted alike, 1 to 8 of the 30 would be right.
         lowest = np.argsort(scores)[:30]
-        assert ((lowest >= 800) & (lowest < 830)).sum() >= 18
-        assert scores[800:830].mean() < 1.3 * scores[840:880].mean()
+        assert ((lowest >= 500) & (lowest < 530)).sum() >= 18
+        assert scores[500:530].mean() < 1.3 * scores[540:580].mean()
 
     def test_no_step_depends_on_later_ones(self) -> None:
         series, found = with_event()[:, 0], fitted(causal=True)
@@ -350,7 +350,7 @@ class TestContainers:
         with pytest.raises(TypeError, match=r"'when'.*X\.set_index\('when'\)"):
             detector().fit(frame)
         indexed = frame.set_index("when")
-        scores = detector().fit(indexed).score_samples(indexed)
+        scores = detector(max_epochs=1).fit(indexed).score_samples(indexed)
         assert (scores.index == times).all()
         with pytest.raises(ValueError, match="strings, such as '3 apples'"):
             detector().fit(frame.assign(when="3 apples"))
