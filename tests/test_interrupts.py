@@ -66,6 +66,7 @@ def check_that_interrupts_leave_no_trace(make: Any, method: str) -> None:
     sys.unraisablehook = sys.__unraisablehook__
     estimator = make(warm_start=True, max_epochs=3, batch_size=8).partial_fit(X)
     expected, n_epochs = make(batch_size=8).partial_fit(X), estimator.n_iter_
+    assert (estimator.net_.n_shards_ > 1) == (make is large_dense)
     codes = estimator.transform(X)
     learn = getattr(estimator, method)
     start = time.perf_counter()
@@ -91,8 +92,8 @@ def check_that_interrupts_leave_no_trace(make: Any, method: str) -> None:
 
 def large_dense(**params: Any) -> Any:
     """Return an estimator whose batches are cut into shards."""
-    architecture = Dense((1300, 1000))
-    return tiny_dense(architecture=architecture, **{**params, "batch_size": 32})
+    architecture = Dense((900, 700))
+    return tiny_dense(architecture=architecture, **{**params, "batch_size": 64})
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")

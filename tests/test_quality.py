@@ -42,14 +42,14 @@ def pca_held_out(n_components: int) -> float:
 
 @pytest.mark.parametrize(("seed", "scale"), [(0, 1), (1, 16)])
 def test_dense_beats_pca_on_images_not_seen(seed: int, scale: int) -> None:
-    estimator = AutoencoderTransformer(8, max_epochs=12, random_state=seed)
+    estimator = AutoencoderTransformer(8, max_epochs=8, random_state=seed)
     estimator.fit(scale * ROWS[:1300])
     assert estimator.score(scale * ROWS[1300:]) > pca_held_out(8) + 0.02
 
 
 def test_conv_beats_pca_on_images_not_seen() -> None:
     estimator = ConvAutoencoderTransformer(
-        8, channels=(16, 32), max_epochs=8, random_state=0
+        8, channels=(16, 32), lr=0.01, max_epochs=4, random_state=0
     )
     estimator.fit(IMAGES[:1300])
     assert estimator.score(IMAGES[1300:]) > pca_held_out(8) + 0.02
@@ -75,8 +75,8 @@ def test_no_choice_collapses(make: Any, loss: str, optimizer: str) -> None:
         network |= {"lr": 0.5, "optimizer__momentum": 0.9}
     else:
         network |= {"lr": 1e-2}
-    estimator = make(10, loss=loss, optimizer=optimizer, max_epochs=12, **network)
-    estimator.fit(ROWS[:500])
+    estimator = make(10, loss=loss, optimizer=optimizer, max_epochs=10, **network)
+    estimator.fit(ROWS[:300])
     # Absolute errors draw to the median, and plain descent is slow.
     floor = pca_held_out(1) if (loss, optimizer) == ("mse", "adam") else 0.0
     assert estimator.score(ROWS[1300:]) > floor

@@ -53,17 +53,17 @@ def padded(sequences: list[Any], n_steps: int = 25) -> Any:
     return array
 
 
-X, X_TEST = cut(waves(120)), cut(waves(40, seed=1), seed=1)
+X, X_TEST = cut(waves(80)), cut(waves(40, seed=1), seed=1)
 
 
 @functools.cache
-def fitted(kind: Any, name: str = "conv1d", epochs: int = 2) -> Any:
+def fitted(kind: Any, name: str = "conv1d", epochs: int = 2, lr: float = 0.01) -> Any:
     return kind(
         code_size=3,
         architecture=ARCHITECTURES[name],
         max_epochs=epochs,
         batch_size=32,
-        lr=0.01,
+        lr=lr,
         random_state=0,
     ).fit(X)
 
@@ -106,7 +106,7 @@ def test_a_sequence_s_answers_depend_on_it_alone(kind: Any, name: str) -> None:
     assert_same(answers(estimator, padded(X_TEST, 20)), expected)
     assert_same(answers(estimator, padded(X_TEST)), expected)
     # Alone, unpadded, and among others.
-    for i in (0, 5, 9):
+    for i in (0, 5):
         one = [part[i : i + 1] for part in expected]
         assert_same(answers(estimator, X_TEST[i : i + 1]), one)
         assert_same(answers(estimator, X_TEST[i][np.newaxis]), one)
@@ -156,6 +156,8 @@ def test_what_follows_an_end_is_not_learnt_from(name: str) -> None:
 
     expected = fitted(AutoencoderTransformer, name).transform(X_TEST)
     np.testing.assert_array_equal(codes(padded(X)), expected)
+    if name != "conv1d":  # containers are the same for all
+        return
     np.testing.assert_array_equal(codes(tuple(X)), expected)
     boxed = np.empty(len(X), dtype=object)
     boxed[:] = X
@@ -165,7 +167,7 @@ def test_what_follows_an_end_is_not_learnt_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["conv1d", "lstm"])
 def test_it_learns(name: str) -> None:
-    autoencoder = fitted(AutoencoderTransformer, name, epochs=20)
+    autoencoder = fitted(AutoencoderTransformer, name, epochs=20, lr=0.03)
     assert autoencoder.score(X_TEST) > 0.9
     residuals = [
         x - y for x, y in zip(X_TEST, autoencoder.predict(X_TEST), strict=True)
@@ -182,7 +184,7 @@ def test_it_learns(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["conv1d", "lstm"])
 def test_outliers_are_found(name: str) -> None:
-    detector = fitted(AutoencoderOutlierDetector, name, epochs=10)
+    detector = fitted(AutoencoderOutlierDetector, name, epochs=8)
     turned, short = [x[:, ::-1] for x in X_TEST], [x[:2] for x in X_TEST]
     scores = [detector.score_samples(given) for given in (X_TEST, turned, short)]
     assert roc_auc_score(np.repeat([1, 0], 40), np.concatenate(scores[:2])) > 0.95
@@ -200,8 +202,8 @@ def test_noise_is_taken_away(noise: str) -> None:
         noise,
         architecture=ARCHITECTURES["lstm"],
         code_size=4,
-        lr=0.01,
-        max_epochs=15,
+        lr=0.03,
+        max_epochs=10,
         random_state=0,
     ).fit(X)
     assert denoiser.score(X_TEST) > 0.7
@@ -213,7 +215,7 @@ def test_noisy_and_clean_sequences() -> None:
     random = np.random.RandomState(0)
     noisy = [x + random.normal(0, 0.5, x.shape) for x in X]
     denoiser = DenoisingAutoencoder(
-        architecture="recurrent", code_size=4, max_epochs=5, random_state=0
+        architecture="recurrent", code_size=4, lr=0.01, max_epochs=5, random_state=0
     )
     denoiser.fit(noisy, X_clean=X)
     assert denoiser.score(noisy, X_clean=X) > 0.5
@@ -250,7 +252,7 @@ def test_series_of_a_single_channel() -> None:
 )
 @pytest.mark.parametrize("name", ["conv1d", "lstm"])
 def test_ways_of_training(params: dict[str, Any], name: str) -> None:
-    given = [x / 2 + 0.5 for x in X]
+    given = [x / 2 + 0.5 for x in X[:40]]
     autoencoder = AutoencoderTransformer(
         4, architecture=ARCHITECTURES[name], max_epochs=2, random_state=0, **params
     ).fit(given)
@@ -259,7 +261,7 @@ def test_ways_of_training(params: dict[str, Any], name: str) -> None:
 
 
 def test_part_by_part_warm_and_through_a_file() -> None:
-    autoencoder = clone(fitted(AutoencoderTransformer)).partial_fit(X[:100])
+    autoencoder = clone(fitted(AutoencoderTransformer)).partial_fit(X[:60])
     # Parts of one length, and shorter ones, are no exception.
     autoencoder.partial_fit(waves(20)).partial_fit([x[:4] for x in X])
     assert autoencoder.sample_shape_ == (20, 2)

@@ -19,7 +19,7 @@ from skautoencoder import (
     VAESampler,
 )
 
-X, X_TEST = waves(300), waves(60, seed=1)
+X, X_TEST = waves(150), waves(60, seed=1)
 
 each_architecture = pytest.mark.parametrize(
     "architecture",
@@ -35,7 +35,7 @@ def test_flat_rows_are_one_channel_unless_a_shape_says_more(architecture: Any) -
             2, architecture=architecture, max_epochs=1, random_state=0, **params
         ).fit(given)
 
-    rows = X.reshape(300, -1)
+    rows = X.reshape(150, -1)
     of_arrays, of_rows = fit(X), fit(rows, sample_shape=(20, 2))
     codes = of_arrays.transform(X_TEST)
     np.testing.assert_array_equal(of_rows.transform(X_TEST.reshape(60, -1)), codes)
@@ -50,7 +50,7 @@ def test_flat_rows_are_one_channel_unless_a_shape_says_more(architecture: Any) -
 def test_noise_is_taken_away(architecture: Any) -> None:
     noisy = X_TEST + np.random.RandomState(0).normal(0, 0.5, X_TEST.shape)
     denoiser = DenoisingAutoencoder(
-        noise_level=0.5, architecture=architecture, max_epochs=15, random_state=0
+        noise_level=0.5, architecture=architecture, max_epochs=10, random_state=0
     ).fit(X)
     error = np.square(denoiser.predict(noisy) - X_TEST).mean()
     assert error < 0.5 * np.square(noisy - X_TEST).mean()
@@ -61,7 +61,7 @@ def test_outliers_are_found(architecture: Any) -> None:
     # As many waves as before, but the other way around.
     outliers = X_TEST[:, :, ::-1]
     detector = AutoencoderOutlierDetector(
-        architecture=architecture, max_epochs=10, random_state=0
+        architecture=architecture, max_epochs=5, random_state=0
     ).fit(X)
     scores = detector.decision_function(np.concatenate([X_TEST, outliers]))
     assert roc_auc_score(np.repeat([1, 0], 60), scores) > 0.95
@@ -79,7 +79,7 @@ def test_gaps_are_filled(architecture: Any, flat: bool) -> None:
     imputer = AutoencoderImputer(
         architecture=architecture,
         sample_shape=(20, 2) if flat else None,
-        max_epochs=15,
+        max_epochs=8,
         random_state=0,
     ).fit(X.reshape(shape))
     filled = imputer.transform(holed.reshape(shape)).reshape(X_TEST.shape)
@@ -90,10 +90,10 @@ def test_gaps_are_filled(architecture: Any, flat: bool) -> None:
 
 @each_architecture
 def test_sequences_of_a_class_are_drawn(architecture: Any) -> None:
-    both = np.concatenate([X[:200], X[:200] + 3])
+    both = np.concatenate([X[:60], X[:60] + 3])
     sampler = VAESampler(
-        2, architecture=architecture, conditional=True, max_epochs=8, random_state=0
-    ).fit(both, np.repeat(["low", "high"], 200))
+        2, architecture=architecture, conditional=True, max_epochs=5, random_state=0
+    ).fit(both, np.repeat(["low", "high"], 60))
     drawn, classes = sampler.sample(40, y="high"), sampler.sample(5)
     assert drawn.shape == (40, 20, 2)
     assert len(classes) == 5
@@ -116,7 +116,7 @@ KINDS = [
 def test_odd_sequences_have_finite_answers(
     architecture: Any, kind: Any, case: str
 ) -> None:
-    odd = X[:40].copy()
+    odd = X[:20].copy()
     if case == "constant channel":
         odd[:, :, 1] = 7.0
     elif case == "constant":
