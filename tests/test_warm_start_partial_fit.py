@@ -86,7 +86,7 @@ def test_a_warm_start_on_new_data_of_another_length(make: Any) -> None:
     estimator = make(warm_start=True).fit(X)
     estimator.fit(X[:7])
     assert estimator.n_iter_ == 6
-    with unchanged(estimator, X), pytest.raises(ValueError, match="63 features"):
+    with unchanged(estimator, X[:9]), pytest.raises(ValueError, match="63 features"):
         estimator.fit(noise(20, 63))
 
 
@@ -119,12 +119,12 @@ def test_a_warm_start_on_samples_of_another_shape(make: Any) -> None:
 def test_a_warm_start_cannot_change_the_network(
     make: Any, changed: dict[str, Any]
 ) -> None:
-    estimator = make(warm_start=True).fit(X)
+    estimator = make(warm_start=True, max_epochs=1).fit(X)
     estimator.set_params(**changed)
-    with unchanged(estimator, X), pytest.raises(ValueError, match="warm_start"):
+    with unchanged(estimator, X[:9]), pytest.raises(ValueError, match="warm_start"):
         estimator.fit(X)
     estimator.set_params(warm_start=False).fit(X)
-    assert estimator.n_iter_ == 3
+    assert estimator.n_iter_ == 1
 
 
 @either
@@ -188,25 +188,25 @@ def test_a_warm_start_before_any_fit_is_a_fit(make: Any) -> None:
 
 @either
 def test_partial_fit_goes_once_through_each_part(make: Any) -> None:
-    estimator = make(max_epochs=50, lr=0.01)
-    for i in range(12):
+    estimator = make(max_epochs=50, lr=0.02)
+    for i in range(6):
         assert estimator.partial_fit(X) is estimator
         assert estimator.n_iter_ == len(estimator.history_) == i + 1
     losses = estimator.history_[:, "train_loss"]
     assert losses[-1] < 0.9 * losses[0]
-    assert losses[-1] < losses[5] < losses[0]
-    assert estimator.history_[:, "lr"] == [0.01] * 12
+    assert losses[-1] < losses[2] < losses[0]
+    assert estimator.history_[:, "lr"] == [0.02] * 6
     assert estimator.score(X) > 0
 
 
 @either
 def test_partial_fit_learns_from_parts(make: Any) -> None:
-    estimator = make(lr=0.01)
-    for _ in range(6):
-        for i in range(0, 600, 100):
+    estimator = make(lr=0.02)
+    for _ in range(5):
+        for i in range(0, 300, 100):
             estimator.partial_fit(ROWS[i : i + 100])
-    assert estimator.n_iter_ == 36
-    assert estimator.score(ROWS[600:900]) > 0.1
+    assert estimator.n_iter_ == 15
+    assert estimator.score(ROWS[600:700]) > 0.1
 
 
 @either
@@ -216,7 +216,7 @@ def test_partial_fit_decides_on_the_shape(make: Any, data: np.ndarray) -> None:
     assert estimator.sample_shape_ == data.shape[1:]
     assert estimator.n_features_in_ == 64
     assert estimator.predict(data[:3]).shape == data[:3].shape
-    with unchanged(estimator, data), pytest.raises(ValueError, match="63 features"):
+    with unchanged(estimator, data[:9]), pytest.raises(ValueError, match="63 features"):
         estimator.partial_fit(noise(10, 63))
 
 
@@ -230,7 +230,7 @@ def test_partial_fit_with_parts_of_any_size(make: Any) -> None:
     if make is tiny_dense:
         assert estimator.partial_fit(X[:1]).n_iter_ == 6
     else:  # a row alone cannot be normalised
-        with unchanged(estimator, X), pytest.raises(ValueError, match="batch_norm"):
+        with unchanged(estimator, X[:9]), pytest.raises(ValueError, match="batch_norm"):
             estimator.partial_fit(X[:1])
 
 
@@ -272,5 +272,5 @@ def test_later_rows_outside_of_what_a_sigmoid_answers(make: Any, method: str) ->
     message = (
         r"first rows .* lay in \[0, 1\].*from 0 to 3\..*output_activation='identity'"
     )
-    with unchanged(estimator, X), pytest.raises(ValueError, match=message):
+    with unchanged(estimator, X[:9]), pytest.raises(ValueError, match=message):
         learn(3 * X)
