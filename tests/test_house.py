@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +14,7 @@ import skautoencoder
 SOURCE = Path(skautoencoder.__file__).parent
 # Files are to have about 400 lines of code.
 MOST_LINES = 420
-NO_CODE = {
-    tokenize.COMMENT,
-    tokenize.DEDENT,
-    tokenize.ENDMARKER,
-    tokenize.INDENT,
-    tokenize.NEWLINE,
-    tokenize.NL,
-}
+
 # Declarations of a class that scikit-learn reads, and files.
 READ_BY_ALL = {"_fitted_state", "_get_param_names", "_parameter_constraints"}
 ESTIMATORS = [
@@ -34,15 +26,13 @@ ESTIMATORS = [
 
 def lines_of_code(path: Path) -> int:
     """Return the number of lines that are not blank, comments or docstrings."""
-    with tokenize.open(path) as file:
-        tokens = list(tokenize.generate_tokens(file.readline))
+    text = path.read_text(encoding="utf-8")
     lines = {
-        line
-        for token in tokens
-        if token.type not in NO_CODE
-        for line in range(token.start[0], token.end[0] + 1)
+        number
+        for number, line in enumerate(text.splitlines(), start=1)
+        if not line.isspace() and line and not line.lstrip().startswith("#")
     }
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (
             ast.get_docstring(node, clean=False) is not None
         ):
@@ -66,23 +56,28 @@ def test_estimators_have_few_classes_above_them(kind: type) -> None:
 
 def declared_by(kind: ast.ClassDef) -> set[str]:
     """Return the private names of methods and attributes that a class declares."""
-    nodes = list(ast.walk(kind))
-    names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    stored = [node for node in nodes if isinstance(getattr(node, "ctx", 0), ast.Store)]
-    names |= {ast.unparse(node).removeprefix("self.") for node in stored}
+    names = set()
+    for node in ast.walk(kind):
+        match node:
+            case ast.FunctionDef(name) | ast.Name(name, ast.Store()):
+                names.add(name)
+            case ast.Attribute(ast.Name("self"), name, ast.Store()):
+                names.add(name)
     return {n for n in names if n.startswith("_") and not n.startswith("__")}
 
 
-def private_reads(tree: ast.AST, kind: str = "") -> Iterator[tuple[str, str, int]]:
+def private_reads(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
     """Yield reads of private attributes: the class around them, name and line."""
-    for node in ast.iter_child_nodes(tree):
-        inner = node.name if isinstance(node, ast.ClassDef) else kind
-        if isinstance(node, ast.Attribute):
-            yield inner, node.attr, node.lineno
-        match node:
-            case ast.Call(ast.Name("getattr" | "hasattr"), [_, ast.Constant(name), *_]):
-                yield inner, name, node.lineno
-        yield from private_reads(node, inner)
+    trees = [(tree, "")]
+    while trees:
+        above, kind = trees.pop()
+        for node in ast.iter_child_nodes(above):
+            trees.append((node, node.name if isinstance(node, ast.ClassDef) else kind))
+            match node:
+                case ast.Attribute(_, name) | ast.Call(
+                    ast.Name("getattr" | "hasattr"), [_, ast.Constant(name), *_]
+                ):
+                    yield kind, name, node.lineno
 
 
 def test_private_attributes_are_read_in_their_own_class() -> None:

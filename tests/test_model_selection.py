@@ -37,7 +37,7 @@ needs_fast = pytest.mark.skipif(
 
 def both(estimator: Any, grid: Any, X: Any, y: Any = None, **params: Any) -> Any:
     """Return a search of scikit-learn's and ours, with the same results."""
-    params = {"cv": 3, "return_train_score": True, "error_score": "raise", **params}
+    params = {"error_score": "raise", **params}
     theirs = GridSearchCV(estimator, grid, **params).fit(X, y)
     ours = AutoencoderSearchCV(clone(estimator), grid, **params).fit(X, y)
     assert theirs.cv_results_.keys() == ours.cv_results_.keys()
@@ -53,51 +53,54 @@ def both(estimator: Any, grid: Any, X: Any, y: Any = None, **params: Any) -> Any
 @pytest.mark.parametrize(
     "grid",
     [
-        {"code_size": [1, 2, 3, 5]},
-        {"code_size": [2], "lr": [1e-3, 1e-2], "random_state": [0, 1]},
+        {"code_size": [1, 2, 5]},
+        [{"code_size": [2], "lr": [1e-3, 1e-2]}, {"random_state": [1]}],
         {"code_size": [2], "optimizer__weight_decay": [0.0, 0.1]},
         {"code_size": [2], "loss": ["l1", "huber"]},
         {"code_size": [2], "lr_schedule": ["constant", "cosine"]},
         {"code_size": [2, 3], "iterator_train__drop_last": [True]},
         {"code_size": [2, 3], "architecture__code_activation": ["sigmoid"]},
-        {"code_size": [2], "architecture__hidden_layer_sizes": [(), (9,), (16, 9)]},
+        {"code_size": [2], "architecture__hidden_layer_sizes": [(), (16, 9)]},
         {"code_size": [2], "batch_size": [16, 48], "max_epochs": [2, 3]},
     ],
-    ids=lambda grid: "-".join(grid),
+    ids=lambda grid: "-".join(grid if isinstance(grid, dict) else grid[0]),
 )
 def test_networks_end_as_they_would_have_alone(grid: Any) -> None:
-    # 178 rows: folds of 118 and 119, so that the last batches differ.
-    theirs, ours = both(tiny_dense(batch_size=32), grid, SCALED)
+    # 177 rows: folds of 88 and 89, so that the last batches differ.
+    theirs, ours = both(tiny_dense(batch_size=32), grid, SCALED[:177], cv=2)
     assert ours.trained_alone_ == []
     assert_same_weights(theirs.best_estimator_, ours.best_estimator_)
 
 
 @needs_fast
 def test_all_starts_of_all_candidates_are_trained_at_once() -> None:
-    theirs, ours = both(tiny_dense(n_init=3), {"code_size": [2, 3]}, SCALED)
+    theirs, ours = both(tiny_dense(n_init=3), {"code_size": [2, 3]}, SCALED, cv=2)
     assert ours.trained_alone_ == []
     assert_same_weights(theirs.best_estimator_, ours.best_estimator_)
     losses = [s.best_estimator_.init_losses_ for s in (theirs, ours)]
     np.testing.assert_array_equal(*losses)
-    _, ours = both(tiny_dense(n_init=2), {"early_stopping": [False, True]}, SCALED)
+    _, ours = both(
+        tiny_dense(n_init=2), {"early_stopping": [False, True]}, SCALED, cv=2
+    )
     assert ours.trained_alone_ == [(1, "it has callbacks (early_stopping)")]
 
 
 @needs_fast
-@pytest.mark.parametrize(
-    "activation", ["elu", "gelu", "leaky_relu", "relu", "silu", "softplus", "tanh"]
-)
-def test_every_activation(activation: str) -> None:
-    architecture = Dense(hidden_layer_sizes=(11, 7), activation=activation)
-    estimator = tiny_dense(architecture=architecture, batch_size=32, max_epochs=2)
-    assert both(estimator, {"code_size": [2, 4]}, SCALED, cv=2)[1].trained_alone_ == []
+def test_every_activation() -> None:
+    estimator = tiny_dense(
+        architecture=Dense(hidden_layer_sizes=(11, 7)), batch_size=32, max_epochs=2
+    )
+    names = ["elu", "gelu", "leaky_relu", "relu", "silu", "softplus", "tanh"]
+    _, ours = both(estimator, {"architecture__activation": names}, SCALED, cv=2)
+    assert ours.trained_alone_ == []
 
 
 @needs_fast
 def test_data_in_0_1_with_a_sigmoid() -> None:
     X = MinMaxScaler().fit_transform(WINE)
     for loss in ("mse", "bce"):
-        _, ours = both(tiny_dense(loss=loss, batch_size=32), {"code_size": [2, 4]}, X)
+        estimator = tiny_dense(loss=loss, batch_size=32)
+        _, ours = both(estimator, {"code_size": [2, 4]}, X, cv=2)
         assert ours.trained_alone_ == []
 
 
@@ -126,7 +129,7 @@ def test_histories_are_those_of_single_fits() -> None:
 )
 def test_last_batches_that_differ(batch_size: int, n_rows: tuple[int, ...]) -> None:
     rows = [SCALED[:n, :12] for n in n_rows]
-    make = partial(tiny_dense, batch_size=batch_size, max_epochs=12, lr=1e-2)
+    make = partial(tiny_dense, batch_size=batch_size, max_epochs=6, lr=1e-2)
     fits = [
         (make(code_size, random_state=n), X)
         for n, X in enumerate(rows)
@@ -149,7 +152,7 @@ def test_pipeline() -> None:
         ]
     )
     grid = {"code__code_size": [2, 4], "classify__C": [0.1, 1.0]}
-    theirs, ours = both(pipeline, grid, WINE, KINDS)
+    theirs, ours = both(pipeline, grid, WINE, KINDS, cv=2, return_train_score=True)
     np.testing.assert_array_equal(theirs.predict(WINE), ours.predict(WINE))
 
 
@@ -235,7 +238,7 @@ def test_state_of_the_process_is_left_as_it_was() -> None:
 def test_scikit_learns_checks() -> None:
     # Estimators in a search are checked by scikit-learn in the same way.
     search = AutoencoderSearchCV(
-        LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, error_score="raise"
+        LogisticRegression(), {"C": [1.0]}, cv=2, error_score="raise"
     )
     for checked, check in estimator_checks_generator(search, legacy=True):
         check(checked)
@@ -249,6 +252,7 @@ def test_few_features_and_few_rows() -> None:
             tiny_dense(batch_size=min(16, len(rows) // 2)),
             {"code_size": [1], "lr": [1e-2, 1e-3]},
             rows,
+            cv=2,
         )
 
 
