@@ -253,7 +253,7 @@ class AutoencoderTransformer(CodeTransformer):
     >>> X, y = load_digits(return_X_y=True)
     >>> pipeline = make_pipeline(
     ...     MinMaxScaler(),
-    ...     AutoencoderTransformer(code_size=16, max_epochs=20, random_state=0),
+    ...     AutoencoderTransformer(code_size=16, max_epochs=10, random_state=0),
     ...     LogisticRegression(max_iter=1000),
     ... )
     >>> pipeline.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) > 0.8
@@ -608,7 +608,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
     >>> from skautoencoder import ConvAutoencoderTransformer
     >>> images = load_digits().images / 16
     >>> autoencoder = ConvAutoencoderTransformer(
-    ...     code_size=8, channels=(16, 32), max_epochs=5, random_state=0
+    ...     code_size=8, channels=(16, 32), max_epochs=2, random_state=0
     ... )
     >>> autoencoder.fit_transform(images).shape
     (1797, 8)

@@ -265,7 +265,7 @@ class DenoisingAutoencoder(CodeTransformer):
     >>> noise = np.random.RandomState(0).normal(scale=0.3, size=X_test.shape)
     >>> X_noisy = np.clip(X_test + noise, 0, 1)
     >>> denoiser = DenoisingAutoencoder(
-    ...     noise_level=0.3, max_epochs=20, random_state=0
+    ...     noise_level=0.3, max_epochs=5, random_state=0
     ... ).fit(X_train)
     >>> X_denoised = denoiser.predict(X_noisy)
     >>> error, noise = X_denoised - X_test, X_noisy - X_test

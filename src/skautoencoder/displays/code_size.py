@@ -54,8 +54,9 @@ class CodeSizeDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import AutoencoderTransformer
     >>> from skautoencoder.displays import CodeSizeDisplay
+    >>> X = load_digits().data[:500] / 16
     >>> autoencoder = AutoencoderTransformer("auto", max_epochs=2, random_state=0)
-    >>> autoencoder.fit(load_digits().data / 16).code_size_ <= 32
+    >>> autoencoder.fit(X).code_size_ <= 32
     True
     >>> display = CodeSizeDisplay.from_estimator(autoencoder)
     """

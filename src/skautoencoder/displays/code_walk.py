@@ -60,7 +60,7 @@ class CodeWalkDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import AutoencoderTransformer
     >>> from skautoencoder.displays import CodeWalkDisplay
-    >>> images = load_digits().images / 16
+    >>> images = load_digits().images[:500] / 16
     >>> transformer = AutoencoderTransformer(
     ...     3, architecture="dense", max_epochs=3, random_state=0
     ... ).fit(images)

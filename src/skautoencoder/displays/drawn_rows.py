@@ -74,7 +74,7 @@ class DrawnRowsDisplay:
     >>> from skautoencoder.displays import DrawnRowsDisplay
     >>> X = load_iris(as_frame=True).frame
     >>> sampler = VAESampler(
-    ...     categorical_features=["target"], max_epochs=20, random_state=0
+    ...     categorical_features=["target"], max_epochs=10, random_state=0
     ... ).fit(X)
     >>> display = DrawnRowsDisplay.from_estimator(sampler, X, random_state=0)
     """

@@ -60,7 +60,7 @@ class LatentMapDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import VAESampler
     >>> from skautoencoder.displays import LatentMapDisplay
-    >>> images = load_digits().images / 16
+    >>> images = load_digits().images[:500] / 16
     >>> sampler = VAESampler(
     ...     2, architecture="dense", max_epochs=3, random_state=0
     ... ).fit(images)

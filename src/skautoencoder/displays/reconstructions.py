@@ -62,7 +62,7 @@ class ReconstructionsDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import ConvAutoencoderTransformer
     >>> from skautoencoder.displays import ReconstructionsDisplay
-    >>> images = load_digits().images / 16
+    >>> images = load_digits().images[:500] / 16
     >>> transformer = ConvAutoencoderTransformer(
     ...     channels=(8, 8), max_epochs=3, random_state=0
     ... ).fit(images)

@@ -44,7 +44,7 @@ class SampleGridDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import VAESampler
     >>> from skautoencoder.displays import SampleGridDisplay
-    >>> images = load_digits().images / 16
+    >>> images = load_digits().images[:500] / 16
     >>> sampler = VAESampler(
     ...     architecture="dense", max_epochs=3, random_state=0
     ... ).fit(images)

@@ -59,7 +59,7 @@ class TrainingCurvesDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import AutoencoderTransformer
     >>> from skautoencoder.displays import TrainingCurvesDisplay
-    >>> X = load_digits().data / 16
+    >>> X = load_digits().data[:500] / 16
     >>> fits = {
     ...     f"code_size={k}": AutoencoderTransformer(
     ...         k, max_epochs=3, early_stopping=True, random_state=0
