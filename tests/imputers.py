@@ -43,7 +43,7 @@ def tiny_conv(**params):
     return AutoencoderImputer(**{**defaults, "random_state": 0, **params})
 
 
-WINE = TABLES["wine"]
+WINE = TABLES["wine"][::2]
 HOLES = with_holes(WINE)
 PICTURES = with_square_holes(IMAGES[:120])
 

@@ -100,17 +100,17 @@ def assert_same(found: list[Any], expected: list[Any]) -> None:
     ],
 )
 def test_a_sequence_s_answers_depend_on_it_alone(kind: Any, name: str) -> None:
-    estimator = fitted(kind, name)
-    expected = answers(estimator, X_TEST)
+    estimator, some = fitted(kind, name), X_TEST[:15]
+    expected = answers(estimator, some)
     # Padded, to the longest and by more.
-    assert_same(answers(estimator, padded(X_TEST, 20)), expected)
-    assert_same(answers(estimator, padded(X_TEST)), expected)
+    assert_same(answers(estimator, padded(some, 20)), expected)
+    assert_same(answers(estimator, padded(some)), expected)
     # Alone, unpadded, and among others.
     for i in (0, 5):
         one = [part[i : i + 1] for part in expected]
-        assert_same(answers(estimator, X_TEST[i : i + 1]), one)
-        assert_same(answers(estimator, X_TEST[i][np.newaxis]), one)
-    among = answers(estimator, [*X[:31], *X_TEST])
+        assert_same(answers(estimator, some[i : i + 1]), one)
+        assert_same(answers(estimator, some[i][np.newaxis]), one)
+    among = answers(estimator, [*X[:31], *some])
     assert_same([part[31:] for part in among], expected)
 
 

@@ -41,7 +41,7 @@ from skautoencoder import (
 )
 from skautoencoder.architectures import Custom, Dense
 
-X = ROWS[:80]
+X = ROWS[:48]
 either = pytest.mark.parametrize("make", BOTH)
 
 # What draws, besides the first weights: dropout and the validation split.
@@ -76,9 +76,9 @@ def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before(make: Any) 
 
 @either
 def test_partial_fit_is_seeded_too(make: Any) -> None:
-    first = make().partial_fit(X[:40]).partial_fit(X[40:])
+    first = make().partial_fit(X[:24]).partial_fit(X[24:])
     torch.rand(3)
-    second = make().partial_fit(X[:40]).partial_fit(X[40:])
+    second = make().partial_fit(X[:24]).partial_fit(X[24:])
     assert_same_weights(first, second)
     assert first.history_[:, "train_loss"] == second.history_[:, "train_loss"]
 
@@ -297,7 +297,7 @@ def test_copies_of_an_unfitted_estimator(make: Any, through: Any) -> None:
 
 @pytest.mark.parametrize(
     ("make", "data"),
-    [(tiny_dense, X.astype(np.float32) - 3), (tiny_conv, IMAGES[:80])],
+    [(tiny_dense, X.astype(np.float32) - 3), (tiny_conv, IMAGES[:48])],
 )
 @pytest.mark.parametrize("through", COPIES)
 def test_copies_of_a_fitted_estimator(make: Any, through: Any, data: Any) -> None:

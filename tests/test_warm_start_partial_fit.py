@@ -23,7 +23,7 @@ from helpers import (
 
 from skautoencoder.architectures import Dense
 
-X = ROWS[:100]
+X = ROWS[:70]
 either = pytest.mark.parametrize("make", BOTH)
 
 

