@@ -20,7 +20,7 @@ from skautoencoder.objectives import Penalty
 from skautoencoder.training import takes_turns
 from skautoencoder.training.net import AutoencoderNet
 
-ROWS = noise(240, 9)
+ROWS = noise(200, 9)
 SERIES = SeriesOutlierDetector(
     8, architecture=Dense((6,)), max_epochs=1, random_state=0
 )
@@ -39,7 +39,7 @@ def test_eight_threads_get_the_bits_that_one_gets(name: str) -> None:
     asked = [
         (method, ROWS[start : start + 40])
         for method in methods
-        for start in range(0, 200, 50)
+        for start in range(0, 160, 40)
     ]
 
     def ask(question: tuple[str, Any]) -> np.ndarray:

@@ -81,20 +81,18 @@ def private_reads(tree: ast.AST) -> Iterator[tuple[str, str, int]]:
 
 
 def test_private_attributes_are_read_in_their_own_class() -> None:
-    trees = {path: ast.parse(path.read_bytes()) for path in SOURCE.rglob("*.py")}
-    kinds = [
-        node
-        for tree in trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    ]
-    declared, bases = defaultdict(set), defaultdict(set)
-    for kind in kinds:
-        declared[kind.name] |= declared_by(kind)
-        for node in kind.bases:
-            base = node.value if isinstance(node, ast.Subscript) else node
-            if isinstance(base, ast.Name):
-                bases[kind.name].add(base.id)
+    declared, bases, reads = defaultdict(set), defaultdict(set), {}
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_bytes())
+        reads[path] = list(private_reads(tree))
+        for kind in ast.walk(tree):
+            if not isinstance(kind, ast.ClassDef):
+                continue
+            declared[kind.name] |= declared_by(kind)
+            for node in kind.bases:
+                base = node.value if isinstance(node, ast.Subscript) else node
+                if isinstance(base, ast.Name):
+                    bases[kind.name].add(base.id)
 
     def known_to(kind: str) -> set[str]:
         return declared[kind].union(*map(known_to, bases[kind]))
@@ -102,8 +100,8 @@ def test_private_attributes_are_read_in_their_own_class() -> None:
     ours = set().union(*declared.values()) - READ_BY_ALL
     found = [
         f"{path.relative_to(SOURCE)}:{line} {name}"
-        for path, tree in trees.items()
-        for kind, name, line in private_reads(tree)
+        for path, all_reads in reads.items()
+        for kind, name, line in all_reads
         if name in ours and name not in known_to(kind)
     ]
     assert found == []

@@ -73,8 +73,8 @@ def check_that_interrupts_leave_no_trace(make: Any, method: str) -> None:
     make(max_epochs=3, batch_size=8).fit(X)
     usual = time.perf_counter() - start
     n_interrupted = 0
-    for i in range(6):
-        if not Storm(usual * (i + 1) / 12, 3).over(lambda: learn(X)):
+    for i in range(4):
+        if not Storm(usual * (i + 1) / 8, 3).over(lambda: learn(X)):
             break
         if estimator.n_iter_ > n_epochs:  # all was done already
             break

@@ -91,7 +91,7 @@ def test_a_row_alone_has_the_bits_it_has_among_others(name: str) -> None:
     for method in methods:
         answer = getattr(estimator, method)
         whole = np.asarray(answer(X))
-        for start in range(0, 60, 29):
+        for start in (0, 29):
             for n_rows in (1, 2, 5):
                 part = slice(start, start + n_rows)
                 alone = np.asarray(answer(X[part]))

@@ -54,8 +54,8 @@ def test_invalid_parameter(name: str, value: Any) -> None:
     came = value[0] if name == "callbacks" and isinstance(value, list) else value
     shown = getattr(came, "__name__", repr(came))
     errors = (InvalidParameterError, ValueError, TypeError)
-    # That a fitted sampler is left alone, each parameter shows once.
-    is_first = value is INVALID[name][0]
+    # That a fitted sampler is left alone, each parameter of its own shows once.
+    is_first = name not in INVALID_IN_TRAINING and value is INVALID[name][0]
     assert_fit_refuses(X, errors, name, shown, also_fitted=is_first, **{name: value})
 
 

@@ -54,7 +54,7 @@ class CodeSizeDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skautoencoder import AutoencoderTransformer
     >>> from skautoencoder.displays import CodeSizeDisplay
-    >>> X = load_digits().data[:500] / 16
+    >>> X = load_digits().data[:300] / 16
     >>> autoencoder = AutoencoderTransformer("auto", max_epochs=2, random_state=0)
     >>> autoencoder.fit(X).code_size_ <= 32
     True
