@@ -172,6 +172,8 @@ def test_outliers_are_unlikely() -> None:
 
 def test_grid_search_by_likelihood() -> None:
     search = GridSearchCV(
-        VAESampler(likelihood="gaussian", **QUICK), {"code_size": [1, 3]}, cv=2
+        VAESampler(likelihood="gaussian", architecture=Dense((8,)), **QUICK),
+        {"code_size": [1, 3]},
+        cv=2,
     ).fit(noise(80, 6))
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()

@@ -208,10 +208,8 @@ def test_defaults_do_not_collapse() -> None:
 
 
 def test_early_stopping_and_warm_start() -> None:
-    X = noise(200, 4)
-    stopped = VAESampler(
-        2, early_stopping=True, n_iter_no_change=2, max_epochs=50, random_state=0
-    ).fit(X)
+    X = noise(80, 4)
+    stopped = VAESampler(2, early_stopping=True, **QUICK).fit(X)
     assert "valid_loss" in stopped.history_[-1]
     sampler = VAESampler(2, warm_start=True, **QUICK).fit(X)
     assert sampler.fit(X).n_iter_ == 4
