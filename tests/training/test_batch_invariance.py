@@ -90,6 +90,39 @@ def test_an_image_alone_takes_the_kernel_of_several(settings: dict[str, int]) ->
     assert sizes[0] == 1
 
 
+NARROW = {
+    batch_invariance._narrow_conv2d: nn.Conv2d(1, 5, 3, stride=2, padding=1),
+    batch_invariance._narrow_conv_transpose2d: nn.ConvTranspose2d(
+        1, 3, 4, stride=2, padding=1, output_padding=1
+    ),
+}
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)])
+@pytest.mark.parametrize("kernel", NARROW)
+def test_convolutions_of_few_channels(kernel: Any, size: tuple[int, int]) -> None:
+    layer = NARROW[kernel].requires_grad_(False)
+    images = drawn(WHOLE, 1, *size)
+    assert_batch_invariant(layer, images)
+    with BatchInvariant(WHOLE):
+        found = layer(images)
+    torch.testing.assert_close(found, layer(images))
+    used = [key[0] for key in batch_invariance._known if key[1] == (1, *size)]
+    assert kernel in used
+
+
+def test_kernels_for_few_channels_that_go_by_place_are_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def by_place(images: Tensor, weight: Tensor, bias: Any, *settings: Any) -> Tensor:
+        place = torch.arange(len(images), dtype=images.dtype).view(-1, 1, 1, 1) % 8
+        return F.conv2d(images, weight, bias, *settings) * (1 + 1e-6 * place)
+
+    monkeypatch.setattr(batch_invariance, "_narrow_conv2d", by_place)
+    layer = nn.Conv2d(1, 4, 3).requires_grad_(False)
+    assert_batch_invariant(layer, drawn(WHOLE, 1, 6, 6))
+
+
 def test_convolutions_may_be_called_in_any_way() -> None:
     kernel = drawn(4, 2, 3, 3)
 
@@ -99,6 +132,9 @@ def test_convolutions_may_be_called_in_any_way() -> None:
     images = drawn(WHOLE, 2, 5, 5)
     assert_batch_invariant(with_names, images)
     assert_batch_invariant(lambda images: F.conv2d(images, kernel, None, 2), images)
+    assert_batch_invariant(
+        lambda images: F.conv2d(images, kernel, None, [2, 1]), images
+    )
 
 
 @pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "bidirectional": True}])

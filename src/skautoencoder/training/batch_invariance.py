@@ -11,8 +11,10 @@ order of sums does not depend on the values.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -31,6 +33,9 @@ _SMALL = 2**14
 # Matrix products whose results depend on a row's position do not if the number of
 # columns is padded to a multiple of what a kernel computes at once.
 _COLUMNS = (16, 48)
+# Up to so many pixels, convolutions of so few channels, and transposed ones to so few,
+# are left to torch's own kernels: oneDNN's take two to six times as long for an image.
+_FEW_PIXELS, _FEW_INPUTS, _FEW_OUTPUTS = 32 * 32, 2, 4
 # Elementwise kernels compute this many numbers at once (a multiple of the vector
 # length), and the rest with other instructions.
 VECTOR = 32
@@ -58,7 +63,13 @@ _OF_SINGLE_NUMBERS = {
 
 # They multiply and add in one rounding or in two, by the layout of the whole batch: a
 # part of larger images is dense if it is of one image alone.
-_NORMALIZATIONS = {F.batch_norm, F.group_norm, F.instance_norm, F.layer_norm}
+_NORMALIZATIONS = {
+    F.batch_norm,
+    F.group_norm,
+    F.instance_norm,
+    F.layer_norm,
+    torch.batch_norm,
+}
 # The order of sums over the columns of a transposed matrix depends on the number of
 # rows; in a contiguous one, each row is summed by itself.
 _SUMS = {
@@ -188,11 +199,11 @@ class BatchInvariant(TorchFunctionMode):
             answers: Tensor = function(input, weight, bias, *settings, **named)
             return answers
         input = _dense(input)
-        if function is F.conv2d:
-            function = _conv2d
-        sizes = self._sizes(function, input, weight, bias, *settings, **named)
+        for kernel in _kernels(function, input, weight, settings):
+            if sizes := self._sizes(kernel, input, weight, bias, *settings, **named):
+                break
         sizes = sizes or (self.whole,)
-        return _in_pieces(function, sizes, input, weight, bias, *settings, **named)
+        return _in_pieces(kernel, sizes, input, weight, bias, *settings, **named)
 
     def _recurrent(
         self,
@@ -238,15 +249,19 @@ class BatchInvariant(TorchFunctionMode):
         In ascending order; the last is the full batch. Empty if the results depend on
         the position of a row even in a full batch.
         """
-        key = (
+        key: Any = (
             *(function, input.shape[1:], weight.shape, weight.stride(), bias is None),
-            *(input.stride()[1:], input.dtype, self.whole, str((settings, named))),
+            *(input.stride()[1:], input.dtype, self.whole, settings, *named.items()),
         )
-        if key not in _known:
-            _known[key] = self._find_sizes(
-                function, input, weight, bias, *settings, **named
-            )
-        return _known[key]
+        try:
+            sizes = _known.get(key)
+        except TypeError:  # lists among the settings
+            key = str(key)
+            sizes = _known.get(key)
+        if sizes is None:
+            sizes = self._find_sizes(function, input, weight, bias, *settings, **named)
+            _known[key] = sizes
+        return sizes
 
     def _find_sizes(
         self,
@@ -354,6 +369,51 @@ def _split(rows: Tensor, shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
     ]
 
 
+def _kernels(
+    function: Callable[..., Tensor],
+    images: Tensor,
+    weight: Tensor,
+    settings: tuple[Any, ...],
+) -> tuple[Callable[..., Tensor], ...]:
+    """Return functions that compute a convolution, the quickest first."""
+    is_small = images.ndim == 4 and images.shape[2] * images.shape[3] <= _FEW_PIXELS
+    match function, settings:
+        case F.conv2d, (_, tuple(), (1, 1), 1) if (
+            is_small and weight.shape[1] <= _FEW_INPUTS
+        ):
+            return _narrow_conv2d, _conv2d
+        case F.conv2d, _:
+            return (_conv2d,)
+        case F.conv_transpose2d, (_, _, _, 1, _) if (
+            is_small and weight.shape[1] <= _FEW_OUTPUTS
+        ):
+            return _narrow_conv_transpose2d, function
+    return (function,)
+
+
+def _narrow_conv2d(
+    images: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any
+) -> Tensor:
+    """F.conv2d of few channels, as by the first layer of an encoder."""
+    stride, padding, _, _ = settings
+    answers: Tensor = torch.ops.aten.thnn_conv2d(
+        images, weight, weight.shape[2:], bias, stride, padding
+    )
+    return answers
+
+
+def _narrow_conv_transpose2d(
+    images: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any
+) -> Tensor:
+    """F.conv_transpose2d to few channels, as by the last layer of a decoder."""
+    stride, padding, output_padding, _, dilation = settings
+    answers: Tensor = torch.ops.aten.slow_conv_transpose2d(
+        *(images, weight, weight.shape[2:], bias),
+        *(stride, padding, output_padding, dilation),
+    )
+    return answers
+
+
 def _conv2d(
     images: Tensor,
     weight: Tensor,
@@ -366,11 +426,11 @@ def _conv2d(
     For a small image alone torch takes another kernel, whose sums have another order.
     """
     if (
-        len(images) != 1
+        images.shape[0] != 1
         or weight.shape[2:] == (1, 1)  # of which torch takes the same
         or weight.dtype != torch.float32
         or len(settings) < 4
-        or not all(isinstance(setting, tuple) for setting in settings[:3])
+        or {*map(type, settings[:3])} != {tuple}
         or not torch.backends.mkldnn.is_available()
     ):
         answers: Tensor = F.conv2d(images, weight, bias, *settings, **named)
@@ -394,14 +454,14 @@ def _in_pieces(
     **kwargs: Any,
 ) -> Tensor:
     """Return the results of a function that is called with batches of given sizes."""
-    n_rows, start = len(rows), 0
+    n_rows, start = rows.shape[0], 0
     if n_rows in sizes:
         return function(rows, *args, **kwargs)
     answers = []
     while n_left := n_rows - start:
         size = _next_size(sizes, n_left)
-        part = rows[start : start + size]
-        if len(part) < size:
+        part = rows if n_left == n_rows <= size else rows[start : start + size]
+        if n_left < size:
             part = _padded(part, size)
         answers.append(function(part, *args, **kwargs)[:n_left])
         start += min(size, n_left)
@@ -413,20 +473,14 @@ def _next_size(sizes: tuple[int, ...], n_left: int) -> int:
 
     The smallest size for all of them, unless more than half of it would be padding.
     """
-    enough = next((size for size in sizes if size >= n_left), sizes[-1])
-    if enough < 2 * n_left:
-        return enough
-    return max((size for size in sizes if size <= n_left), default=enough)
+    enough = min(bisect_left(sizes, n_left), len(sizes) - 1)
+    is_half_padding = enough > 0 and sizes[enough] >= 2 * n_left
+    return sizes[enough - 1 if is_half_padding else enough]
 
 
 def _padded(rows: Tensor, n_rows: int) -> Tensor:
-    """Return rows, followed by others up to a number."""
-    padded = _empty(n_rows, rows)
-    if len(rows) == 1:  # in one pass over memory
-        return padded.copy_(rows)
-    padded[: len(rows)] = rows
-    padded[len(rows) :] = 0
-    return padded
+    """Return rows, followed by zeros up to a number."""
+    return F.pad(rows, (0, 0) * (rows.ndim - 1) + (0, n_rows - rows.shape[0]))
 
 
 def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:
@@ -445,8 +499,16 @@ def _dense(rows: Tensor) -> Tensor:
     """Return rows in contiguous or channels-last memory, copied only if needed."""
     if rows.ndim == 4 and not rows.is_contiguous():
         return rows.contiguous(memory_format=torch.channels_last)
+    rows = rows.contiguous()
     # Resets the strides of axes of length 1, which may be arbitrary.
-    return rows.contiguous().flatten().view(rows.shape)
+    strides = _strides(rows.shape)
+    return rows if rows.stride() == strides else rows.as_strided(rows.shape, strides)
+
+
+@lru_cache
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the strides of a contiguous tensor."""
+    return torch.empty(shape, device="meta").stride()
 
 
 def _empty(n_rows: int, like: Tensor) -> Tensor:
