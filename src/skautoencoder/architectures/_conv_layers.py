@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skautoencoder.architectures._calls import call
 from skautoencoder.architectures._layers import initialize, make_activation
 
 Size = tuple[int, int]
@@ -89,8 +90,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the block's output for images."""
-        outputs: Tensor = self.activation(self.layers(images) + self.shortcut(images))
-        return outputs
+        outputs = call(self.layers, images) + call(self.shortcut, images)
+        return call(self.activation, outputs)
 
 
 class SkipEncoder(nn.Module):
@@ -114,7 +115,7 @@ class SkipEncoder(nn.Module):
         """Return flat codes: the last map, then the others from small to large."""
         maps = []
         for stage in self.stages:
-            images = stage(images)
+            images = call(stage, images)
             maps.append(images)
         kept = [maps[-1], *reversed(maps[: self.n_skips])]
         # Flattened in channels-last order, which is that of memory.
@@ -156,7 +157,7 @@ class SkipDecoder(nn.Module):
         for i, stage in enumerate(self.stages):
             if 0 < i <= len(skipped):
                 images = torch.cat([images, skipped[i - 1]], dim=1)
-            images = stage(images)
+            images = call(stage, images)
         return images
 
 

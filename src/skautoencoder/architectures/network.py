@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.architectures._calls import call
 from skautoencoder.architectures._thread_safety import can_shard, is_thread_safe
 
 # Means of 0 and 1 are moved by this: for a pixel that is always black the initial logit
@@ -79,13 +80,12 @@ class Network(nn.Module):
 
     def encode(self, rows: Tensor) -> Tensor:
         """Return the codes of `rows`."""
-        codes: Tensor = self.encoder(self.encoder_input(rows))
-        return codes
+        return call(self.encoder, self.encoder_input(rows))
 
     def decode_logits(self, codes: Tensor) -> Tensor:
         """Return the decoder's output before the output activation."""
         # Under autocast the output may be bfloat16; losses and sigmoids need float32.
-        return self.with_offset(self.decoder(codes).float())
+        return self.with_offset(call(self.decoder, codes).float())
 
     def with_offset(self, outputs: Tensor) -> Tensor:
         """Return the decoder's outputs plus the logits of the mean row."""

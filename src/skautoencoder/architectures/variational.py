@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from skautoencoder.architectures._calls import call
 from skautoencoder.architectures.network import Network
 
 # Returns log-variances within bounds, given the encoder's raw outputs for them.
@@ -60,7 +61,7 @@ class VariationalNetwork(Network):
     def posterior(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of the codes of rows."""
         # In float32, as the divergence would lose its digits in bfloat16.
-        parameters = self.encoder(self.encoder_input(rows)).float()
+        parameters = call(self.encoder, self.encoder_input(rows)).float()
         mean, raw = parameters.chunk(2, dim=1)
         return mean, self.bound(raw)
 

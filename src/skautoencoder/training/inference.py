@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from skautoencoder.training.batch_invariance import BatchInvariant
 from skautoencoder.training.devices import without_autocast
@@ -21,6 +22,15 @@ from skautoencoder.training.threads import (
     threads_for,
     torchs_threads,
 )
+
+try:
+    from skautoencoder.training.fast.direct_layers import direct_layers
+except ModuleNotFoundError:  # training/fast was deleted: slower, same results
+
+    def direct_layers(mode: TorchFunctionMode) -> AbstractContextManager[None]:
+        """Return no faster way: torch calls the layers."""
+        return nullcontext()
+
 
 _LARGEST_BATCH = 1024
 _SMALLEST_BATCH = 16
@@ -104,9 +114,9 @@ def apply_in_batches(
     extra_work : float, default=0.0
         What `function` takes besides.
     at_once : bool, default=False
-        Whether several threads may call `function` and `write` at the same time. Each
-        batch is computed by one thread, so that the results do not depend on how many
-        there are.
+        Whether several threads may call `function` and `write` at the same time, for
+        which layers must be known and without hooks. Each batch is computed by one
+        thread, so that the results do not depend on how many there are.
     progress : str, default=""
         Label of a progress bar, which is drawn if the computation takes long. "": none.
     """
@@ -133,7 +143,10 @@ def apply_in_batches(
                 padded = rows.new_zeros(n_padded, n_features)
                 padded[:n_rows] = rows
                 rows = padded
-            with BatchInvariant(full):
+            with (
+                BatchInvariant(full) as mode,
+                direct_layers(mode) if at_once else nullcontext(),
+            ):
                 answers = function(rows.to(device))
             write(part, answers[:n_rows].cpu())
 

@@ -1,7 +1,10 @@
 """Faster training: gradients of dense chains, a prepared Adam step, many nets at once.
 
+And faster answers: layers called directly.
+
 This package can be deleted: :mod:`skautoencoder.training.net` then uses autograd and
-torch's own optimizers, which is slower and gives the same results up to rounding. Code
+torch's own optimizers, which is slower and gives the same results up to rounding, and
+:mod:`skautoencoder.training.inference` has torch call the layers. Code
 that depends on private names of torch is in this package only, and looks them up when
 it uses them.
 """
