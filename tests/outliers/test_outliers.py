@@ -334,6 +334,15 @@ class TestBadInput:
                 getattr(fitted, name)(X)
 
 
+def test_a_row_does_not_wait_for_references_to_be_padded() -> None:
+    """Matrices by rows of odd lengths are, so references are kept by columns."""
+    fitted = detector().fit(IMAGES)
+    points = fitted.references.points.flatten(0, 1)
+    assert points.T.is_contiguous()
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again.references.points.stride() == fitted.references.points.stride()
+
+
 @pytest.mark.parametrize(
     ("shape", "params"),
     [

@@ -187,10 +187,10 @@ class ImageEmbedding(Embedding):
         raw = cls(mean, whitening, background, contrast, n_channels)
 
         def measure(batch: Tensor) -> Tensor:
-            residual = raw._residual(batch, finite(trained.network(batch)))
-            return torch.stack(
-                (residual.square().sum(dim=1), raw._log_variances(batch)), dim=1
-            )
+            images = finite(trained.network(batch)).cpu().double()
+            batch = batch.cpu().double()
+            squares = raw._residual(batch, images).square().sum(dim=1)
+            return torch.stack((squares, raw._log_variances(batch)), dim=1)
 
         squares, variances = trained.fill(np.empty((len(rows), 2)), measure, rows).T
         # The interquartile range / 1.349 is a normal distribution's standard deviation.
@@ -202,15 +202,16 @@ class ImageEmbedding(Embedding):
             log_deviation=max(float(third - first) / 1.349, _SMALLEST_DEVIATION),
         )
 
+    # These are given rows in double precision on the CPU.
+
     def _residual(self, batch: Tensor, reconstruction: Tensor) -> Tensor:
-        batch = batch.cpu().double()
         contrast = self._squared_contrast(batch, self.background) + self.contrast
-        residual = batch - reconstruction.cpu().double()
-        return residual / (contrast.sqrt()[:, None] * self.residual_unit)
+        unit = contrast.sqrt_().mul_(self.residual_unit)
+        return (batch - reconstruction).div_(unit[:, None])
 
     def _log_variances(self, batch: Tensor) -> Tensor:
         """Return the logarithm of each image's variance."""
-        images = batch.cpu().double().unflatten(1, (self.n_channels, -1))
+        images = batch.unflatten(1, (self.n_channels, -1))
         variances = images.var(dim=2, correction=0).mean(dim=1)
         return (variances + self._smallest_variance(batch)).log()
 
@@ -224,17 +225,17 @@ class ImageEmbedding(Embedding):
         deviations = (self._log_variances(batch) - self.log_variance).div_(
             self.log_deviation
         )
-        return deviations - deviations.clamp(-_USUAL_DEVIATIONS, _USUAL_DEVIATIONS)
+        return F.softshrink(deviations, _USUAL_DEVIATIONS)
 
     def points(self, trained: TrainedNetwork, batch: Tensor) -> Tensor:
         """Return points of shape (n_samples, code_size + 1 + n_features)."""
         codes = finite(trained.network.encode(batch))
-        residual = self._residual(batch, finite(trained.network.decode(codes)))
+        images = finite(trained.network.decode(codes)).cpu().double()
+        batch = batch.cpu().double()
         # F.linear, so that the bits do not depend on the batch (BatchInvariant).
         whitened = F.linear(codes.cpu().double() - self.code_mean, self.whitening.T)
-        return torch.cat(
-            (whitened, self._odd_variances(batch)[:, None], residual), dim=1
-        )
+        odd, residual = self._odd_variances(batch), self._residual(batch, images)
+        return torch.cat((whitened, odd[:, None], residual), dim=1)
 
     def details(self, trained: TrainedNetwork, points: Tensor) -> Tensor:
         """Return points, followed by the reconstructions of their codes."""

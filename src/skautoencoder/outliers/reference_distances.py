@@ -53,9 +53,20 @@ class References:
     _lengths: Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        rows = self.points.flatten(0, 1).contiguous()
         with one_thread():
-            lengths = self.points.flatten(0, 1).square().sum(dim=1)
+            lengths = rows.square().sum(dim=1)
+            # Products with rows of odd lengths differ in bits between places in a
+            # batch, unless rows are added to them, for which a single one would wait.
+            by_columns = rows.T.contiguous().T
+        points = by_columns.unflatten(0, self.points.shape[:2])
+        object.__setattr__(self, "points", points)
         object.__setattr__(self, "_lengths", lengths)
+
+    @property
+    def _matrix(self) -> Tensor:
+        """All points, of shape (n_sets * set_size, n_coordinates)."""
+        return self.points.flatten(0, 1)
 
     @classmethod
     def from_rows(
@@ -141,7 +152,6 @@ class References:
             The contributions.
         """
         n_shares = n_shares or rows.shape[1]
-        references = self.points.flatten(0, 1)
         n_sets, set_size, width = self.points.shape
 
         def contribution(points: Tensor) -> Tensor:
@@ -153,7 +163,7 @@ class References:
             distances = _to_distance(nearest, points).flatten(1)
             # Many rows have the same nearest points: compute the details of each once.
             chosen, index = torch.unique(index.flatten(1), return_inverse=True)
-            others = self.embedding.details(trained, references[chosen])
+            others = self.embedding.details(trained, self._matrix[chosen])
             own = self.embedding.details(trained, points)[:, None]
             total = torch.zeros(len(points), n_shares, dtype=torch.float64)
             n_pairs = max(_NUMBERS_AT_ONCE // (len(points) * width), 1)
@@ -179,11 +189,9 @@ class References:
         Of shape (n_samples, n_sets, set_size). The squared lengths are the same for all
         references, so they are added only to the nearest ones.
         """
-        n_sets, size, width = self.points.shape
-        references = self.points.reshape(-1, width)
         # F.linear, so that the bits do not depend on the batch (BatchInvariant).
-        closeness = F.linear(-2.0 * points, references, self._lengths)
-        return closeness.unflatten(1, (n_sets, size))
+        closeness = F.linear(-2.0 * points, self._matrix, self._lengths)
+        return closeness.view(-1, *self.points.shape[:2])
 
     def _smallest(self, closeness: Tensor) -> tuple[Tensor, Tensor]:
         """Return the smallest numbers in each set, and their indices."""
@@ -228,10 +236,10 @@ class References:
 
 def _to_distance(closeness: Tensor, points: Tensor) -> Tensor:
     """Return distances, given the result of `References._closeness`."""
-    lengths = points.square().sum(dim=1)[:, None, None]
+    lengths = points.square().sum(dim=1).view(-1, 1, 1)
     squared = closeness + lengths
     # Squared distances that are tiny beside the lengths are rounding errors.
-    distances = torch.where(squared < _ROUNDING * lengths, 0.0, squared).sqrt_()
+    squared.masked_fill_(squared < _ROUNDING * lengths, 0.0)
     # The last digits of products in double precision may depend on a row's position in
     # the batch; those in float32 do not.
-    return distances.float().double()
+    return squared.sqrt_().float().double()

@@ -32,9 +32,8 @@ class SequenceEmbedding(ImageEmbedding):
         return residual.nan_to_num(0.0) / share.sqrt()
 
     def _log_variances(self, batch: Tensor) -> Tensor:
-        rows = batch.cpu().double()
-        mean = rows.nanmean(dim=1, keepdim=True)
-        variances = (rows - mean).square().nanmean(dim=1)
+        mean = batch.nanmean(dim=1, keepdim=True)
+        variances = (batch - mean).square().nanmean(dim=1)
         return (variances + self._smallest_variance(batch)).log()
 
     def details(self, trained: TrainedNetwork, points: Tensor) -> Tensor:
