@@ -502,8 +502,13 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
 
         Whether they are finite is checked batch by batch, see TrainedNetwork.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return self._check_samples(X, self, ensure_all_finite=False)[0]
+
+    def _check_fitted(self) -> None:
+        """Raise if there was no fit; scikit-learn's check takes long for each row."""
+        if not hasattr(self, "net_"):
+            check_is_fitted(self)
 
     def _describe(
         self,

@@ -91,21 +91,16 @@ def check_samples(
         with with_hints(X, name):
             rows = validate_data(estimator, X, reset=reset, **checks)
         return rows, rows.shape[1:]
-    with with_hints(X, name):
-        if (
-            type(X) is np.ndarray
-            and X.dtype in types
-            and X.shape[1:] in (fitted_shapes or ())
-            and len(X) >= ensure_min_samples
-        ):
-            # Nothing else is to check, and a single row is waited for.
-            checked = X
-            if ensure_all_finite:
-                allow_nan = ensure_all_finite == "allow-nan"
-                assert_all_finite(
-                    X, allow_nan=allow_nan, estimator_name=name, input_name="X"
-                )
-        else:
+    if (
+        type(X) is np.ndarray
+        and X.dtype in types
+        and X.shape[1:] in (fitted_shapes or ())
+        and len(X) >= ensure_min_samples
+        and _are_finite(X, ensure_all_finite)
+    ):
+        checked = X  # nothing else is to check, and a single row is waited for
+    else:
+        with with_hints(X, name):
             checked = check_array(
                 X, allow_nd=True, estimator=estimator, input_name="X", **checks
             )
@@ -123,6 +118,13 @@ def check_samples(
     ):
         validate_data(estimator, rows, reset=reset, skip_check_array=True)
     return rows, data_shape
+
+
+def _are_finite(samples: Array, wanted: bool | str) -> bool:
+    """Return whether samples are as finite as `ensure_all_finite` wants them."""
+    if wanted == "allow-nan":
+        return not np.isinf(samples).any()
+    return not wanted or bool(np.isfinite(samples).all())
 
 
 def holds_samples(y: Any, X: Any) -> bool:
@@ -170,6 +172,9 @@ def float_types(X: Any) -> list[Any]:
         If there are dates or durations. They would become numbers of nanoseconds, too
         large for a network to distinguish.
     """
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":  # as a single row mostly has
+        return [np.float32] if dtype.itemsize == 4 else [np.float64, np.float32]
     # The type of an array, or those of a frame's columns.
     types = getattr(X, "dtypes", None) if hasattr(X, "columns") else None
     types = [getattr(X, "dtype", None)] if types is None else types
@@ -233,7 +238,7 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
         Name of the estimator, for the message.
     """
     # A sum is not finite if one of its terms is not; it may also overflow.
-    if tensor.sum().isfinite():
+    if math.isfinite(float(tensor.sum())):
         return
     with with_hints(rows, name):
         assert_all_finite(rows, input_name="X", estimator_name=name)

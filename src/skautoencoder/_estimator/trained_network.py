@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -204,7 +205,8 @@ class TrainedNetwork:
 
         def write_checked(part: slice, result: Tensor) -> None:
             # Finite rows may be so large that the result overflows.
-            if not (result.sum().isfinite() or result.isfinite().all()):
+            is_finite = math.isfinite(float(result.sum())) or result.isfinite().all()
+            if not is_finite:
                 raise too_large(given[part], self.name)
             write(part, result)
 
@@ -215,7 +217,7 @@ class TrainedNetwork:
             write_checked,
             n_samples=len(given),
             n_features=given.shape[1],
-            n_numbers=max(int(np.prod(self.data_shape)), n_numbers),
+            n_numbers=max(math.prod(self.data_shape), n_numbers),
             work=self.work,
             extra_work=extra_work,
             at_once=at_once and self.network.is_thread_safe(),

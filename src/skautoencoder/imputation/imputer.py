@@ -654,7 +654,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
             or 0 with ``keep_empty_features=True`` and in N-D samples. With
             ``add_indicator=True`` columns of flags follow.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         self._check_output()
         rows, data_shape = self._check_rows(X, self)
         missing = self._is_missing(rows)

@@ -795,7 +795,7 @@ class VAESampler(
             If `y` has classes that `fit` did not see, or was given without
             ``conditional=True``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         given, _ = self._read(X, self)
         scaling = self._record.units.scaling
         rows, log_jacobian = self._format.to_rows_with_log_jacobian(
