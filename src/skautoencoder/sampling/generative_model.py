@@ -115,9 +115,9 @@ class GenerativeModel:
         """
         device = next(self._network.parameters()).device
         noise = noise.to(device)
-        labels = list(
-            torch.eye(self.n_classes, dtype=torch.float32, device=device)
-        ) or [None]
+        labels: list[Tensor | None] = [None]
+        if self.n_classes:
+            labels = [*torch.eye(self.n_classes, dtype=torch.float32, device=device)]
         if len(priors) < len(labels):
             priors = priors * len(labels)
 
