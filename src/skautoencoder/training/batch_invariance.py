@@ -376,7 +376,11 @@ def _kernels(
     settings: tuple[Any, ...],
 ) -> tuple[Callable[..., Tensor], ...]:
     """Return functions that compute a convolution, the quickest first."""
-    is_small = images.ndim == 4 and images.shape[2] * images.shape[3] <= _FEW_PIXELS
+    is_small = (
+        images.ndim == 4
+        and images.shape[2] * images.shape[3] <= _FEW_PIXELS
+        and images.device.type == "cpu"  # elsewhere there are other kernels
+    )
     match function, settings:
         case F.conv2d, (_, tuple(), (1, 1), 1) if (
             is_small and weight.shape[1] <= _FEW_INPUTS
