@@ -190,14 +190,14 @@ AUTOENCODERS: dict[str, tuple[Any, int]] = {
     ),
     "deep": (AutoencoderTransformer(10, architecture=Dense((512, 128))), 8),
     "sparse": (AutoencoderTransformer(64, architecture=VANILLA, sparsity="l1"), 14),
-    "conv": (ConvAutoencoderTransformer(None, channels=(16, 8, 8), **CLASSIC), 14),
+    "conv": (ConvAutoencoderTransformer(None, channels=(16, 8, 8), **CLASSIC), 8),
     "conv, l1": (
         ConvAutoencoderTransformer(None, channels=(16, 8, 8), loss="l1", **CLASSIC),
-        14,
+        8,
     ),
     "conv, bce": (
         ConvAutoencoderTransformer(None, channels=(16, 8, 8), loss="bce", **CLASSIC),
-        14,
+        8,
     ),
     "conv, transposed": (
         ConvAutoencoderTransformer(
@@ -205,7 +205,7 @@ AUTOENCODERS: dict[str, tuple[Any, int]] = {
             channels=(16, 8),
             **{**CLASSIC, "upsampling": "transpose", "upsampling_kernel_size": 2},
         ),
-        14,
+        8,
     ),
     "conv, wide": (
         ConvAutoencoderTransformer(
@@ -218,13 +218,14 @@ AUTOENCODERS: dict[str, tuple[Any, int]] = {
         8,
     ),
 }
-# Three poolings leave the 16-8-8 network 8 numbers a pixel of 4: it needs longer.
+# Three poolings leave the 16-8-8 network 8 numbers: it needs longer.
 BUDGET = {
-    "conv": {"max_epochs": 30, "lr": 1e-2},
-    "conv, l1": {"max_epochs": 30, "lr": 1e-2},
-    "conv, bce": {"max_epochs": 30, "lr": 1e-2},
-    "conv, transposed": {"max_epochs": 30, "lr": 1e-2},
-    "conv, wide": {"max_epochs": 5},
+    "conv": {"max_epochs": 20, "lr": 1e-2},
+    "conv, l1": {"max_epochs": 20, "lr": 1.5e-2},
+    "conv, bce": {"max_epochs": 20, "lr": 1e-2},
+    "conv, transposed": {"lr": 1e-2},
+    "conv, wide": {"max_epochs": 4},
+    "residual": {"max_epochs": 6, "lr": 1e-2},
 }
 
 
@@ -255,9 +256,9 @@ def test_the_small_stack_does_not_collapse(activation: str, seed: int) -> None:
     autoencoder = AutoencoderTransformer(
         2,
         architecture=Dense((4, 3), activation=activation),
-        max_epochs=80,
+        max_epochs=50,
         batch_size=25,
-        lr=1e-2,
+        lr=2e-2,
         random_state=seed,
     ).fit(train)
     error = -autoencoder.score_samples(test).mean()
@@ -293,8 +294,9 @@ def test_the_kl_penalty_draws_activity_to_its_target(seed: int) -> None:
             sparsity="kl",
             sparsity_weight=1.0,
             sparsity_target=target,
+            batch_size=125,
             max_epochs=40,
-            lr=0.1,
+            lr=0.2,
             random_state=seed,
         )
         .fit_transform(X)
