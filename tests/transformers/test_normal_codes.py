@@ -58,7 +58,7 @@ def test_codes_are_normal_and_draws_decode_to_digits(kind: Any) -> None:
 
 @either
 def test_it_follows_the_seed(make: Any) -> None:
-    params = {"penalty": "mmd", "early_stopping": True}
+    params = {"penalty": "mmd", "early_stopping": True, "max_epochs": 2}
     first = make(**params).fit(X[:100])
     assert_same_weights(first, make(**params).fit(X[:100]))
     assert not have_same_weights(first, make(early_stopping=True).fit(X[:100]))
@@ -66,7 +66,7 @@ def test_it_follows_the_seed(make: Any) -> None:
 
 @either
 def test_in_reduced_precision(make: Any) -> None:
-    estimator = make(penalty=MMD(0.1), precision="bfloat16", max_epochs=8)
+    estimator = make(penalty=MMD(0.1), precision="bfloat16", max_epochs=5, lr=1e-2)
     assert estimator.fit(X[:200]).score(X[:200]) > 0
 
 

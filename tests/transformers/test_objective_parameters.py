@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,19 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 
+@functools.cache
+def after_one_epoch(make: Any, loss: str) -> Any:
+    return make(loss=loss, max_epochs=1).fit(X)
+
+
 @pytest.mark.parametrize("loss", ["mse", "l1", "huber", "bce"])
 @either
 def test_loss(make: Any, loss: str) -> None:
-    estimator = make(loss=loss, max_epochs=15, lr=1e-2).fit(X)
+    estimator = make(loss=loss, max_epochs=10, lr=2e-2).fit(X)
     losses = estimator.history_[:, "train_loss"]
     assert losses[-1] < 0.95 * losses[0]
     assert estimator.score(X) > 0
-    others = [make(loss=other, max_epochs=1).fit(X) for other in ("mse", "l1", "bce")]
+    others = [after_one_epoch(make, other) for other in ("mse", "l1", "bce")]
     last = make(loss=loss, max_epochs=1).fit(X)
     same = sum(have_same_weights(last, other) for other in others)
     assert same == (loss != "huber")
@@ -50,10 +56,11 @@ def test_the_recorded_loss_is_the_loss(loss: str) -> None:
 
 
 def test_an_l1_penalty_makes_codes_small() -> None:
-    plain = tiny_dense(max_epochs=20).fit(X).transform(X)
-    weak = tiny_dense(max_epochs=20, sparsity="l1").fit(X).transform(X)
-    strong = tiny_dense(max_epochs=20, sparsity="l1", sparsity_weight=0.1)
-    off = tiny_dense(max_epochs=20, sparsity="l1", sparsity_weight=0).fit(X)
+    ten = {"max_epochs": 10, "lr": 6e-3}
+    plain = tiny_dense(**ten).fit(X).transform(X)
+    weak = tiny_dense(**ten, sparsity="l1").fit(X).transform(X)
+    strong = tiny_dense(**ten, sparsity="l1", sparsity_weight=0.1)
+    off = tiny_dense(**ten, sparsity="l1", sparsity_weight=0).fit(X)
     strong_codes = strong.fit(X).transform(X)
     assert np.abs(strong_codes).mean() < 0.5 * np.abs(plain).mean()
     assert not np.array_equal(weak, plain)
@@ -68,8 +75,9 @@ def test_a_kl_penalty_draws_the_mean_activity_to_its_target(
         sparsity="kl",
         sparsity_weight=1.0,
         sparsity_target=target,
-        max_epochs=80,
-        lr=1e-2,
+        batch_size=50,
+        max_epochs=30,
+        lr=3e-2,
     ).fit(X)
     codes = estimator.transform(X)
     assert codes.min() > 0
