@@ -62,7 +62,9 @@ SERIES.loc[STRANGE, "heat"] = 0.0
 
 @cache
 def fitted_to_series() -> SeriesOutlierDetector:
-    detector = SeriesOutlierDetector(max_epochs=2, contamination=0.1, random_state=0)
+    detector = SeriesOutlierDetector(
+        architecture=Conv1d((4,)), max_epochs=2, contamination=0.1, random_state=0
+    )
     return detector.fit(SERIES)
 
 
@@ -90,41 +92,41 @@ CASES: dict[str, tuple[Any, Callable[[], tuple[Any, ...]], dict[str, Any]]] = {
     "reconstructed images": (
         ReconstructionsDisplay,
         lambda: (fitted("transformer"), X_IMAGES),
-        {"n_samples": 3},
+        {"n_samples": 2},
     ),
     "reconstructed rows": (
         ReconstructionsDisplay,
         lambda: (fitted("table", "frame"), IRIS),
-        {"n_samples": 3},
+        {"n_samples": 2},
     ),
     "reconstructed sequences": (
         ReconstructionsDisplay,
         lambda: (fitted("transformer", "waves"), WAVES),
-        {"n_samples": 3},
+        {"n_samples": 2},
     ),
     "codes": (CodeSpaceDisplay, lambda: (fitted("transformer"), X_IMAGES, Y), {}),
     "walk of images": (
         CodeWalkDisplay,
         lambda: (fitted("conv"), X_IMAGES),
-        {"n_steps": 3},
+        {"n_steps": 2},
     ),
     "walk of rows": (
         CodeWalkDisplay,
         lambda: (fitted("table", "frame"), IRIS),
-        {"n_steps": 3},
+        {"n_steps": 2},
     ),
     "walk of sequences": (
         CodeWalkDisplay,
         lambda: (fitted("transformer", "waves"), WAVES),
-        {"n_steps": 3},
+        {"n_steps": 2},
     ),
-    "drawn images": (SampleGridDisplay, lambda: (fitted("gaussian"), 3), {}),
-    "drawn rows": (SampleGridDisplay, lambda: (fitted("table", "frame"), 3), {}),
-    "map of images": (LatentMapDisplay, lambda: (fitted("gaussian"),), {"n_steps": 3}),
+    "drawn images": (SampleGridDisplay, lambda: (fitted("gaussian"), 2), {}),
+    "drawn rows": (SampleGridDisplay, lambda: (fitted("table", "frame"), 2), {}),
+    "map of images": (LatentMapDisplay, lambda: (fitted("gaussian"),), {"n_steps": 2}),
     "map of sequences": (
         LatentMapDisplay,
         lambda: (fitted("transformer", "waves"), WAVES),
-        {"n_steps": 3},
+        {"n_steps": 2},
     ),
     "scores": (OutlierScoresDisplay, lambda: (fitted("detector"), X_IMAGES, Y > 5), {}),
     "explained row": (
