@@ -44,12 +44,13 @@ from skautoencoder import (
 from skautoencoder.tensor_files import UnreadableFile
 
 X = ROWS[:60]
+TABLE = X[:, 18:26]
 
 LAYERS = Dense((16,), dropout=0.2)
 KILLED: dict[str, tuple[Any, Any]] = {
     "dense": (
-        AutoencoderTransformer(4, architecture=LAYERS, max_epochs=15),
-        ROWS[:100],
+        AutoencoderTransformer(4, architecture=LAYERS, max_epochs=12),
+        X,
     ),
     "stopping": (
         DenoisingAutoencoder(
@@ -62,23 +63,23 @@ KILLED: dict[str, tuple[Any, Any]] = {
             tol=0.01,
             lr=0.02,
         ),
-        ROWS[:100],
+        X,
     ),
     "conv": (
         ConvAutoencoderTransformer(
-            4, channels=(3, 4), batch_norm=True, optimizer="adamw", max_epochs=10
+            4, channels=(3, 4), batch_norm=True, optimizer="adamw", max_epochs=8
         ),
-        IMAGES[:100],
+        IMAGES[:60],
     ),
     "sampler": (
         VAESampler(
             2,
             architecture=LAYERS,
             prior="normal",
-            max_epochs=12,
+            max_epochs=10,
             likelihood="gaussian",
         ),
-        ROWS[:100],
+        X,
     ),
 }
 
@@ -207,11 +208,19 @@ CASES: dict[str, tuple[Any, Any]] = {
     "bfloat16": (tiny_dense(precision="bfloat16", **HOW), X),
     "conditional": (
         VAESampler(2, architecture=Dense((6,)), conditional=True, **HOW),
-        X,
+        TABLE,
     ),
     "ordered": (tiny_dense(ordered=True, early_stopping=True, **HOW), X),
     "one cycle": (tiny_dense(lr_schedule="one_cycle", **HOW), X),
-    "auto": (tiny_dense("auto", architecture="auto", **HOW), X),
+    "auto": (
+        tiny_dense(
+            *("auto",),
+            architecture="auto",
+            architecture__hidden_layer_sizes=(6,),
+            **HOW,
+        ),
+        X,
+    ),
     "recurrent": (
         tiny_dense(architecture=Recurrent(hidden_size=5), **HOW),
         X.reshape(60, 16, 4),
@@ -223,7 +232,7 @@ CASES: dict[str, tuple[Any, Any]] = {
         X,
     ),
     **{
-        name: (clone(OF_ROWS[name]).set_params(max_epochs=4), X)
+        name: (clone(OF_ROWS[name]).set_params(max_epochs=4), TABLE)
         for name in ("detector", "novelty", "imputer", "table")
     },
 }
