@@ -26,7 +26,8 @@ from skautoencoder.training.shards import Shards
 
 # Batches of 64 rows of 1000 features, through 800 hidden units, are two shards.
 TABLE = noise(100, 5) @ noise(5, 1000, seed=1) + 0.1 * noise(100, 1000, seed=2)
-IMAGES = np.random.default_rng(0).random((48, 24, 24), dtype=np.float32)
+BATCH, FEW = TABLE[:64], TABLE[:, :10]
+IMAGES = np.random.default_rng(0).random((32, 24, 24), dtype=np.float32)
 
 LARGE: dict[str, Any] = {
     "batch_size": 64,
@@ -40,6 +41,11 @@ OF_IMAGES: dict[str, Any] = {**LARGE, "batch_size": 32, "max_epochs": 1}
 def dense(architecture: Any = None, **params: Any) -> AutoencoderTransformer:
     architecture = architecture or Dense((800,))
     return AutoencoderTransformer(4, architecture=architecture, **{**LARGE, **params})
+
+
+def small(architecture: Any = None, **params: Any) -> AutoencoderTransformer:
+    """Return an estimator of `FEW`, which `all_sharded` has in shards."""
+    return dense(architecture or Dense((8,)), **params)
 
 
 def conv(**params: Any) -> ConvAutoencoderTransformer:
@@ -62,30 +68,45 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skautoencoder.training.net.is_large", lambda work: True)
+
+
+@pytest.fixture
+def one_thread_only() -> None:
+    """Whole batches take torch's threads, which wait for each other."""
+    torch.set_num_threads(1)
+
+
+all_sharded = pytest.mark.usefixtures("everything_is_large")
+all_whole = pytest.mark.usefixtures("everything_is_large", "one_thread_only")
+
+
 CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "dense": (
         lambda: dense(Dense((800,), batch_norm=True, dropout=0.2), early_stopping=True),
-        TABLE,
+        BATCH,
     ),
-    "tied": (lambda: dense(Dense((1700,), tied_weights=True)), TABLE),
-    "top k": (lambda: dense(sparsity="top_k"), TABLE),
-    "l1": (lambda: dense(sparsity="l1"), TABLE),
+    "tied": (lambda: dense(Dense((1700,), tied_weights=True)), BATCH),
+    "top k": (lambda: dense(sparsity="top_k"), BATCH),
+    "l1": (lambda: dense(sparsity="l1"), BATCH),
     "denoising": (
         lambda: DenoisingAutoencoder(
             code_size=4, architecture=Dense((800,)), noise="masking", **LARGE
         ),
-        TABLE,
+        BATCH,
     ),
-    "sampler": (lambda: VAESampler(4, architecture=Dense((800,)), **LARGE), TABLE),
+    "sampler": (lambda: VAESampler(4, architecture=Dense((800,)), **LARGE), BATCH),
     "imputer": (
         lambda: AutoencoderImputer(architecture=Dense((1500, 400)), **LARGE),
-        with_holes(TABLE[:, :100]),
+        with_holes(BATCH[:, :100]),
     ),
     "conv": (conv, IMAGES),
     # Four shards.
     "larger conv": (
         lambda: conv(channels=(32, 64)),
-        IMAGES[:32].repeat(4, axis=1).repeat(4, axis=2),
+        IMAGES.repeat(4, axis=1).repeat(4, axis=2),
     ),
     "bfloat16": (lambda: conv(precision="bfloat16"), IMAGES),
     "residual": (lambda: conv(residual=True, downsampling="max_pool"), IMAGES),
@@ -95,9 +116,9 @@ CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
         ),
         IMAGES,
     ),
-    "lstm": (lambda: dense(Recurrent()), TABLE.reshape(100, 50, 20)),
-    "gru": (lambda: dense(Recurrent("gru")), TABLE.reshape(100, 50, 20)),
-    "conv1d": (lambda: dense(Conv1d((64, 128))), TABLE.reshape(100, 50, 20)),
+    "lstm": (lambda: dense(Recurrent()), BATCH.reshape(64, 50, 20)),
+    "gru": (lambda: dense(Recurrent("gru")), BATCH.reshape(64, 50, 20)),
+    "conv1d": (lambda: dense(Conv1d((64, 128))), BATCH.reshape(64, 50, 20)),
     "sampler of images": (
         lambda: VAESampler(4, sample_shape=(1, 24, 24), **OF_IMAGES),
         IMAGES,
@@ -130,7 +151,7 @@ SAME_SUMS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "early stopping": (lambda: dense(early_stopping=True), TABLE),
     "l1": (lambda: dense(sparsity="l1", loss="huber"), TABLE),
     "conv": (lambda: conv(batch_norm=False), IMAGES),
-    "lstm": (lambda: dense(Recurrent()), TABLE.reshape(100, 50, 20)),
+    "lstm": (lambda: dense(Recurrent()), BATCH.reshape(64, 50, 20)),
 }
 
 
@@ -142,6 +163,7 @@ def test_whole_batches_lead_to_the_same_network(
     sharded = make().fit(X)
     assert sharded.net_.n_shards_ > 1
     monkeypatch.setattr("skautoencoder.training.net.is_large", lambda work: False)
+    torch.set_num_threads(1)
     whole = make().fit(X)
     assert whole.net_.n_shards_ == 1
     for name, weight in weights_of(whole).items():
@@ -153,16 +175,18 @@ def test_whole_batches_lead_to_the_same_network(
         )
 
 
+@all_sharded
 @pytest.mark.parametrize("n_rows", [66, 67, 127])
 def test_rows_that_do_not_divide_evenly(n_rows: int) -> None:
-    estimator = dense(Dense((800,), batch_norm=True), max_epochs=1)
-    estimator.fit(TABLE[:n_rows])
+    estimator = small(Dense((8,), batch_norm=True))
+    estimator.fit(FEW[:n_rows])
     assert estimator.net_.n_shards_ == 2
     assert np.isfinite(estimator.history_[:, "train_loss"]).all()
 
 
+@all_sharded
 def test_batch_normalisation_counts_batches() -> None:
-    estimator = dense(Dense((800,), batch_norm=True)).fit(TABLE)
+    estimator = small(Dense((8,), batch_norm=True)).fit(FEW)
     counts = [
         int(value) for name, value in weights_of(estimator).items() if "tracked" in name
     ]
@@ -184,38 +208,41 @@ class FailsInAShard(Penalty):
         return codes.mean() * 0
 
 
+@all_sharded
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_in_a_shard_leaves_the_estimator_as_it_was(error: Any) -> None:
-    estimator = dense(penalty=FailsInAShard(), warm_start=True, max_epochs=1).fit(TABLE)
+    estimator = small(penalty=FailsInAShard(), warm_start=True).fit(FEW)
     assert estimator.net_.n_shards_ == 2
-    with unchanged(estimator, TABLE):
+    with unchanged(estimator, FEW):
         estimator.penalty.error = error
         with pytest.raises(error, match="in a shard"):
-            estimator.fit(TABLE)
+            estimator.fit(FEW)
         estimator.penalty.error = None
     assert torch.get_num_threads() == 2
-    estimator.fit(TABLE)
+    estimator.fit(FEW)
 
 
 class Stores(Callback):
     """Stores the net while it learns."""
 
     def on_batch_end(self, net: Any, training: bool, **kwargs: Any) -> None:
-        pickle.loads(pickle.dumps(net)).infer(torch.zeros(2, 1000))
+        pickle.loads(pickle.dumps(net)).infer(torch.zeros(2, 10))
 
 
+@all_sharded
 def test_nothing_of_threads_is_stored() -> None:
-    estimator = dense(callbacks=[Stores()], max_epochs=1).fit(TABLE)
+    estimator = small(callbacks=[Stores()]).fit(FEW)
     assert estimator.net_.n_shards_ == 2
     again = pickle.loads(pickle.dumps(estimator))
-    assert_same_weights(again, dense(max_epochs=1).fit(TABLE))
+    assert_same_weights(again, small().fit(FEW))
 
 
+@all_sharded
 def test_callbacks_get_the_gradient_of_the_batch() -> None:
-    sgd = {"optimizer": "sgd", "max_epochs": 1, "lr_schedule": "constant"}
+    sgd = {"optimizer": "sgd", "lr_schedule": "constant"}
     clip = GradientNormClipping(1e-3)
-    start = dense(**sgd, lr=1e-30).fit(TABLE)
-    end = dense(**sgd, lr=1.0, callbacks=[clip]).fit(TABLE)
+    start = small(**sgd, lr=1e-30).fit(FEW)
+    end = small(**sgd, lr=1.0, callbacks=[clip]).fit(FEW)
     before, after = (
         torch.nn.utils.parameters_to_vector(estimator.net_.module_.parameters())
         for estimator in (start, end)
@@ -230,9 +257,11 @@ class Sizes(Recorder):
     when = "on_train_begin"
 
     def _hook(self, net: Any) -> None:
-        net.module_.encoder[0].register_forward_hook(
-            lambda layer, inputs, output: self.said.append(len(output))
-        )
+        def note(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+            if layer.training:
+                self.said.append(len(output))
+
+        net.module_.encoder[0].register_forward_hook(note)
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         self._hook(net)
@@ -248,10 +277,11 @@ class LateSizes(Sizes):
             self._hook(net)
 
 
+@all_whole
 @pytest.mark.parametrize(("kind", "expected"), [(Sizes, [64, 36]), (LateSizes, [36])])
 def test_hooks_get_whole_batches(kind: Any, expected: list[int]) -> None:
     said: list[Any] = []
-    dense(callbacks=[kind(said)], max_epochs=1).fit(TABLE)
+    small(callbacks=[kind(said)]).fit(FEW)
     assert said == expected
 
 
@@ -260,7 +290,7 @@ class Own(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(1000, 800)
+        self.layer = nn.Linear(10, 8)
         self.sizes: list[int] = []
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -269,14 +299,16 @@ class Own(nn.Module):
         return self.layer(rows)
 
 
+@all_whole
 def test_modules_of_the_users_own_get_whole_batches() -> None:
     estimator = AutoencoderTransformer(
-        architecture=Custom(Own(), nn.Linear(800, 1000)), **LARGE
-    ).fit(TABLE)
+        architecture=Custom(Own(), nn.Linear(8, 10)), **LARGE
+    ).fit(FEW)
     assert estimator.net_.n_shards_ == 1
     assert set(estimator.net_.module_.encoder.sizes) == {64, 36}
 
 
+@all_whole
 def test_a_noise_of_the_users_own_gets_whole_batches() -> None:
     sizes = []
 
@@ -284,15 +316,16 @@ def test_a_noise_of_the_users_own_gets_whole_batches() -> None:
         sizes.append(len(samples))
         return samples + 0.1 * torch.randn_like(samples)
 
-    DenoisingAutoencoder(architecture=Dense((800,)), noise=own, **LARGE).fit(TABLE)
+    DenoisingAutoencoder(architecture=Dense((8,)), noise=own, **LARGE).fit(FEW)
     assert set(sizes) == {64, 36}
 
 
+@all_whole
 @pytest.mark.parametrize("params", [{"sparsity": "kl"}, {"contraction_weight": 0.1}])
 def test_what_is_no_mean_over_rows_learns_from_whole_batches(
     params: dict[str, Any],
 ) -> None:
-    estimator = dense(**params, max_epochs=2, lr=1e-4).fit(TABLE)
+    estimator = small(**params, max_epochs=2, lr=1e-3).fit(FEW)
     assert estimator.net_.n_shards_ == 1
     losses = estimator.history_[:, "train_loss"]
     assert losses[-1] < losses[0]
