@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import DIGITS, ROWS, assert_same_weights, noise
+from helpers import DIGITS, IMAGES, ROWS, assert_same_weights, noise
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from torch import nn
 
 from skautoencoder import VAESampler
@@ -153,14 +152,6 @@ def reference(**params: Any) -> VAESampler:
     return VAESampler(**{"architecture": architecture, "code_size": 2, **params})
 
 
-@functools.cache
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Return training and test images of 14 x 14 pixels, with a black margin."""
-    images = load_digits().images / 16
-    images = np.pad(images, ((0, 0), (3, 3), (3, 3)))
-    return images[:500], images[500:600]
-
-
 def bound_without_code(train: np.ndarray, test: np.ndarray) -> float:
     """Return the log-likelihood of the best model that has no code, in nats."""
     share = np.clip(train.mean(axis=0), 1e-3, 1 - 1e-3)
@@ -169,9 +160,9 @@ def bound_without_code(train: np.ndarray, test: np.ndarray) -> float:
 
 
 def test_variational() -> None:
-    train, test = digits()
+    train, test = IMAGES[:500], IMAGES[1500:1700]
     sampler = reference(
-        max_epochs=8, batch_size=32, n_importance_samples=10, random_state=0
+        max_epochs=8, batch_size=32, lr=1e-2, n_importance_samples=10, random_state=0
     ).fit(train)
     assert sampler.likelihood_ == "bernoulli"
     assert sampler.n_active_units_ == 2
@@ -180,7 +171,7 @@ def test_variational() -> None:
     assert np.isfinite(scores).all()
     assert scores.mean() > bound_without_code(train, test) + 0.5
     drawn = sampler.sample(20, random_state=0)
-    assert drawn.shape == (20, 14, 14)
+    assert drawn.shape == (20, 8, 8)
     assert drawn.std(axis=0).max() > 0.1
 
 
@@ -201,12 +192,17 @@ SAMPLERS: dict[str, Any] = {
     "classes": {"conditional": True, "architecture": Dense((8,))},
 }
 each_sampler = pytest.mark.parametrize("name", SAMPLERS)
-X, Y = ROWS[:90], DIGITS.target[:90] % 3
+X, Y = ROWS[:60], DIGITS.target[:60] % 3
 
 
 def quick(name: str, **params: Any) -> VAESampler:
-    defaults = {"code_size": 2, "max_epochs": 2, "n_importance_samples": 5}
+    defaults = {"code_size": 2, "max_epochs": 2, "n_importance_samples": 2}
     return VAESampler(**{**defaults, "random_state": 0, **SAMPLERS[name], **params})
+
+
+@functools.cache
+def fitted(name: str) -> VAESampler:
+    return quick(name).fit(X, Y)
 
 
 def assert_same_answers(one: VAESampler, other: VAESampler) -> None:
@@ -221,7 +217,7 @@ def assert_same_answers(one: VAESampler, other: VAESampler) -> None:
 
 @each_sampler
 def test_pickles(name: str) -> None:
-    sampler = quick(name).fit(X, Y)
+    sampler = fitted(name)
     loaded = pickle.loads(pickle.dumps(sampler))
     assert_same_weights(sampler, loaded)
     assert_same_answers(sampler, loaded)
@@ -230,7 +226,7 @@ def test_pickles(name: str) -> None:
 
 @each_sampler
 def test_clones(name: str) -> None:
-    sampler = quick(name).fit(X, Y)
+    sampler = fitted(name)
     fresh = clone(sampler)
     assert not hasattr(fresh, "net_")
     assert repr(fresh) == repr(sampler)
@@ -244,17 +240,16 @@ def test_warm_start_continues(name: str) -> None:
     sampler = quick(name, warm_start=True).fit(X, Y)
     first = sampler.history_[-1, "train_loss"]
     weights = {key: w.clone() for key, w in sampler.net_.module_.state_dict().items()}
-    for n_iter in (4, 6):
-        assert sampler.fit(X, Y).n_iter_ == n_iter
+    assert sampler.fit(X, Y).n_iter_ == 4
     assert sampler.history_[-1, "train_loss"] != first
     now = sampler.net_.module_.state_dict()
     assert any(not torch.equal(now[key], weight) for key, weight in weights.items())
     # Without, a fit starts anew.
     sampler.set_params(warm_start=False).fit(X, Y)
-    assert_same_answers(sampler, quick(name).fit(X, Y))
+    assert_same_answers(sampler, fitted(name))
 
 
 def test_warm_start_gets_better() -> None:
-    sampler = quick("bernoulli", warm_start=True, max_epochs=10).fit(X)
+    sampler = quick("bernoulli", warm_start=True, max_epochs=4).fit(X)
     before = sampler.score(X)
     assert sampler.fit(X).fit(X).score(X) > before
