@@ -29,7 +29,7 @@ from skautoencoder import SeriesOutlierDetector, VAEOverSampler
 from skautoencoder.architectures import Dense
 
 #: How many cases are tried in all; `make fuzz` sets more.
-N_CASES = int(os.environ.get("SKAUTOENCODER_INPUTS", "400"))
+N_CASES = int(os.environ.get("SKAUTOENCODER_INPUTS", "250"))
 N_FEATURES, CODE_SIZE = 4, 2
 
 SERIES = SeriesOutlierDetector(
