@@ -92,12 +92,12 @@ def test_gradients_reach_every_weight_and_are_finite(
 
 @pytest.mark.parametrize(("cell", "seed"), [("lstm", 0), ("gru", 1)])
 def test_it_learns(cell: str, seed: int) -> None:
-    X, X_test = waves(300, 10), waves(100, 10, seed=1)
+    X, X_test = waves(300, 6), waves(100, 6, seed=1)
     autoencoder = AutoencoderTransformer(
         1,
-        architecture=Recurrent(cell, hidden_size=32),
-        lr=0.01,
-        max_epochs=20,
+        architecture=Recurrent(cell, hidden_size=16),
+        lr=0.02,
+        max_epochs=15,
         random_state=seed,
     ).fit(X)
     rows = X_test.reshape(100, -1)

@@ -114,10 +114,11 @@ def test_noise_is_taken_away_better_with_them(seed: int) -> None:
         denoiser = DenoisingAutoencoder(
             noise_level=0.3,
             clip=None,
-            architecture=Conv((8, 12), skip_connections=skip_connections),
-            max_epochs=6,
+            architecture=Conv((4, 6), skip_connections=skip_connections),
+            max_epochs=5,
+            lr=1e-2,
             random_state=seed,
-        ).fit(IMAGES[:800])
+        ).fit(IMAGES[:300])
         denoised = denoiser.predict(noisy[1200:])
         errors.append(np.mean(np.square(denoised - IMAGES[1200:])))
     assert errors[1] < errors[0]

@@ -165,7 +165,7 @@ class TestFits:
             return torch.get_num_threads(), (conv.fit(images), torch.get_num_threads())
 
         weights = []
-        for _ in range(3):
+        for _ in range(2):
             with ThreadPoolExecutor(2) as pool:
                 others = pool.map(fit, [1, 2])
                 assert fit(0)[1][1] == 2
@@ -184,7 +184,7 @@ class TestFits:
         torch.set_default_dtype(torch.float64)
         try:
             with ThreadPoolExecutor(4) as pool:
-                fits = [pool.submit(make().fit, ROWS[:64]) for _ in range(8)]
+                fits = [pool.submit(make().fit, ROWS[:64]) for _ in range(4)]
                 while not all(fit.done() for fit in fits):
                     assert torch.zeros(1).dtype == torch.float64
             for fit in fits:
