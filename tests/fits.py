@@ -15,7 +15,7 @@ from helpers import (
 )
 from torch import nn
 
-X = ROWS[:100]
+X = ROWS[:50]
 NORMAL = noise(100, 3) @ noise(3, 12, seed=1) + 0.1 * noise(100, 12, seed=2)
 
 either = pytest.mark.parametrize("make", BOTH)

@@ -20,7 +20,7 @@ from skautoencoder import VAESampler
 from skautoencoder.architectures import Conv1d, Dense
 from skautoencoder.training import RowBatches, Rows
 
-X, V, Y = ROWS[:60], ROWS[60:100], np.arange(60) % 2
+X, V, Y = ROWS[:60, 18:28], ROWS[60:100, 18:28], np.arange(60) % 2
 WITH_VALID = [n for n in OF_ROWS if n != "imputer"]
 WEIGHTED = ["transformer", "conv", "denoiser", "table", "gaussian"]
 

@@ -32,7 +32,7 @@ from skautoencoder.architectures import Dense
 def fit_on(make: Any, kind: str, dtype: Any) -> tuple[Any, np.ndarray]:
     data = {
         "digits": X,
-        "images": IMAGES[:100],
+        "images": IMAGES[:50],
         "normal": NORMAL,
         "large": NORMAL * 1e3 + 1e4,
     }[kind].astype(dtype)
@@ -152,7 +152,7 @@ def test_fit_transform_and_what_fit_returns(make: Any) -> None:
     assert estimator.fit(X) is estimator
     assert_array_equal(make().fit_transform(X), estimator.transform(X))
     # The target is ignored.
-    y = DIGITS.target[:100]
+    y = DIGITS.target[:50]
     assert_array_equal(make().fit_transform(X, y), estimator.transform(X))
     assert estimator.score(X, y) == estimator.score(X)
     assert make().partial_fit(X, y).n_iter_ == 1

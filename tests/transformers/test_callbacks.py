@@ -46,7 +46,7 @@ class EverythingRecorder(Recorder):
 def test_callbacks_are_told_of_everything(make: Any) -> None:
     said: list[Any] = []
     estimator = make(
-        max_epochs=2, batch_size=50, callbacks=[EverythingRecorder(said)]
+        max_epochs=2, batch_size=25, callbacks=[EverythingRecorder(said)]
     ).fit(X)
     batch = ["batch_begin", "grad", "batch_end"]
     first, second = estimator.history_[:, "train_loss"]
@@ -57,7 +57,7 @@ def test_callbacks_are_told_of_everything(make: Any) -> None:
         "train_end",
     ]
     # Listening changes nothing.
-    assert_same_weights(estimator, make(max_epochs=2, batch_size=50).fit(X))
+    assert_same_weights(estimator, make(max_epochs=2, batch_size=25).fit(X))
 
 
 @pytest.mark.parametrize("kind", [list, tuple])

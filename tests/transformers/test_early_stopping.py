@@ -9,6 +9,7 @@ import pytest
 import torch
 from fits import X, either, fitted
 from helpers import (
+    ROWS,
     ValidationRecorder,
     assert_same_weights,
     tiny_conv,
@@ -79,7 +80,8 @@ def test_tol_is_the_share_by_which_the_loss_must_fall() -> None:
         "lr_schedule": "constant",
     }
     n_epochs = [
-        tiny_dense(tol=tol, **params).fit(X).n_iter_ for tol in (0.0, 0.02, 0.2, 1.0)
+        tiny_dense(tol=tol, **params).fit(ROWS[:100]).n_iter_
+        for tol in (0.0, 0.02, 0.2, 1.0)
     ]
     assert n_epochs == sorted(n_epochs, reverse=True)
     assert n_epochs[0] > n_epochs[1] > n_epochs[-1] == 3
@@ -88,7 +90,7 @@ def test_tol_is_the_share_by_which_the_loss_must_fall() -> None:
 @pytest.mark.parametrize(("fraction", "n_valid"), [(0.1, 10), (0.25, 25), (0.001, 1)])
 def test_validation_fraction(fraction: float, n_valid: int) -> None:
     _, train, valid = fit_with_validation(
-        tiny_dense, X, max_epochs=1, validation_fraction=fraction
+        tiny_dense, ROWS[:100], max_epochs=1, validation_fraction=fraction
     )
     assert len(valid) == n_valid
     assert len(train) == 100 - n_valid

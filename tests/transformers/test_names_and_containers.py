@@ -33,7 +33,7 @@ def test_feature_names_out(make: Any, prefix: str, data: np.ndarray) -> None:
 
 @either
 def test_set_output_pandas(make: Any) -> None:
-    data = pd.DataFrame(X, index=[f"row{i}" for i in range(100)])
+    data = pd.DataFrame(X, index=[f"row{i}" for i in range(50)])
     data.columns = [f"pixel{i}" for i in range(64)]
     estimator = make().set_output(transform="pandas").fit(data)
     codes = estimator.transform(data)
@@ -65,11 +65,11 @@ def test_set_output_for_images(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "data"), [(tiny_dense, X), (tiny_conv, X), (tiny_conv, IMAGES[:100])]
+    ("make", "data"), [(tiny_dense, X), (tiny_conv, X), (tiny_conv, IMAGES[:50])]
 )
 def test_as_a_step_of_a_pipeline(make: Any, data: np.ndarray) -> None:
-    y = DIGITS.target[:100]
-    pipeline = make_pipeline(make(8, max_epochs=30), LogisticRegression(max_iter=500))
+    y, code = DIGITS.target[:50], make(8, max_epochs=15, lr=1e-2)
+    pipeline = make_pipeline(code, LogisticRegression(max_iter=500))
     assert pipeline.fit(data, y).score(data, y) > 0.5
     assert pipeline[:1].get_feature_names_out()[0].endswith("transformer0")
 

@@ -28,7 +28,7 @@ from skautoencoder.architectures import Conv, Custom, Dense
 @either
 def test_code_size(make: Any, code_size: int) -> None:
     estimator = make(code_size, max_epochs=1)
-    assert estimator.fit_transform(X).shape == (100, code_size)
+    assert estimator.fit_transform(X).shape == (50, code_size)
     assert estimator.code_size_ == code_size
 
 
@@ -145,7 +145,7 @@ def test_an_architecture_object_is_not_changed_by_fits() -> None:
     assert architecture.get_params() == Dense((9,)).get_params()
     assert vars(architecture) == vars(Dense((9,)))
     assert one.architecture is two.architecture is architecture
-    assert one.transform(X).shape == (100, 3)
+    assert one.transform(X).shape == (50, 3)
 
 
 def test_a_module_of_the_users_own_is_copied_at_each_fit() -> None:

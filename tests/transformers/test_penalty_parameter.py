@@ -10,17 +10,28 @@ import numpy as np
 import pytest
 import torch
 from fits import X, either
-from helpers import assert_same_weights, have_same_weights, tiny_dense
+from helpers import assert_same_weights, have_same_weights, tiny_conv, tiny_dense
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor
 
-from skautoencoder import KL, L1, MMD, Contraction, DenoisingAutoencoder, Penalty, TopK
+from skautoencoder import (
+    KL,
+    L1,
+    MMD,
+    Contraction,
+    DenoisingAutoencoder,
+    Dense,
+    Penalty,
+    TopK,
+)
 
 
 def tiny_denoiser(**params: Any) -> DenoisingAutoencoder:
-    return DenoisingAutoencoder(code_size=4, max_epochs=2, random_state=0, **params)
+    return DenoisingAutoencoder(
+        code_size=4, architecture=Dense((8,)), max_epochs=2, random_state=0, **params
+    )
 
 
 SHORT: list[tuple[Any, dict[str, Any]]] = [
@@ -41,12 +52,16 @@ SHORT: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("penalty", "short"), SHORT, ids=str)
-@either
+@pytest.mark.parametrize(
+    ("make", "penalty", "short"),
+    [*((tiny_dense, *case) for case in SHORT), *((tiny_conv, *c) for c in SHORT[3::3])],
+    ids=str,
+)
 def test_the_other_parameters_are_short_names(
     make: Any, penalty: Any, short: dict[str, Any]
 ) -> None:
-    assert_same_weights(make(penalty=penalty).fit(X), make(**short).fit(X))
+    by_object, by_name = make(penalty=penalty), make(**short)
+    assert_same_weights(by_object.fit(X), by_name.fit(X))
 
 
 def test_of_denoisers() -> None:

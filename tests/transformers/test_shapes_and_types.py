@@ -130,7 +130,7 @@ def test_the_spatial_map_as_the_code(shape: tuple[int, ...], code_size: int) -> 
 
 
 def memory_layouts() -> dict[str, np.ndarray]:
-    wide = np.zeros((100, 128))
+    wide = np.zeros((len(X), 128))
     wide[:, ::2] = X
     read_only = X.copy()
     read_only.flags.writeable = False
