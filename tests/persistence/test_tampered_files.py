@@ -130,7 +130,9 @@ def test_an_edited_description_is_an_error_or_a_model(
         "table": lambda: VAESampler(
             2, architecture=Dense((6,)), prior="normal", max_epochs=1
         ),
-        "detector": lambda: AutoencoderOutlierDetector(2, max_epochs=1),
+        "detector": lambda: AutoencoderOutlierDetector(
+            2, architecture=Dense((6,)), max_epochs=1
+        ),
     }[kind]()
     content = to_bytes(made.fit(X[:, 20:26]))
     original, random = document_of(content), np.random.RandomState(0)
@@ -318,7 +320,9 @@ def _peak_of_memory() -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_loading_takes_little_more_memory_than_the_file(tmp_path: Path) -> None:
     path = tmp_path / "model"
-    large = tiny_dense(2000, architecture=Dense((2000,)), max_epochs=1).fit(X)
+    large = tiny_dense(
+        2000, architecture=Dense((2000,)), max_epochs=1, batch_size=40, optimizer="sgd"
+    ).fit(X)
     save(large, path)
     size = path.stat().st_size
     assert size > 30e6
