@@ -99,12 +99,17 @@ def test_gradients_reach_every_weight_and_are_finite(shape: tuple[int, ...]) -> 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_it_learns(seed: int) -> None:
-    X, X_test = waves(300, 10), waves(100, 10, seed=1)
+    X, X_test = waves(400, 10), waves(100, 10, seed=1)
     autoencoder = AutoencoderTransformer(
-        1, architecture=Conv1d((8, 8)), lr=0.01, max_epochs=20, random_state=seed
+        1,
+        architecture=Conv1d((8, 8)),
+        lr=0.02,
+        batch_size=64,
+        max_epochs=20,
+        random_state=seed,
     ).fit(X)
     rows = X_test.reshape(100, -1)
-    pca = PCA(1).fit(X.reshape(300, -1))
+    pca = PCA(1).fit(X.reshape(400, -1))
     error = ((pca.inverse_transform(pca.transform(rows)) - rows) ** 2).mean()
     assert ((autoencoder.predict(X_test) - X_test) ** 2).mean() < 0.5 * error
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import IMAGES, noise, tiny_conv
+from helpers import IMAGES, noise
 from sklearn.base import clone
 from sklearn.datasets import load_sample_image
 from sklearn.exceptions import ConvergenceWarning
@@ -35,6 +36,10 @@ AUTO = [
 ]
 
 
+def tiny_conv(**params: Any) -> ConvAutoencoderTransformer:
+    return ConvAutoencoderTransformer(3, channels=(3, 4), **SMALL, **params)
+
+
 def is_conv(estimator: Any) -> bool:
     return isinstance(estimator.net_.module__architecture, Conv)
 
@@ -51,9 +56,14 @@ def signals(n_samples: int, n_steps: int) -> np.ndarray:
     return np.sin(2 * np.pi * pace * steps + phase)
 
 
+@functools.cache
+def photograph() -> np.ndarray:
+    return load_sample_image("flower.jpg") / 255
+
+
 def patches(height: int, width: int) -> np.ndarray:
     """Return pieces of a photograph, of shape (n_samples, height, width, 3)."""
-    photo = load_sample_image("flower.jpg") / 255
+    photo = photograph()
     corners = np.random.RandomState(0).randint(100, 300, size=(60, 2))
     return np.stack([photo[i : i + height, j : j + width] for i, j in corners])
 
@@ -83,9 +93,9 @@ def test_which_shapes_are_images(
 
 @pytest.mark.parametrize("estimator", AUTO, ids=lambda e: type(e).__name__)
 def test_auto_takes_series_for_series_and_says_so(estimator: Any) -> None:
-    X = noise(20, 50, 8)
-    cure = r"sequences of 50 steps of 8 channels, not for images.*conv1d.*\(50, 8\) .*"
-    with pytest.warns(UserWarning, match=cure + r"sample_shape=\(400,\)") as caught:
+    X = noise(20, 14, 4)
+    cure = r"sequences of 14 steps of 4 channels, not for images.*conv1d.*\(14, 4\) .*"
+    with pytest.warns(UserWarning, match=cure + r"sample_shape=\(56,\)") as caught:
         estimator.fit(X)
     # One epoch may end worse than the mean.
     said = [w for w in caught if not issubclass(w.category, ConvergenceWarning)]
@@ -95,12 +105,12 @@ def test_auto_takes_series_for_series_and_says_so(estimator: Any) -> None:
     params = estimator.get_params(deep=False)
     asked = type(estimator)(**params | {"architecture": Conv1d((4,)), "max_epochs": 9})
     assert is_conv1d(asked.fit(X))
-    of_rows = type(estimator)(**params | {"sample_shape": (400,)}).fit(X)
+    of_rows = type(estimator)(**params | {"sample_shape": (56,)}).fit(X)
     assert not is_conv(of_rows)
     assert not is_conv1d(of_rows)
     small = Conv((2, 2), skip_connections=isinstance(estimator, AutoencoderImputer))
-    image = type(estimator)(**params | {"sample_shape": (50, 8)})
-    assert isinstance(image._make_architecture((50, 8)), Conv)
+    image = type(estimator)(**params | {"sample_shape": (14, 4)})
+    assert isinstance(image._make_architecture((14, 4)), Conv)
     image.set_params(architecture=small).fit(X)
     assert is_conv(image)
 
