@@ -359,7 +359,7 @@ SCRIPT = textwrap.dedent(
         (DenoisingAutoencoder(code_size=3, **quick), table, ["predict"]),
         (AutoencoderOutlierDetector(**quick), table, ["score_samples", "explain"]),
         (AutoencoderOutlierDetector(novelty=True, **quick), images,
-         ["decision_function", "explain"]),
+         ["decision_function"]),
         (VAESampler(n_importance_samples=5, **quick), table,
          ["transform", "predict", "score_samples"]),
         (VAESampler(**quick), images, ["transform", "predict"]),

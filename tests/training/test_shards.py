@@ -90,7 +90,6 @@ CASES: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     ),
     "tied": (lambda: dense(Dense((1700,), tied_weights=True)), BATCH),
     "top k": (lambda: dense(sparsity="top_k"), BATCH),
-    "l1": (lambda: dense(sparsity="l1"), BATCH),
     "denoising": (
         lambda: DenoisingAutoencoder(
             code_size=4, architecture=Dense((800,)), noise="masking", **LARGE
