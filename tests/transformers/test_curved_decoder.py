@@ -239,9 +239,18 @@ def test_validation_rows_decide_on_the_curve() -> None:
 def test_many_rows_are_learnt_from_some_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    n_rows = []
+
+    def noting(decoder: CurvedDecoder, codes: torch.Tensor, *others: Any) -> bool:
+        n_rows.append(len(codes))
+        return learn_curve(decoder, codes, *others)
+
+    monkeypatch.setattr(principal_components, "learn_curve", noting)
+    monkeypatch.setattr(principal_components, "_FEW_ROWS", 100)
     monkeypatch.setattr(principal_components, "_N_ROWS_OF_CURVE", 100)
     X = bent(300)
     fitted = transformer(batch_size=128).fit(X)
+    assert n_rows == [100]
     assert error(fitted.predict(X), X) < 0.5 * error(of_pca(X, X), X)
 
 
