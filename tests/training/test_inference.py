@@ -25,8 +25,7 @@ N_SAMPLES, N_FEATURES = 1100, 36
 # widths, because kernels treat the rest of a division differently.
 ARCHITECTURES = {
     "single": Dense(()),
-    "elu": Dense((7,), activation="elu", batch_norm=True),
-    "small": Dense((17, 5), batch_norm=True),
+    "small": Dense((17, 7), activation="elu", batch_norm=True),
     "tied": Dense((13,), tied_weights=True),
     "wide": Dense((700, 150)),
     "wider": Dense((1031,), activation="relu"),

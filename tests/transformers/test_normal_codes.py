@@ -25,7 +25,9 @@ def fitted(kind: Any, **params: Any) -> Any:
     return kind(
         code_size=4,
         architecture=Dense((64,)),
-        max_epochs=12,
+        batch_size=64,
+        max_epochs=16,
+        lr=5e-3,
         random_state=0,
         **params,
     ).fit(X)
