@@ -216,7 +216,7 @@ def test_a_stream_that_diverges(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "size"), [(tiny_dense, 5), (tiny_dense, 60), (tiny_conv, 10)]
+    ("make", "size"), [(tiny_dense, 2), (tiny_dense, 60), (tiny_conv, 2)]
 )
 def test_parts_of_a_stream_may_be_few_rows_unlike_each_other(
     make: Any, size: int

@@ -121,6 +121,8 @@ from skautoencoder.training import OPTIMIZERS
 environment = dict(os.environ)
 rng = np.random.RandomState(0)
 images, table = rng.rand(20, 6, 6), rng.randn(20, 4)
+gaps = rng.rand(20, 4) < 0.2
+missing = np.where(gaps, np.nan, table)
 conv = Conv(channels=(2, 2))
 for name in OPTIMIZERS:
     how = {"optimizer": name, "max_epochs": 1, "random_state": 0}
@@ -128,6 +130,8 @@ for name in OPTIMIZERS:
     fitted = [
         dense.partial_fit(table),
         AutoencoderTransformer(2, architecture=conv, **how).fit(images),
+        VAESampler(2, architecture=Dense((4,)), prior="normal", **how).fit(table),
+        AutoencoderImputer(architecture=Dense((4,)), **how).fit(missing),
     ]
     pickle.loads(pickle.dumps(dense)).partial_fit(table)
     copy.deepcopy(dense).partial_fit(table)
@@ -143,7 +147,7 @@ assert dict(os.environ) == environment
 WARNINGS = ["-W", "error", "-W", "ignore:The network answers worse"]
 
 
-def test_every_optimizer_trains_dense_and_conv_networks_without_the_compiler() -> None:
+def test_every_optimizer_trains_every_kind_of_network_without_the_compiler() -> None:
     """Which takes longer than a fit to import, in each worker of a grid search."""
     done = subprocess.run(
         [sys.executable, *WARNINGS, "-c", EVERY_OPTIMIZER],

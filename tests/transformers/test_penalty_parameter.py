@@ -55,7 +55,7 @@ SHORT: list[tuple[Any, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("make", "penalty", "short"),
     [*((tiny_dense, *case) for case in SHORT), *((tiny_conv, *c) for c in SHORT[3::3])],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_other_parameters_are_short_names(
     make: Any, penalty: Any, short: dict[str, Any]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.user_warnings import warn_user
+from skautoencoder.objectives import LOSSES
 from skautoencoder.training import AutoencoderNet, Rows, evaluating
 
 # Ratio of the largest variance of a feature to the median one: it is 16 for iris, about
@@ -90,7 +92,11 @@ def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> Non
         most = _LOSS_RATIO * of_mean
         if is_part:
             first = losses[0] if len(losses) > 1 else 0.0
-            most = _LOSS_RATIO_OF_PART * max(of_mean, first)
+            # Zeros are the mean of the first part: other parts may be far from it, and
+            # of few rows that are alike.
+            known = targets.nan_to_num()
+            of_zeros = float(LOSSES[objective.loss](torch.zeros_like(known), known))
+            most = _LOSS_RATIO_OF_PART * max(of_mean, of_zeros, first)
         # The training loss includes penalties; if it is high, compute the loss without.
         if not of_mean or losses[-1] <= most:
             return
