@@ -123,6 +123,19 @@ def test_kernels_for_few_channels_that_go_by_place_are_not_used(
     assert_batch_invariant(layer, drawn(WHOLE, 1, 6, 6))
 
 
+@pytest.mark.parametrize("layer", NARROW.values(), ids=["conv", "transposed"])
+def test_versions_of_torch_may_not_have_these_kernels(
+    layer: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer.requires_grad_(False)
+    images = drawn(WHOLE, 1, 9, 9)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.ops, "aten", None)
+        with BatchInvariant(WHOLE):
+            found = layer(images)
+    torch.testing.assert_close(found, layer(images))
+
+
 def test_convolutions_may_be_called_in_any_way() -> None:
     kernel = drawn(4, 2, 3, 3)
 

@@ -36,6 +36,8 @@ _COLUMNS = (16, 48)
 # Up to so many pixels, convolutions of so few channels, and transposed ones to so few,
 # are left to torch's own kernels: oneDNN's take two to six times as long for an image.
 _FEW_PIXELS, _FEW_INPUTS, _FEW_OUTPUTS = 32 * 32, 2, 4
+# Their names, which another version of torch may not know.
+_OWN_KERNELS = ("thnn_conv2d", "slow_conv_transpose2d")
 # Elementwise kernels compute this many numbers at once (a multiple of the vector
 # length), and the rest with other instructions.
 VECTOR = 32
@@ -380,6 +382,7 @@ def _kernels(
         images.ndim == 4
         and images.shape[2] * images.shape[3] <= _FEW_PIXELS
         and images.device.type == "cpu"  # elsewhere there are other kernels
+        and all(hasattr(torch.ops.aten, name) for name in _OWN_KERNELS)
     )
     match function, settings:
         case F.conv2d, (_, tuple(), (1, 1), 1) if (
