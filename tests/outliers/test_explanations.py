@@ -143,3 +143,13 @@ class TestExplanations:
             maps.sum(axis=(1, 2)), fitted.score_samples(spoilt), rtol=1e-9
         )
         assert (maps.reshape(10, -1).argmin(axis=1) == 0).mean() > 0.8
+
+    def test_maps_of_images_are_the_same_bits_alone(self) -> None:
+        """Also of contrasts that none of the images in `fit` had."""
+        images = np.random.RandomState(0).uniform(size=(160, 9, 6))
+        fitted = AutoencoderOutlierDetector(max_epochs=1, random_state=0)
+        fitted.fit(images[:60])
+        shown = images[60:] * np.linspace(0.05, 1, 100)[:, np.newaxis, np.newaxis]
+        together = fitted.explain(shown)
+        alone = [fitted.explain(shown[i : i + 1])[0] for i in range(len(shown))]
+        np.testing.assert_array_equal(alone, together)

@@ -212,7 +212,9 @@ class ImageEmbedding(Embedding):
     def _log_variances(self, batch: Tensor) -> Tensor:
         """Return the logarithm of each image's variance."""
         images = batch.unflatten(1, (self.n_channels, -1))
-        variances = images.var(dim=2, correction=0).mean(dim=1)
+        centred = images - images.mean(dim=2, keepdim=True)
+        # Not by var(), which computes a single variance in another way than several.
+        variances = centred.square().mean(dim=2).mean(dim=1)
         return (variances + self._smallest_variance(batch)).log()
 
     def _smallest_variance(self, batch: Tensor) -> float:
