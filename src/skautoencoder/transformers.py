@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_types import Shape
@@ -336,13 +335,13 @@ class AutoencoderTransformer(CodeTransformer):
     @property
     def is_linear_(self) -> bool:
         """Whether the network is a single linear layer each way."""
-        check_is_fitted(self)
+        self._check_fitted()
         return is_linear(self.net_.module_)
 
     @property
     def has_linear_codes_(self) -> bool:
         """Whether the encoder is a single linear layer."""
-        check_is_fitted(self)
+        self._check_fitted()
         return has_linear_encoder(self.net_.module_)
 
     def _make_plan(self, samples: Samples, previous: Self | None) -> TrainingPlan:

@@ -601,14 +601,14 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     @property
     def encoder_(self) -> nn.Module:
         """The encoder, a torch module; see :ref:`the guide <encoder_decoder>`."""
-        check_is_fitted(self)
+        self._check_fitted()
         encoder: nn.Module = self.net_.module_.encoder
         return encoder
 
     @property
     def decoder_(self) -> nn.Module:
         """The decoder, a torch module; see :ref:`the guide <encoder_decoder>`."""
-        check_is_fitted(self)
+        self._check_fitted()
         decoder: nn.Module = self.net_.module_.decoder
         return decoder
 

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from skautoencoder._estimator.array_statistics import (
     ROUNDING,
@@ -257,7 +256,7 @@ class CodeTransformer(
         ValueError
             If an end is not one sample, or `n_steps` is below 2.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         check_count(n_steps, "n_steps", 2)
         ends = []
         for sample, name in ((start, "start"), (stop, "stop")):
@@ -288,7 +287,7 @@ class CodeTransformer(
             The samples that they stand for, in the shape that `fit` saw; a DataFrame
             with the index of `X` if that is one and samples are flat.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         with with_hints(X, type(self).__name__):
             shape = np.shape(X)
             if len(shape) > 2 and shape[1:] == self.code_shape_:

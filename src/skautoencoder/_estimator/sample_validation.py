@@ -237,13 +237,19 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     name : str
         Name of the estimator, for the message.
     """
-    # A sum is not finite if one of its terms is not; it may also overflow.
-    if math.isfinite(float(tensor.sum())):
+    if all_finite(tensor):
         return
     with with_hints(rows, name):
         assert_all_finite(rows, input_name="X", estimator_name=name)
-    if not tensor.isfinite().all():
-        raise too_large(rows, name)
+    raise too_large(rows, name)
+
+
+def all_finite(numbers: Tensor) -> bool:
+    """Return whether there is neither NaN nor infinity."""
+    # A sum is not finite if one of its terms is not; it may also overflow.
+    if math.isfinite(float(numbers.sum())):
+        return True
+    return bool(numbers.isfinite().all())
 
 
 def too_large(rows: Array, name: str) -> ValueError:

@@ -15,6 +15,7 @@ from torch import Tensor
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.sample_validation import (
+    all_finite,
     check_finite,
     check_fits,
     too_large,
@@ -205,8 +206,7 @@ class TrainedNetwork:
 
         def write_checked(part: slice, result: Tensor) -> None:
             # Finite rows may be so large that the result overflows.
-            is_finite = math.isfinite(float(result.sum())) or result.isfinite().all()
-            if not is_finite:
+            if not all_finite(result):
                 raise too_large(given[part], self.name)
             write(part, result)
 

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_statistics import row_chunks
@@ -524,7 +523,7 @@ class DenoisingAutoencoder(CodeTransformer):
             If there is no `X_clean` and the noise is unknown, as `fit` was given
             pairs, or if clean samples come as `y`.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         self._refuse_samples(y, X, X_clean, "score")
         rows = self._check_samples(X, self)[0]
         given = self._check_targets(rows, X_clean, self._record.data_shape)

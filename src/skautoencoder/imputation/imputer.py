@@ -15,7 +15,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import MissingValues
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -572,7 +572,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
     @property
     def weights_(self) -> dict[str, float] | None:
         """Weights of the network and the neighbours in a table."""
-        check_is_fitted(self)
+        self._check_fitted()
         if isinstance(self._filling, ImageFilling):
             return None
         return dict(zip(("network", "neighbors"), self._filling.weights, strict=True))
@@ -717,7 +717,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
             ``add_indicator=True`` ``missingindicator_`` and the name of each
             feature that had missing values in `fit`.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         names = _check_feature_names_in(self, input_features)
         kept = names[self._is_kept]
         if self.indicator_ is None:

@@ -15,7 +15,6 @@ from scipy.special import logsumexp
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_types import Array, Range, Shape
@@ -569,7 +568,7 @@ class VAESampler(
         deviations : ndarray of shape (n_samples, code_size)
             The standard deviations; with ``return_std=True`` only.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         means, deviations = self._codes(X)
         return (means, deviations) if return_std else means
 
@@ -598,7 +597,7 @@ class VAESampler(
         codes : ndarray of shape (n_samples, code_size)
             The codes: the means of `transform` plus noise of their standard deviations.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         means, deviations = self._codes(X)
         random = np.random.RandomState(draw_seed(random_state))
         noise = random.normal(size=means.shape).astype(means.dtype)
@@ -628,7 +627,7 @@ class VAESampler(
             If codes have another length, or `y` has classes
             that `fit` did not see or was given without ``conditional=True``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         codes = check_codes(self, X)
         numbers = numbers_of_classes(self._classes, y, len(codes))
         labels = one_hot(self._classes, numbers)
@@ -660,7 +659,7 @@ class VAESampler(
             If `y` has classes that `fit` did not see, or was given without
             ``conditional=True``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         rows = self._format.to_rows(self._read(X, self)[0])
         numbers = numbers_of_classes(self._classes, y, len(rows))
         if self._classes is not None and y is None:
@@ -697,7 +696,7 @@ class VAESampler(
             If an end is not one sample, `n_steps` is below 2, or `y` has classes
             that `fit` did not see or was given without ``conditional=True``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         check_count(n_steps, "n_steps", 2)
         first, last = self._code_of(start, "start"), self._code_of(stop, "stop")
         return self.inverse_transform(codes_between(first, last, n_steps), y)
@@ -745,7 +744,7 @@ class VAESampler(
             If `n_samples` is below 1, or `y` has classes
             that `fit` did not see or was given without ``conditional=True``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         check_count(n_samples, "n_samples", 1)
         numbers = numbers_of_classes(self._classes, y, n_samples)
         random = np.random.RandomState(draw_seed(random_state))

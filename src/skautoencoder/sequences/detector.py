@@ -16,7 +16,6 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -599,7 +598,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
 
     def _check_series(self, X: Any, before: Any) -> tuple[SeriesInput, list[Array]]:
         """Return series for a fitted detector, and each with what came before it."""
-        check_is_fitted(self)
+        self._check_fitted()
         given = SeriesInput.check(self, X, is_fitted=True)
         if before is None:
             return given, given.values
