@@ -88,6 +88,18 @@ def test_custom_factory_that_makes_no_module() -> None:
     )
 
 
+def test_custom_class_that_wants_other_arguments() -> None:
+    assert_fit_refuses(
+        tiny_dense,
+        X,
+        TypeError,
+        "encoder of Custom could not be made",
+        "in_features",
+        "function of code_size",
+        architecture=Custom(nn.Linear, nn.Linear),
+    )
+
+
 @pytest.mark.parametrize("part", ["encoder", "decoder"])
 def test_custom_part_that_is_no_module(part: str) -> None:
     parts = {"encoder": nn.Linear(64, 5), "decoder": nn.Linear(5, 64), part: "linear"}

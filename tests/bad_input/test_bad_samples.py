@@ -129,7 +129,7 @@ def test_flat_samples_of_another_width_than_the_images_of_fit(make: Any) -> None
         (noise(4, 2), "codes of 2 numbers, but .*Transformer has code_size_=3"),
         (noise(4, 64), "codes of 64 numbers, but .*Transformer has code_size_=3"),
         (noise(3), "Expected 2D array"),
-        (noise(4, 3, 1), "Found array with dim 3"),
+        (noise(4, 3, 1), r"codes of shape \(3, 1\), but .*has code_size_=3"),
         (np.full((4, 3), np.nan), "contains NaN"),
         (np.full((4, 3), "seven"), "could not convert string"),
         (np.empty((0, 3)), r"0 sample\(s\)"),

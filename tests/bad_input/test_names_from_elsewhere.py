@@ -19,6 +19,7 @@ from skautoencoder import (
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
     Dense,
+    SeriesOutlierDetector,
     VAEOverSampler,
     VAESampler,
 )
@@ -29,6 +30,7 @@ ESTIMATORS = [
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
+    SeriesOutlierDetector,
     VAESampler,
 ]
 OF_DENSE = "architecture=Dense({0}=...); or architecture='dense' and architecture__{0}"
@@ -43,8 +45,10 @@ CURES = {
     "encoder": "architecture=Custom(encoder, decoder)",
     "epochs": "Did you mean 'max_epochs'?",
     "hidden_layer_sizes": OF_DENSE,
+    "criterion": "Did you mean 'loss'?",
     "learning_rate": "Did you mean 'lr'?",
     "momentum": "Set optimizer__momentum.",
+    "n_jobs": "AutoencoderSearchCV(..., n_jobs=2)",
     "n_components": "Did you mean 'code_size'?",
     "noise": "DenoisingAutoencoder(noise=...)",
     "patience": "n_iter_no_change=..., with early_stopping=True",
@@ -113,6 +117,42 @@ def test_parameters_given_to_fit(estimator: Any, name: str, cure: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "estimator",
+    [AutoencoderTransformer, ConvAutoencoderTransformer, DenoisingAutoencoder],
+)
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("epochs", "Set the parameter 'max_epochs' of the estimator."),
+        ("patience", "Set n_iter_no_change=..., with early_stopping=True."),
+        ("X_valid", "It is one of fit"),
+    ],
+)
+def test_parameters_given_to_partial_fit(estimator: Any, name: str, cure: str) -> None:
+    message = f"{estimator.__name__}.partial_fit takes no '{name}'. {re.escape(cure)}"
+    with pytest.raises(TypeError, match=message):
+        estimator().partial_fit(X, **{name: 1})
+
+
+@pytest.mark.parametrize(
+    "estimator", [AutoencoderOutlierDetector, SeriesOutlierDetector]
+)
+def test_the_threshold_of_a_detector(estimator: Any) -> None:
+    with pytest.raises(InvalidParameterError, match="Did you mean 'contamination'?"):
+        estimator(threshold=0.5)
+    with pytest.raises(TypeError, match="Set the parameter 'contamination'"):
+        estimator().fit(X, threshold=0.5)
+
+
+def test_parameters_that_one_estimator_has_not() -> None:
+    with pytest.raises(InvalidParameterError, match=r"no .*'architecture'. It is Conv"):
+        ConvAutoencoderTransformer(architecture=(64, 32))
+    for name in ("loss", "criterion"):
+        with pytest.raises(InvalidParameterError, match="likelihood='bernoulli'"):
+            VAESampler(**{name: "mse"})
+
+
+@pytest.mark.parametrize(
     ("value", "cure"),
     [
         ((64, 32), "Dense(hidden_layer_sizes=(64, 32))"),
@@ -150,9 +190,33 @@ def test_loss(value: Any, name: str) -> None:
         AutoencoderTransformer(loss=value).fit(X)
 
 
+@pytest.mark.parametrize(
+    ("value", "name"), [("cnn", "conv"), ("lstm", "recurrent"), ("mlp", "dense")]
+)
+def test_architecture_of_another_name(value: str, name: str) -> None:
+    with pytest.raises(InvalidParameterError, match=f"Did you mean '{name}'"):
+        AutoencoderTransformer(architecture=value).fit(X)
+
+
 def test_upsampling() -> None:
-    with pytest.raises(InvalidParameterError, match="Did you mean 'nearest'"):
-        ConvAutoencoderTransformer(upsampling="bilinear").fit(X)
+    for estimator in (
+        ConvAutoencoderTransformer(upsampling="bilinear"),
+        AutoencoderTransformer(architecture=Conv(upsampling="bilinear")),
+        VAESampler(architecture="conv", architecture__upsampling="bilinear"),
+    ):
+        with pytest.raises(InvalidParameterError, match="Did you mean 'nearest'"):
+            estimator.fit(X)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(nn.LeakyReLU, "leaky_relu"), (nn.ReLU(), "relu"), ("swish", "silu")],
+)
+def test_activation(value: Any, name: str) -> None:
+    for estimator in (AutoencoderTransformer(), SeriesOutlierDetector()):
+        estimator.set_params(architecture=Dense(activation=value))
+        with pytest.raises(InvalidParameterError, match=f"Did you mean '{name}'"):
+            estimator.fit(X)
 
 
 def test_no_private_module_path_is_shown() -> None:
@@ -169,6 +233,9 @@ def test_no_private_module_path_is_shown() -> None:
         ("code_size", "It is one of the sampler: sampler=VAESampler(code_size=...)."),
         ("strategy", "Did you mean 'sampling_strategy'?"),
         ("seed", "Did you mean 'random_state'?"),
+        ("dropout", "architecture=Dense(dropout=...)"),
+        ("patience", "Set n_iter_no_change=..., with early_stopping=True. What"),
+        ("loss", "What training needs are parameters of the sampler"),
     ],
 )
 def test_parameters_of_the_over_sampler(name: str, cure: str) -> None:

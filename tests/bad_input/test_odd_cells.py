@@ -89,6 +89,21 @@ ODD_CELLS: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "Column 'city' of X has cells with a ndarray.*np.stack",
     ),
+    "series of arrays": (
+        COUNT.map(lambda i: np.full(3, i)),
+        ValueError,
+        "X has cells with a ndarray.*np.stack",
+    ),
+    "polars arrays": (
+        pl.DataFrame({"a": pl.Series([[1, 2]] * 20, dtype=pl.Array(pl.Int64, 2))}),
+        ValueError,
+        "Column 'a' of X has cells with a ndarray.*np.stack",
+    ),
+    "no samples": (
+        {"data": FRAME},
+        TypeError,
+        "X is of type dict. Pass its samples, as an array",
+    ),
     "dicts": (
         FRAME.assign(city=COUNT.map(lambda i: {i: i})),
         TypeError,
@@ -109,6 +124,11 @@ def test_cells_that_are_no_numbers(estimator: Any, case: str) -> None:
     bad, kind, message = ODD_CELLS[case]
     with pytest.raises(kind, match=f"(?s){message}"):
         estimator().fit(bad)
+
+
+def test_targets_beside_the_samples() -> None:
+    with pytest.raises(ValueError, match="X_valid: .* pass the samples alone"):
+        tiny_dense().fit(FRAME, X_valid=(FRAME.to_numpy(), COUNT.to_numpy()))
 
 
 def test_cells_that_are_no_numbers_after_fit() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import assert_same_weights, noise, weights_of
+from helpers import IMAGES, assert_same_weights, noise, weights_of
 from refusals import INVALID_IN_TRAINING
 from sampler_refusals import X, assert_fit_refuses, fitted_once, tiny, unchanged
 from sklearn.utils._param_validation import InvalidParameterError
@@ -106,6 +106,12 @@ def test_bernoulli_wants_scored_data_between_0_and_1() -> None:
             sampler.score_samples(bad)
         with pytest.raises(ValueError, match=r"'bernoulli' needs data in \[0, 1\]"):
             sampler.score(bad)
+
+
+def test_bernoulli_that_the_first_rows_chose() -> None:
+    sampler = tiny(warm_start=True).fit(IMAGES[:20])
+    with pytest.raises(ValueError, match="'auto' takes it where the first rows lie"):
+        sampler.fit(2 * IMAGES[:20])
 
 
 def test_bernoulli_wants_data_between_0_and_1_in_a_warm_start_too() -> None:

@@ -237,6 +237,7 @@ def test_hooks_on_steps_are_called() -> None:
             "Adam cannot be the optimizer of this network",
         ),
         ({"optimizer": Refusing}, "Refusing cannot be .* only of planes"),
+        ({"optimizer": torch.optim.SparseAdam}, "sparse gradients only.* Use 'adam'"),
     ],
     ids=str,
 )

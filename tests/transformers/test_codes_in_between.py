@@ -63,7 +63,7 @@ def test_codes_of_a_spatial_map_in_their_shape() -> None:
     flat = fitted(tiny_conv)
     assert flat.code_shape_ == (3,)
     np.testing.assert_array_equal(flat.code_maps(X[:5]), flat.transform(X[:5]))
-    with pytest.raises(ValueError, match="dim"):
+    with pytest.raises(ValueError, match="codes of shape"):
         estimator.inverse_transform(maps.reshape(5, 2, 4, 2))
 
 

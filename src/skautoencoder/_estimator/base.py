@@ -33,6 +33,7 @@ from skautoencoder._estimator.net_training import (
     make_nets,
     train_nets,
 )
+from skautoencoder._estimator.parameter_hints import suggesting
 from skautoencoder._estimator.plan import (
     Recipe,
     Samples,
@@ -533,7 +534,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         sample_shape = resolve_sample_shape(self.sample_shape, data_shape)
         is_ragged = sequences is not None
         architecture = self._make_architecture(sample_shape, is_ragged=is_ragged)
-        architecture.check()
+        with suggesting(architecture):
+            architecture.check()
         if is_ragged:
             require_ragged(architecture)
         elif previous is None:

@@ -78,7 +78,7 @@ class CodeTransformer(
     )
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+    def partial_fit(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Self:
         """Go once through a part of the data.
 
         The first call decides on the units of the network: let its part be like
@@ -93,12 +93,20 @@ class CodeTransformer(
             Training samples.
         y : None
             Ignored.
+        **fit_params : dict
+            None: what training needs are parameters of the estimator.
 
         Returns
         -------
         self : estimator instance
             The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If there are `fit_params`; says which parameter it is instead.
         """
+        self._refuse_fit_params(fit_params, "partial_fit")
         warn_of_ignored_samples(y, X, type(self).__name__, "learns")
         self._fit(X, y, is_part=True)
         return self

@@ -16,14 +16,13 @@ from sklearn.utils._param_validation import (
     Interval,
     InvalidParameterError,
     StrOptions,
-    make_constraint,
 )
 
 from skautoencoder._estimator.parameter_hints import (
     cure_of,
-    cure_of_architecture,
     did_you_mean,
     public_name,
+    suggesting,
 )
 from skautoencoder._estimator.summary import (
     ShortRepr,
@@ -121,7 +120,7 @@ class EstimatorProtocol(BaseEstimator):
             or did_you_mean(prefix + delimiter, known)
         )
 
-    def _refuse_fit_params(self, given: dict[str, Any]) -> None:
+    def _refuse_fit_params(self, given: dict[str, Any], method: str = "fit") -> None:
         """Raise for parameters of `fit`, naming those of the constructor instead."""
         own = self._get_param_names()
         for name in given:
@@ -130,7 +129,7 @@ class EstimatorProtocol(BaseEstimator):
                 f" Set the parameter {near!r} of the estimator." if near in own else ""
             )
             raise TypeError(
-                f"{type(self).__name__}.fit takes no {name!r}."
+                f"{type(self).__name__}.{method} takes no {name!r}."
                 f"{cure or cure_of(name, own) or did_you_mean(name, own)}"
             )
 
@@ -212,27 +211,8 @@ class EstimatorProtocol(BaseEstimator):
                     f"The {name!r} parameter of {type(self).__name__} must be a "
                     f"number. Got {value!r} instead."
                 )
-        try:
+        with suggesting(self):
             super()._validate_params()
-        except InvalidParameterError as error:
-            for name, value in params.items():
-                if f"The {name!r} parameter" in str(error):
-                    hint = (
-                        cure_of_architecture(value)
-                        if name == "architecture" and not isinstance(value, str)
-                        else did_you_mean(value, self._choices(name))
-                    )
-                    raise InvalidParameterError(f"{error}{hint}") from None
-            raise
-
-    def _choices(self, name: str) -> list[str]:
-        """Return the strings that a parameter accepts."""
-        choices: list[str] = []
-        for constraint in self._parameter_constraints.get(name, []):
-            made = make_constraint(constraint)
-            if isinstance(made, StrOptions):
-                choices += made.options
-        return choices
 
     # ---- how it is shown ---------------------------------------------------------
 

@@ -88,6 +88,11 @@ def _hint(message: str, X: Any, name: str) -> str:
         return (
             f"Rows of X have different lengths. Every sample needs all features. {cure}"
         )
+    if _is_no_array(X):
+        return (
+            f"X is of type {type(X).__name__}. Pass its samples, as an array, a data "
+            "frame or a list of rows."
+        )
     for place, cells in _columns(X):
         for cell in cells:
             if not _is_number(cell):
@@ -99,14 +104,27 @@ def _length(row: Any) -> int:
     return len(row) if hasattr(row, "__len__") else -1
 
 
+def _is_no_array(X: Any) -> bool:
+    """Return whether NumPy takes `X` for a single object."""
+    if isinstance(X, np.ndarray) or hasattr(X, "columns"):
+        return False
+    try:
+        return np.asarray(X, dtype=object).ndim == 0
+    except ValueError:  # arrays of different shapes
+        return False
+
+
 def _columns(X: Any) -> Iterator[tuple[str, Any]]:
     """Yield the columns of a table that may hold other cells than numbers."""
     if hasattr(X, "columns"):
         for name in X.columns:
             try:
                 named = np.asarray(X[name])
+                n_inside = named.ndim - len(X[name].shape)
             except Exception:  # of a library whose frames are not read like this
                 return
+            if n_inside and len(named):  # a column of arrays, such as polars' Array
+                yield f"Column {name!r} of X", [named[0]]
             if named.dtype.kind not in "buifc":
                 for column in np.atleast_2d(named.T):  # there may be several
                     yield f"Column {name!r} of X", column.tolist()
@@ -117,6 +135,8 @@ def _columns(X: Any) -> Iterator[tuple[str, Any]]:
         cells = np.asarray(X, dtype=object)
     except ValueError:  # arrays of different shapes
         return
+    if cells.ndim == 1:
+        yield "X", cells.tolist()
     if cells.ndim == 2:
         for place, column in enumerate(cells.T):
             yield f"Column {place} of X", column.tolist()

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    StrOptions,
+    make_constraint,
+)
 from torch import nn
 
 from skautoencoder.architectures import Architecture, Conv, Dense, Recurrent
@@ -25,12 +33,14 @@ def cure_of(name: str, own: list[str]) -> str:
     own : list of str
         Names of the estimator's parameters.
     """
-    if name in _CURES:
+    if name in _CURES and public_name(name) not in own:
         return f" {_CURES[name]}"
     prefix = _PARTS.get(name)
     if prefix is not None:
         return f" Set {prefix}__{name}."
     name = public_name(name)
+    if name in _CURES and name not in own:
+        return f" {_CURES[name]}"
     kinds = (Dense, Conv, Recurrent)
     kind = next((k for k in kinds if name in k._get_param_names()), None)
     if kind is None or name in own:
@@ -44,7 +54,37 @@ def cure_of(name: str, own: list[str]) -> str:
     )
 
 
-def cure_of_architecture(value: object) -> str:
+@contextmanager
+def suggesting(owner: Any) -> Iterator[None]:
+    """Let errors of an object's parameters suggest what an invalid value may stand for.
+
+    Parameters
+    ----------
+    owner : object
+        An estimator, an architecture or a penalty whose parameters the block checks.
+    """
+    try:
+        yield
+    except InvalidParameterError as error:
+        for name, value in owner.get_params(deep=False).items():
+            if f"The {name!r} parameter" in str(error):
+                constraints = owner._parameter_constraints.get(name, [])
+                hint = (
+                    _cure_of_architecture(value)
+                    if name == "architecture" and not isinstance(value, str)
+                    else did_you_mean(value, _choices(constraints))
+                )
+                raise InvalidParameterError(f"{error}{hint}") from None
+        raise
+
+
+def _choices(constraints: list[Any]) -> list[str]:
+    """Return the strings that a parameter accepts."""
+    made = [make_constraint(constraint) for constraint in constraints]
+    return [name for one in made if isinstance(one, StrOptions) for name in one.options]
+
+
+def _cure_of_architecture(value: object) -> str:
     """Return a sentence with the architecture that an invalid value may stand for."""
     if isinstance(value, type) and issubclass(value, Architecture):
         return f" Pass an object, not the class: architecture={value.__name__}(...)."
@@ -63,12 +103,15 @@ _ALIASES = {
     "bilinear": "nearest",
     "binary_cross_entropy": "bce",
     "binary_crossentropy": "bce",
+    "cnn": "conv",
     "contractive": "contraction",
+    "criterion": "loss",
     "cross_entropy": "bce",
     "crossentropy": "bce",
     "dropout_rate": "dropout",
     "encoding_dim": "code_size",
     "epochs": "max_epochs",
+    "gru": "recurrent",
     "hidden_dims": "hidden_layer_sizes",
     "hidden_neurons": "hidden_layer_sizes",
     "l1loss": "l1",
@@ -77,18 +120,28 @@ _ALIASES = {
     "layers": "hidden_layer_sizes",
     "learning_rate": "lr",
     "learning_rate_init": "lr",
+    "linear": "identity",
     "log_loss": "bce",
+    "logistic": "sigmoid",
+    "lstm": "recurrent",
     "mae": "l1",
     "max_iter": "max_epochs",
     "mean_absolute_error": "l1",
     "mean_squared_error": "mse",
+    "mlp": "dense",
     "n_components": "code_size",
     "n_epochs": "max_epochs",
+    "noise_factor": "noise_level",
     "num_epochs": "max_epochs",
+    "rnn": "recurrent",
     "seed": "random_state",
     "smooth_l1": "huber",
     "smoothl1loss": "huber",
+    "sparse_adam": "adam",
+    "sparseadam": "adam",
     "squared_error": "mse",
+    "swish": "silu",
+    "threshold": "contamination",
     "wae": "mmd",
     "wasserstein": "mmd",
 }
@@ -111,10 +164,16 @@ _CURES = {
         "A penalty on the weights is optimizer__weight_decay=...; one on the codes "
         "penalty='l1' and penalty__weight=..., of transformers and denoisers."
     ),
+    "architecture": (
+        "It is Conv here, and its parameters, such as channels=..., are the "
+        "estimator's own. AutoencoderTransformer(architecture=...) takes others."
+    ),
     "contamination": _THRESHOLD,
     "contraction_weight": _PENALTY,
     "decoder": "Modules of your own: architecture=Custom(encoder, decoder).",
     "encoder": "Modules of your own: architecture=Custom(encoder, decoder).",
+    "loss": "A likelihood stands in its place: likelihood='bernoulli' or 'gaussian'.",
+    "n_jobs": "A fit has none; searches do: AutoencoderSearchCV(..., n_jobs=2).",
     "noise": _NOISE,
     "noise_factor": _NOISE,
     "noise_level": _NOISE,
@@ -126,6 +185,7 @@ _CURES = {
     "threshold": _THRESHOLD,
     "validation_data": _VALIDATION,
     "validation_split": _VALIDATION,
+    "X_valid": "It is one of fit, which measures valid_loss on these samples.",
 }
 # Parameters of optimizers and batches, and their prefixes.
 _PARTS = {

@@ -212,11 +212,15 @@ def check_codes(estimator: Any, X: ArrayLike, *, takes_leading: bool = False) ->
     X = from_torch(X)
     types = float_types(X)
     with with_hints(X, type(estimator).__name__):
-        codes: Array = check_array(X, dtype=types, estimator=estimator, input_name="X")
-    is_part = takes_leading and codes.shape[1] < estimator.code_size_
-    if codes.shape[1] != estimator.code_size_ and not is_part:
+        codes: Array = check_array(
+            X, dtype=types, allow_nd=True, estimator=estimator, input_name="X"
+        )
+    is_flat, size = codes.ndim == 2, codes.shape[1]
+    is_part = takes_leading and size < estimator.code_size_
+    if not is_flat or (size != estimator.code_size_ and not is_part):
+        found = f"{size} numbers" if is_flat else f"shape {codes.shape[1:]}"
         raise ValueError(
-            f"X has codes of {codes.shape[1]} numbers, but "
+            f"X has codes of {found}, but "
             f"{type(estimator).__name__} has code_size_={estimator.code_size_}. Pass "
             "what transform returned."
         )

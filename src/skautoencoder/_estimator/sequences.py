@@ -141,7 +141,8 @@ class Sequences:
                 "Sequences of X have shapes that do not go together: "
                 f"{', '.join(map(str, sorted({a.shape for a in arrays})[:4]))}. They "
                 "may differ in the number of steps, which is the first axis, and must "
-                "have the same channels. Where channels come first, transpose them."
+                "have the same channels. Where channels come first, transpose them. "
+                "(Of a pair of samples and targets pass the samples alone.)"
             )
         lengths = np.array([len(array) for array in arrays])
         _refuse_empty(lengths)

@@ -196,7 +196,13 @@ def _make_module(
             f"The {name} of Custom asks for code_size, which is None. Give the number "
             "of values in the code, such as code_size=10."
         )
-    made = module(**{key: value for key, value in known.items() if key in wanted})
+    try:
+        made = module(**{key: value for key, value in known.items() if key in wanted})
+    except TypeError as error:
+        raise TypeError(
+            f"The {name} of Custom could not be made: {error}. Give a module, or a "
+            "function of code_size, sample_shape, both or none that returns one."
+        ) from error
     if not isinstance(made, nn.Module):
         raise TypeError(
             f"The {name} of Custom must be a torch.nn.Module or a callable that "

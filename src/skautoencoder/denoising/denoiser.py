@@ -417,6 +417,7 @@ class DenoisingAutoencoder(CodeTransformer):
         y: object = None,
         *,
         X_clean: ArrayLike | None = None,
+        **fit_params: Any,
     ) -> Self:
         """Go once through a part of the data.
 
@@ -433,6 +434,8 @@ class DenoisingAutoencoder(CodeTransformer):
         X_clean : array-like of the shape of `X`, default=None
             The clean samples that belong to noisy `X`, see `fit`. Either all parts
             come with clean samples or none.
+        **fit_params : dict
+            None: what training needs are parameters of the estimator.
 
         Returns
         -------
@@ -441,10 +444,13 @@ class DenoisingAutoencoder(CodeTransformer):
 
         Raises
         ------
+        TypeError
+            If there are `fit_params`; says which parameter it is instead.
         ValueError
             If some parts come with clean samples and others without, or clean samples
             come as `y`.
         """
+        self._refuse_fit_params(fit_params, "partial_fit")
         self._refuse_samples(y, X, X_clean, "partial_fit")
         if hasattr(self, "net_") and (X_clean is None) != self._makes_noise:
             before, now = ("without", "with")[:: 1 if self._makes_noise else -1]

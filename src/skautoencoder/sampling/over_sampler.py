@@ -21,7 +21,11 @@ from skautoencoder._estimator.callback_support import (
 )
 from skautoencoder._estimator.containers import is_frame, is_polars
 from skautoencoder._estimator.input_hints import naming
-from skautoencoder._estimator.parameter_hints import did_you_mean, public_name
+from skautoencoder._estimator.parameter_hints import (
+    cure_of,
+    did_you_mean,
+    public_name,
+)
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.sampling.classes import Classes
 from skautoencoder.sampling.sampler import VAESampler
@@ -157,6 +161,11 @@ class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
                 cure = f" It is one of the sampler: sampler=VAESampler({near}=...)."
             else:
                 cure = did_you_mean(name, own)
+            if not cure:
+                cure = cure_of(name, VAESampler._get_param_names()) + (
+                    " What training needs are parameters of the sampler: "
+                    "sampler=VAESampler(...)."
+                )
             raise error(f"{type(self).__name__}{verb} {name!r}.{cure}")
 
     def fit(

@@ -173,8 +173,9 @@ def check_range(rows: Array, likelihood: str, form: TableFormat | ArrayFormat) -
         low, high = (scale * value for value in value_range)
         raise ValueError(
             f"likelihood='bernoulli' needs data in [0, {scale}], but X goes from "
-            f"{low:.6g} to {high:.6g}. Put a MinMaxScaler(clip=True) in front (or "
-            "divide pixels by 255), or use likelihood='gaussian'."
+            f"{low:.6g} to {high:.6g}. ('auto' takes it where the first rows lie "
+            "there.) Put a MinMaxScaler(clip=True), fitted on all rows, in front (or "
+            "divide pixels by 255), or begin anew with likelihood='gaussian'."
         )
 
 

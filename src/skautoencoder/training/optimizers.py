@@ -127,6 +127,11 @@ def resolve_optimizer(
             f"optimizer must be a name ({', '.join(OPTIMIZERS)}) or a subclass of "
             f"torch.optim.Optimizer, got {optimizer!r}."
         )
+    if issubclass(kind, torch.optim.SparseAdam):
+        raise ValueError(
+            "optimizer=SparseAdam takes sparse gradients only, which these networks do "
+            "not have. Use 'adam'."
+        )
     known = _parameters_of(kind)  # type: ignore[arg-type]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
     # param_groups is skorch's own argument.
