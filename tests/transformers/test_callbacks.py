@@ -113,6 +113,7 @@ def test_a_callback_that_watches_a_loss_that_nobody_measures(
         with pytest.raises(ValueError, match=message):
             learn(X)
     if isinstance(callback, EarlyStopping):
+        estimator.fit(X, X_valid=X[:9])
         estimator.set_params(early_stopping=True).fit(X)
         with pytest.raises(ValueError, match=message):
             estimator.partial_fit(X)

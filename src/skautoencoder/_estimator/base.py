@@ -381,7 +381,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
                 nets[0].set_params(
                     lr_schedule="constant", max_epochs=1, validation_fraction=None
                 )
-            check_net(nets[0], plan.data)
+            check_net(nets[0], plan.data, plan.valid)
 
         def fitted(net: AutoencoderNet) -> dict[str, Any]:
             """Return the fitted attributes as if the training of a net ended now."""

@@ -25,7 +25,7 @@ _BATCH_PARAMETERS = sorted(
 _TOO_LARGE = ("allocate", "out of memory", "verflow")
 
 
-def check_net(net: NeuralNet, data: Rows) -> None:
+def check_net(net: NeuralNet, data: Rows, valid: Rows | None = None) -> None:
     """Raise if parameters of a net contradict each other or do not suit its rows.
 
     Parameters
@@ -34,6 +34,8 @@ def check_net(net: NeuralNet, data: Rows) -> None:
         The initialised net.
     data : Rows
         The rows that it is to be trained on.
+    valid : Rows, default=None
+        Rows of the user's own to measure the loss on.
     """
     _check_nested(net)
     schedulers = [cb for _, cb in net.callbacks_ if isinstance(cb, LRScheduler)]
@@ -42,7 +44,7 @@ def check_net(net: NeuralNet, data: Rows) -> None:
             f"lr_schedule={net.lr_schedule!r} sets the learning rate, and so does "
             "an LRScheduler in callbacks. Set lr_schedule='constant' with it."
         )
-    if net.validation_fraction is None:
+    if net.validation_fraction is None and valid is None:
         _check_monitors(net)
     n_rows = n_training_rows(len(data), net.validation_fraction)
     smallest_batch = min(net.batch_size, n_rows)
@@ -94,7 +96,8 @@ def _check_monitors(net: NeuralNet) -> None:
             raise ValueError(
                 f"The callback {name!r} watches {monitor!r}, but no rows are kept "
                 "out of training to measure it on. Set early_stopping=True, which "
-                "keeps some and needs no callback (partial_fit keeps none), or "
+                "keeps some and needs no callback (partial_fit keeps none), give "
+                "samples of your own to fit, as X_valid, or "
                 f"let it watch {monitor.replace('valid', 'train')!r}."
             )
 
