@@ -147,7 +147,8 @@ _ALIASES = {
 }
 
 _VALIDATION = (
-    "Samples of your own: X_valid=..., of fit. Or set early_stopping=True, which keeps "
+    "Samples of your own: X_valid=..., of fit (not of AutoencoderImputer and "
+    "SeriesOutlierDetector). Or set early_stopping=True, which keeps "
     "validation_fraction of the rows out of training."
 )
 _PENALTY = (
@@ -180,7 +181,7 @@ _CURES = {
     "patience": "Set n_iter_no_change=..., with early_stopping=True.",
     "penalty": _PENALTY,
     "sample_weight": "Rows have no weights here; repeat those that weigh more.",
-    "eval_set": "Samples to validate on: X_valid=...",
+    "eval_set": _VALIDATION,
     "sparsity": _PENALTY,
     "threshold": _THRESHOLD,
     "validation_data": _VALIDATION,
