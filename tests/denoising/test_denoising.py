@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 from typing import Any
@@ -283,16 +284,21 @@ def test_it_survives_pickling_and_clones() -> None:
     assert str(clone(estimator)) == str(estimator)
 
 
-def test_lambdas_are_stored_by_who_can_store_them() -> None:
-    cloudpickle = pytest.importorskip("cloudpickle")
+@pytest.mark.parametrize("library", ["pickle", "cloudpickle"])
+def test_lambdas_are_stored(library: str) -> None:
+    stores = pytest.importorskip(library)
     architecture = Custom(lambda: nn.Linear(64, 12), lambda: nn.Linear(12, 64))
     estimator = tiny(lambda rows: rows / 2, architecture=architecture).fit(X)
-    loaded = cloudpickle.loads(cloudpickle.dumps(estimator))
+    loaded = stores.loads(stores.dumps(estimator))
     np.testing.assert_array_equal(loaded.predict(X), estimator.predict(X))
     assert loaded.partial_fit(X).score(X) == estimator.partial_fit(X).score(X)
-    # pickle looks functions up by their names.
-    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
-        pickle.dumps(estimator)
+
+
+def test_a_shallow_copy_shares_its_lambda() -> None:
+    estimator = tiny(lambda rows: rows / 2).fit(X)
+    copied = copy.copy(estimator)
+    assert copied.noise is estimator.noise
+    assert copied.net_ is estimator.net_
 
 
 def test_partial_fit_makes_noise_of_the_first_part() -> None:

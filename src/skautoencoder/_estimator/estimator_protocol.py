@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import os
+import pickle
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Self
 
 import torch
+from joblib import wrap_non_picklable_objects
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import (
     Interval,
@@ -271,9 +274,27 @@ class EstimatorProtocol(BaseEstimator):
 
     # ---- copies and files --------------------------------------------------------
 
+    def __copy__(self) -> Self:
+        copied: Self = _new(type(self))
+        copied.__dict__.update(vars(self))
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied: Self = _new(type(self))
+        memo[id(self)] = copied
+        copied.__dict__.update(copy.deepcopy(vars(self), memo))
+        return copied
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle and copy make another of these from."""
-        return _new, (type(self),), vars(self).copy()
+        """Return what pickle makes another of these from."""
+        state: Any = vars(self).copy()
+        try:
+            pickle.dumps(self.get_params(deep=False))
+        except (AttributeError, TypeError, pickle.PicklingError):
+            # pickle looks functions up by their names, and lambdas have none: their
+            # code is stored. The trained net holds the same functions.
+            state = wrap_non_picklable_objects(state, keep_wrapper=False)
+        return _new, (type(self),), state
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what skops stores, which cannot hold tensors."""
