@@ -31,6 +31,10 @@ def learn(network, n_features):
     network(torch.rand(4, n_features)).square().mean().backward()
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
+class ChannelsFirst(nn.Module):
+    def forward(self, images):
+        return images.permute(0, 3, 1, 2)
+
 torch.set_num_threads(1)
 torch.manual_seed(0)
 # Images of 8 × 9 pixels are no substitute: the fault of strided 1 × 1 convolutions
@@ -56,6 +60,10 @@ for n_channels, (height, width) in product(range(1, 17), [(8, 8), (9, 9)]):
         encoder.to(memory_format=torch.channels_last)
         decoder(encoder(torch.rand(1, *sample_shape)))
         learn(Custom(encoder, decoder).build(sample_shape, None), n_features)
+        # Images whose channels come last, which the module itself puts first.
+        shape = height, width, n_channels
+        permuted = nn.Sequential(ChannelsFirst(), encoder)
+        learn(Custom(permuted, decoder).build(shape, None), n_features)
     for n_steps in (8, 9):
         shape, n_features = (n_steps, n_channels), n_steps * n_channels
         for kernel_size in (3, 5):

@@ -55,7 +55,10 @@ class Custom(Architecture):
     the decoder is given the shape that the encoder returned.
 
     Modules are given samples, and keep their weights, in torch's default memory layout,
-    not with channels last, in which some strided convolutions are not safe in torch.
+    not with channels last, in which strided 1×1 convolutions of fewer than 8 channels
+    are not safe in torch: a layer ``nn.Conv2d`` of that kind is given its input in the
+    default layout whatever the layers before it do. Where a module calls
+    ``torch.nn.functional.conv2d`` itself, that is up to it.
 
     Only callables draw their weights from `random_state`; give callables where
     fits with different seeds should start differently.
@@ -172,15 +175,31 @@ def _for_flat_rows(
 ) -> nn.Module:
     """Return a module from flat rows to flat rows, which may be the given one.
 
-    Weights with channels last are converted to torch's default layout: with channels
-    last, the gradient of a strided 1×1 convolution of 2 to 7 channels crashes on
-    processors without AVX-512, see :func:`_conv_layers.conv`.
+    Weights with channels last are converted to torch's default layout, and so are the
+    images that a module may give to strided 1×1 convolutions of few channels: with
+    channels last, the gradient of these crashes on processors without AVX-512, see
+    :func:`_conv_layers.conv`.
     """
     for weight in module.parameters():
         if not is_lazy(weight):
             weight.data = weight.data.clone(memory_format=torch.contiguous_format)
+    for layer in module.modules():
+        # A hook, as layers keep their class and their names. Other layers get none: it
+        # stands in the way of shards and of fits in threads.
+        if isinstance(layer, nn.Conv2d) and _may_crash(layer):
+            layer.register_forward_pre_hook(_in_default_layout)
     is_flat = len(shape) == len(output_shape) == 1
     return module if is_flat else Reshaped(module, shape)
+
+
+def _may_crash(layer: nn.Conv2d) -> bool:
+    is_strided = max(layer.stride) > 1
+    return is_strided and layer.kernel_size == (1, 1) and layer.in_channels < 8
+
+
+def _in_default_layout(layer: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    # contiguous() would leave the stride of a single channel, which tells the layout.
+    return tuple(x.clone(memory_format=torch.contiguous_format) for x in inputs)
 
 
 def _make_module(
