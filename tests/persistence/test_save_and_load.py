@@ -59,6 +59,7 @@ def table(n_rows: int = 60) -> pd.DataFrame:
             "price": [Decimal(f"{v:.2f}") for v in random.rand(n_rows)],
             "yes": random.rand(n_rows) < 0.5,
             "large": random.randint(0, 2**40, n_rows),
+            "id": np.ulonglong(random.randint(0, 9, n_rows)),
             "text": pd.array(random.choice(["x", "y"], n_rows), dtype="string"),
             "sparse": pd.arrays.SparseArray(random.randint(0, 3, n_rows)),
         }

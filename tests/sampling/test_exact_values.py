@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from skautoencoder import VAEOverSampler, VAESampler
+from skautoencoder import VAEOverSampler, VAESampler, load, save
 from skautoencoder.architectures import Dense
 
 QUICK: dict[str, Any] = {
@@ -171,8 +172,13 @@ def test_large_integers_of_another_type_are_found() -> None:
 
 def polars_table() -> pl.DataFrame:
     numbers = np.random.RandomState(0).rand(N)
+    names = {"Int128", "UInt128", "Float16"} & set(dir(pl))  # not in older versions
     return pl.DataFrame(
         {
+            name: pl.Series(chosen([2**15, 2**14, 2]), dtype=getattr(pl, name))
+            for name in names
+        }
+        | {
             "id": pl.Series(chosen(IDS), dtype=pl.Int64),
             "unsigned": pl.Series(chosen(UNSIGNED), dtype=pl.UInt64),
             "price": pl.Series(chosen(PRICES), dtype=pl.Decimal(8, 2)),
@@ -190,7 +196,7 @@ def polars_table() -> pl.DataFrame:
     )
 
 
-def test_frames_of_polars() -> None:
+def test_frames_of_polars(tmp_path: Path) -> None:
     table = polars_table()
     sampler = VAESampler(**QUICK).fit(table)
     assert list(sampler.feature_names_in_) == table.columns
@@ -199,6 +205,8 @@ def test_frames_of_polars() -> None:
         assert rows.schema == table.schema
         for name in table.drop("cost", "single", "double").columns:
             assert set(rows[name]) <= set(table[name]), (way, name)
+    save(sampler, tmp_path / "sampler")
+    assert load(tmp_path / "sampler").sample(9).schema == table.schema
     # The same numbers in a frame of pandas are the same table.
     numbers = table.select("id", "small", "double")
     twin = pd.DataFrame({name: numbers[name].to_numpy() for name in numbers.columns})

@@ -61,7 +61,9 @@ def values_of(column: Any) -> AnyArray:
     if not is_polars(column, "Series"):
         return column
     dtype = column.dtype
-    if dtype.is_temporal() or dtype.is_float() or dtype.is_integer():
+    # NumPy has no integers of 128 bits.
+    is_integer = dtype.is_integer() and "128" not in str(dtype)
+    if dtype.is_temporal() or dtype.is_float() or is_integer:
         values: AnyArray = column.to_numpy()
         return values
     values = np.empty(len(column), dtype=object)

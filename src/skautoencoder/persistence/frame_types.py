@@ -19,6 +19,7 @@ _POLARS = {
     "Boolean",
     "Categorical",
     "Date",
+    "Float16",
     "Float32",
     "Float64",
     "Int8",
@@ -33,6 +34,7 @@ _POLARS = {
     "UInt16",
     "UInt32",
     "UInt64",
+    "UInt128",
 }
 
 

@@ -374,8 +374,9 @@ def _new_array(encoder: Encoder, array: Any) -> Json:
     numbers = array.view(np.int64) if kind in _TIMES else array
     if kind not in _NUMBERS + _TIMES or array.dtype.itemsize > 8:
         raise CannotBeStored(f": an array of type {array.dtype}")
-    # A copy, as torch takes no reversed arrays, and warns of read-only ones.
-    native = numbers.astype(numbers.dtype.newbyteorder("="), order="K")
+    # A copy, as torch takes no reversed arrays, and warns of read-only ones. By name:
+    # NumPy has two types of unsigned integers of 64 bits, and torch knows one of them.
+    native = numbers.astype(numbers.dtype.newbyteorder("=").name, order="K")
     stored = encoder.add(torch.from_numpy(native))
     return tagged("array", of=stored, dtype=array.dtype.str)
 
