@@ -94,6 +94,15 @@ def test_scores_are_arrays(name: str, method: str) -> None:
     assert isinstance(getattr(fitted(name), method)(TEST), np.ndarray)
 
 
+def test_codes_of_a_posterior_come_out_as_those_of_transform() -> None:
+    assert isinstance(fitted("table").sample_posterior(TEST), np.ndarray)
+    sampler = fitted("table", "pandas")
+    drawn, codes = sampler.sample_posterior(TEST), sampler.transform(TEST)
+    pd.testing.assert_index_equal(drawn.index, TEST.index)
+    assert list(drawn.columns) == list(codes.columns)
+    assert list(sampler.inverse_transform(drawn).index) == list(TEST.index)
+
+
 @each
 def test_columns_of_reconstructions_are_those_of_fit(name: str) -> None:
     estimator = fitted(name)

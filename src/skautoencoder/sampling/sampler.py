@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _wrap_data_with_container
 from torch.optim import Optimizer
 
 from skautoencoder._estimator.array_types import Array, Range, Shape
@@ -581,7 +582,7 @@ class VAESampler(
 
     def sample_posterior(
         self, X: Any, random_state: int | np.random.RandomState | None = None
-    ) -> Array:
+    ) -> Any:
         """Draw one code of each sample's posterior.
 
         Parameters
@@ -594,14 +595,16 @@ class VAESampler(
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, code_size)
-            The codes: the means of `transform` plus noise of their standard deviations.
+        codes : ndarray of shape (n_samples, code_size), or DataFrame
+            The codes: the means of `transform` plus noise of their standard deviations,
+            in the container that `set_output` asks for.
         """
         self._check_fitted()
         means, deviations = self._codes(X)
         random = np.random.RandomState(draw_seed(random_state))
         noise = random.normal(size=means.shape).astype(means.dtype)
-        return means + deviations * noise
+        codes = means + deviations * noise
+        return _wrap_data_with_container("transform", codes, X, self)
 
     def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
         """Return the mean rows that codes stand for.
