@@ -13,8 +13,14 @@ from refusals import X, either
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
-from skautoencoder import AutoencoderImputer, AutoencoderOutlierDetector, VAESampler
-from skautoencoder.architectures import Dense
+from skautoencoder import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAESampler,
+)
+from skautoencoder.architectures import Dense, Recurrent
 
 CURE = r"DenoisingAutoencoder and its fit\(X_noisy, X_clean=X_clean\)"
 SMALL: dict[str, Any] = {"architecture": Dense((4,)), "max_epochs": 1}
@@ -42,6 +48,36 @@ def test_other_samples_as_y_of_other_estimators(estimator: Any) -> None:
     with pytest.warns(UserWarning, match=CURE):
         estimator.fit(X, OTHER)
     estimator.fit(X, X.copy())
+    if hasattr(estimator, "score"):
+        with pytest.warns(UserWarning, match=CURE):
+            estimator.score(X, OTHER)
+
+
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow", "object"])
+def test_other_samples_of_types_that_numpy_has_not(backend: Any) -> None:
+    as_object = backend == "object"
+    noisy, clean = (
+        pd.DataFrame(rows).astype(object)
+        if as_object
+        else pd.DataFrame(rows).convert_dtypes(dtype_backend=backend)
+        for rows in (X, OTHER)
+    )
+    with pytest.warns(UserWarning, match=CURE):
+        tiny_dense(max_epochs=1).fit(noisy, clean)
+    tiny_dense(max_epochs=1).fit(noisy, noisy.copy())
+    with pytest.raises(ValueError, match="Pass clean samples by name"):
+        DenoisingAutoencoder(**SMALL).fit(noisy, clean)
+
+
+def test_sequences_as_y() -> None:
+    noisy = [noise(5 + i % 3, 2) for i in range(20)]
+    clean = [sequence / 2 for sequence in noisy]
+    recurrent: dict[str, Any] = {"code_size": 3, "architecture": Recurrent("gru")}
+    with pytest.warns(UserWarning, match=CURE):
+        AutoencoderTransformer(max_epochs=1, **recurrent).fit(noisy, clean)
+    AutoencoderTransformer(max_epochs=1, **recurrent).fit(noisy, noisy.copy())
+    with pytest.raises(ValueError, match="Pass clean samples by name"):
+        DenoisingAutoencoder(max_epochs=1, **recurrent).fit(noisy, clean)
 
 
 def test_images_as_y() -> None:
@@ -57,6 +93,7 @@ def test_y_that_is_no_cause_for_a_warning() -> None:
     estimator = tiny_dense(max_epochs=1).fit(frame)
     expected = tiny_dense(max_epochs=1).fit(X)
     targets = [X, X.copy(), frame, X[:, 0], X[:, :1], X[:, :9], OTHER.astype(str)]
+    targets += [OTHER.astype(str).astype(object)]
     for y in targets:
         assert_same_weights(estimator.fit(frame, y), expected)
         estimator.score(X, y)

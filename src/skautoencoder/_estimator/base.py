@@ -161,7 +161,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             stops being a finite number. The estimator then is as it was before.
         """
         weights = self._take_weights(fit_params)
-        warn_of_ignored_samples(y, X, type(self).__name__, "learns")
+        warn_of_ignored_samples(y, X, type(self).__name__, "learns nothing from")
         self._fit(X, y, X_valid=X_valid, sample_weight=weights)
         return self
 

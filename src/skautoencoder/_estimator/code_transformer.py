@@ -107,7 +107,7 @@ class CodeTransformer(
             If there are `fit_params`; says which parameter it is instead.
         """
         self._refuse_fit_params(fit_params, "partial_fit")
-        warn_of_ignored_samples(y, X, type(self).__name__, "learns")
+        warn_of_ignored_samples(y, X, type(self).__name__, "learns nothing from")
         self._fit(X, y, is_part=True)
         return self
 
@@ -374,7 +374,7 @@ class CodeTransformer(
             with the mean; there is no lower bound. Samples without variance
             score 1 if they are reconstructed exactly and 0 otherwise.
         """
-        warn_of_ignored_samples(y, X, type(self).__name__, "compares")
+        warn_of_ignored_samples(y, X, type(self).__name__, "compares nothing with")
         rows = self._check_applied(X)
         errors = self.trained_network.squared_errors(rows)
         weights = check_sample_weight(sample_weight, len(rows))

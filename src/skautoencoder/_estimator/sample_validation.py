@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
@@ -136,26 +136,41 @@ def holds_samples(y: Any, X: Any) -> bool:
     if y is None or y is X:
         return False
     try:
-        given = np.asarray(from_torch(y))
-        if given.ndim < 2 or given.dtype.kind not in "buif":
+        given = _as_numbers(y)
+        if given.ndim < 2:
             return False  # before X is converted, which may be a large frame
-        samples = np.asarray(from_torch(X))
-        if samples.dtype.kind == "O":
-            samples = samples.astype(np.float64)
+        samples = _as_numbers(X)
+        return bool(
+            samples.ndim > 1
+            and len(y) == len(X) < samples.size == given.size
+            and not np.array_equal(given.ravel(), samples.ravel(), equal_nan=True)
+        )
     except Exception:  # of any kind: validation of X raises a better error later
         return False
-    return bool(
-        samples.ndim > 1
-        and len(given) == len(samples) < samples.size == given.size
-        and not np.array_equal(given.ravel(), samples.ravel(), equal_nan=True)
-    )
+
+
+def _as_numbers(X: Any) -> NDArray[Any]:
+    """Return samples as an array of numbers, also of types that NumPy does not have.
+
+    Sequences of different lengths come one after the other.
+    """
+    X = from_torch(X)
+    try:
+        samples = np.asarray(X)
+    except ValueError:
+        samples = np.concatenate([np.reshape(one, (len(one), -1)) for one in X])
+    if samples.dtype.kind == "O" and isinstance(samples.flat[0], Number):
+        samples = samples.astype(np.float64)
+    if samples.dtype.kind not in "buif":
+        raise TypeError(f"Samples of type {samples.dtype} are no numbers.")
+    return samples
 
 
 def warn_of_ignored_samples(y: Any, X: Any, name: str, verb: str) -> None:
     """Warn if `y`, which is not used, looks like targets of the reconstruction."""
     if holds_samples(y, X):
         warn_user(
-            f"{name} {verb} nothing from y, which holds samples of the shape of X. To "
+            f"{name} {verb} y, which holds samples of the shape of X. To "
             "learn clean samples from noisy ones, use DenoisingAutoencoder and its "
             "fit(X_noisy, X_clean=X_clean); else leave y out.",
         )

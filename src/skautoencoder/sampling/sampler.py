@@ -34,6 +34,7 @@ from skautoencoder._estimator.sample_validation import (
     check_codes,
     float_types,
     from_torch,
+    warn_of_ignored_samples,
 )
 from skautoencoder._estimator.sample_weights import check_sample_weight
 from skautoencoder.architectures import Architecture, Dense
@@ -845,7 +846,11 @@ class VAESampler(
         score : float
             The mean of `score_samples`, in nats a row.
         """
-        scores = self.score_samples(X, y if self.conditional else None)
+        if not self.conditional:
+            name = type(self).__name__
+            warn_of_ignored_samples(y, X, name, "compares nothing with")
+            y = None
+        scores = self.score_samples(X, y)
         weights = check_sample_weight(sample_weight, len(scores))
         return float(np.average(scores, weights=weights))
 
