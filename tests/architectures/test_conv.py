@@ -134,7 +134,7 @@ def test_convolution_by_the_formula(kernel_size: int) -> None:
         result = layer(image[None, None])[0, 0].numpy()
     np.testing.assert_allclose(result, expected, atol=1e-5)
     with torch.no_grad():
-        strided = conv(1, 1, kernel_size, 2)
+        strided = conv(1, 1, kernel_size, (2, 2))
         for weight, other in zip(strided.parameters(), layer.parameters(), strict=True):
             weight.copy_(other)
         result = strided(image[None, None])[0, 0].numpy()
@@ -216,7 +216,7 @@ def test_pooling_before_an_activation_changes_nothing(
 class TestResidualBlock:
     def test_two_silent_convolutions_leave_the_shortcut(self) -> None:
         block = ResidualBlock(
-            3, 3, 1, kernel_size=3, activation="tanh", batch_norm=False
+            3, 3, (1, 1), kernel_size=3, activation="tanh", batch_norm=False
         )
         nn.init.zeros_([m for m in block.layers if isinstance(m, nn.Conv2d)][-1].weight)
         images = torch.randn(2, 3, 5, 5)
@@ -231,7 +231,7 @@ class TestResidualBlock:
         block = ResidualBlock(
             3,
             n_out,
-            stride,
+            (stride, stride),
             kernel_size=kernel_size,
             activation="silu",
             batch_norm=True,
@@ -243,7 +243,7 @@ class TestResidualBlock:
     def test_by_the_formula(self) -> None:
         torch.manual_seed(0)
         block = ResidualBlock(
-            2, 3, 1, kernel_size=3, activation="relu", batch_norm=False
+            2, 3, (1, 1), kernel_size=3, activation="relu", batch_norm=False
         )
         first, second = (m for m in block.layers if isinstance(m, nn.Conv2d))
         images = torch.randn(2, 2, 4, 4)

@@ -6,6 +6,7 @@ another processor sees is shown by ONEDNN_MAX_CPU_ISA, which is read once a proc
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from ctypes.util import find_library
 
 import pytest
 import torch
+
+from skautoencoder.architectures import Architecture, Conv, Conv1d
 
 # Those without AVX-512 have no more than AVX2 themselves.
 INSTRUCTIONS = ["own"]
@@ -97,3 +100,32 @@ def test_every_layer_learns_on_every_processor(instructions: str) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout == "alive\n"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [
+        (Conv(), (9, 4)),
+        (Conv(kernel_size=2, residual=True), (9, 1)),
+        (Conv(upsampling_kernel_size=3, upsampling="transpose"), (3, 9, 2)),
+        (Conv1d(), (3, 2)),
+        (Conv1d((16, 32), kernel_size=3), (1, 4)),
+    ],
+)
+def test_gradients_of_narrow_samples_are_defined_in_bfloat16(
+    architecture: Architecture, shape: tuple[int, ...]
+) -> None:
+    """Processors with AVX-512 leave memory as it was with a stride along one column."""
+    network = architecture.build(shape, 2)
+    rows = torch.rand(8, math.prod(shape))
+    for _ in range(4):
+        # What torch gets next is not clean.
+        for n_numbers in (10, 1000, 10**5, 10**6):
+            torch.full((n_numbers,), torch.nan)
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = network(rows).float().square().mean()
+        loss.backward()
+        for name, weight in network.named_parameters():
+            assert weight.grad is not None
+            assert weight.grad.isfinite().all(), name

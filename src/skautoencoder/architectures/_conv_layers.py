@@ -18,7 +18,7 @@ def conv(
     n_in: int,
     n_out: int,
     kernel_size: int,
-    stride: int = 1,
+    stride: Size = (1, 1),
     activation: str = "identity",
     *,
     normalized: bool = False,
@@ -33,7 +33,7 @@ def conv(
     channels writes past its buffer on processors without AVX-512 (oneDNN 3.x in torch
     2.13, https://github.com/uxlfoundation/oneDNN/issues/6035), and the process dies.
     """
-    if kernel_size == 1 and stride > 1:
+    if kernel_size == 1 and stride != (1, 1):
         single = conv(n_in, n_out, 1, activation=activation, normalized=normalized)
         return nn.Sequential(StridedPixels(stride), single)
     before, after = (kernel_size - 1) // 2, kernel_size // 2
@@ -48,16 +48,26 @@ def conv(
     return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), layer)
 
 
+def halving(size: Size) -> Size:
+    """Return the stride that halves images of this height and width, rounding up.
+
+    A single column is no longer halved: with a stride along it, torch 2.13 leaves the
+    gradients of weights that meet no pixel undefined in bfloat16, on processors with
+    AVX-512, and what was in memory before ends the fit as NaN.
+    """
+    return 2, 2 if size[1] > 1 else 1
+
+
 class StridedPixels(nn.Module):
     """Keeps every `stride`-th pixel along height and width, starting at the first."""
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, stride: Size) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the pixels."""
-        return images[..., :: self.stride, :: self.stride]
+        return images[..., :: self.stride[0], :: self.stride[1]]
 
 
 class ResidualBlock(nn.Module):
@@ -67,7 +77,7 @@ class ResidualBlock(nn.Module):
         self,
         n_in: int,
         n_out: int,
-        stride: int,
+        stride: Size,
         *,
         kernel_size: int,
         activation: str,
@@ -82,7 +92,7 @@ class ResidualBlock(nn.Module):
             *([nn.BatchNorm2d(n_out)] if batch_norm else []),
         )
         self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or n_in != n_out:
+        if stride != (1, 1) or n_in != n_out:
             # With the same stride, so that it has the output size of the block's first
             # convolution.
             self.shortcut = conv(n_in, n_out, 1, stride)

@@ -23,6 +23,7 @@ from skautoencoder.architectures._conv_layers import (
     SkipDecoder,
     SkipEncoder,
     conv,
+    halving,
 )
 from skautoencoder.architectures._layers import (
     ACTIVATIONS,
@@ -194,7 +195,7 @@ class Conv(Architecture):
             sizes.append(((height + 1) // 2, (width + 1) // 2))
 
         map_shape = (self._channels[-1], *sizes[-1])
-        down = self._encoder_stages(image_shape[0])
+        down = self._encoder_stages(image_shape[0], sizes)
         up = self._decoder_stages(image_shape[0], sizes)
         if self.skip_connections:
             self._check_skips(code_size)
@@ -299,13 +300,16 @@ class Conv(Architecture):
             *self._normalized_activation(map_shape[0]),
         ]
 
-    def _encoder_stages(self, n_image_channels: int) -> list[list[nn.Module]]:
+    def _encoder_stages(
+        self, n_image_channels: int, sizes: list[Size]
+    ) -> list[list[nn.Module]]:
         stages: list[list[nn.Module]] = []
         for i, (n_in, n_out) in enumerate(
             pairwise((n_image_channels, *self._channels))
         ):
             halves = i < self._n_halvings
-            stride = 2 if halves and self.downsampling == "stride" else 1
+            strides = halves and self.downsampling == "stride"
+            stride = halving(sizes[i]) if strides else (1, 1)
             stage = self._stage(n_in, n_out, stride)
             if halves and self.downsampling == "max_pool":
                 # A monotone activation commutes with max-pooling; pooling first leaves
@@ -335,7 +339,7 @@ class Conv(Architecture):
             n_given = n_in + self._n_skipped(level)
             stage: list[nn.Module] = []
             if self.residual:
-                stage, n_given = self._stage(n_given, n_in, 1), n_in
+                stage, n_given = self._stage(n_given, n_in), n_in
             stage += [self._transposed(n_given, n_out, last), Crop(sizes[level])]
             if not last:
                 stage += self._normalized_activation(n_out)
@@ -350,7 +354,7 @@ class Conv(Architecture):
         n_in = self._channels[-1]
         for level in reversed(range(len(sizes) - 1)):
             n_given, n_out = n_in + self._n_skipped(level), self._channels[level]
-            stages.append([*self._stage(n_given, n_out, 1), Enlarge(sizes[level])])
+            stages.append([*self._stage(n_given, n_out), Enlarge(sizes[level])])
             n_in = n_out
         if stages and self.kernel_size % 2:
             enlarged = EnlargedConv(n_in, n_image_channels, self.kernel_size, sizes[0])
@@ -374,7 +378,7 @@ class Conv(Architecture):
         normalized = self.batch_norm and not last
         return initialize(layer, activation, normalized=normalized)
 
-    def _stage(self, n_in: int, n_out: int, stride: int) -> list[nn.Module]:
+    def _stage(self, n_in: int, n_out: int, stride: Size = (1, 1)) -> list[nn.Module]:
         if self.residual:
             return [
                 ResidualBlock(

@@ -13,6 +13,7 @@ from skautoencoder.architectures._architecture import (
     Architecture,
     require_code_size,
 )
+from skautoencoder.architectures._conv_layers import halving
 from skautoencoder.architectures._layers import (
     ACTIVATIONS,
     dense_stack,
@@ -149,7 +150,7 @@ class Conv1d(Architecture):
         map_shape = channels[-1], lengths[-1]
         encoder = [
             ToSteps(shape),
-            *self._halvings(channels),
+            *self._halvings(channels, lengths),
             nn.Flatten(),
             *self._map_to_code(map_shape, code_size, code_activation),
         ]
@@ -161,12 +162,18 @@ class Conv1d(Architecture):
         ]
         return nn.Sequential(*encoder), nn.Sequential(*decoder)
 
-    def _halvings(self, channels: tuple[int, ...]) -> list[nn.Module]:
+    def _halvings(
+        self, channels: tuple[int, ...], lengths: list[int]
+    ) -> list[nn.Module]:
         kernel_size = int(self.kernel_size)
         layers: list[nn.Module] = []
-        for n_in, n_out in pairwise(channels):
+        for level, (n_in, n_out) in enumerate(pairwise(channels)):
             layer = nn.Conv1d(
-                n_in, n_out, kernel_size, stride=2, padding=kernel_size // 2
+                n_in,
+                n_out,
+                kernel_size,
+                stride=_stride(lengths[level]),
+                padding=kernel_size // 2,
             )
             initialize(layer, self.activation, normalized=self.batch_norm)
             layers += [layer, *self._normalized_activation(n_out)]
@@ -183,7 +190,7 @@ class Conv1d(Architecture):
                 n_in,
                 n_out,
                 kernel_size,
-                stride=2,
+                stride=_stride(lengths[level]),
                 padding=kernel_size // 2,
                 # An odd length had been rounded up.
                 output_padding=1 - lengths[level] % 2,
@@ -228,3 +235,9 @@ class Conv1d(Architecture):
     def _normalized_activation(self, n_channels: int) -> list[nn.Module]:
         norm = [nn.BatchNorm1d(n_channels)] if self.batch_norm else []
         return [*norm, make_activation(self.activation)]
+
+
+def _stride(n_steps: int) -> int:
+    """Return the stride that halves steps, of which a single one stays, see halving."""
+    _, stride = halving((1, n_steps))
+    return stride
