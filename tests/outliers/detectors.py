@@ -34,4 +34,18 @@ def sparse_images(n_samples: int, seed: int) -> np.ndarray:
     return images
 
 
+def strokes(n_samples: int, seed: int) -> np.ndarray:
+    """Images of one to four lines around the middle, on black."""
+    random = np.random.RandomState(seed)
+    pixels = np.stack(np.mgrid[:16, :16], axis=-1)
+    images = np.zeros((n_samples, 16, 16))
+    for image in images:
+        for start, end in 8 + random.uniform(-6, 6, size=(random.randint(1, 5), 2, 2)):
+            along = (pixels - start) @ (end - start) / ((end - start) @ (end - start))
+            nearest = start + along.clip(0, 1)[..., np.newaxis] * (end - start)
+            distance = np.linalg.norm(pixels - nearest, axis=-1)
+            np.maximum(image, (1.5 - distance).clip(0, 1), out=image)
+    return images
+
+
 BOTH_MODES = pytest.mark.parametrize("novelty", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from detectors import BOTH_MODES, curve, detector, sparse_images
+from detectors import BOTH_MODES, curve, detector, sparse_images, strokes
 from helpers import DIGITS, IMAGES, noise
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
@@ -127,6 +127,14 @@ class TestImagesWithNothingInThem:
         scores = on_crosses.score_samples(np.concatenate([normal, odd]))
         assert roc_auc_score(np.r_[np.zeros(200), np.ones(50)], -scores) > 0.95
         assert (on_crosses.predict(odd) == -1).mean() > 0.9
+
+    @pytest.mark.parametrize("unit", [1.0, 255.0])
+    @BOTH_MODES
+    def test_among_strokes_of_any_unit(self, unit: float, novelty: bool) -> None:
+        """Outside of [0, 1], a network is given what differs from the mean image."""
+        fitted = detector(novelty=novelty, max_epochs=2).fit(unit * strokes(150, 0))
+        assert (fitted.predict(np.zeros((3, 16, 16))) == -1).all()
+        assert (fitted.predict(unit * strokes(100, 1)) == 1).mean() > 0.8
 
     def test_what_is_missing_explains_them(
         self, on_crosses: AutoencoderOutlierDetector

@@ -22,8 +22,9 @@ from skautoencoder._estimator.array_types import Array, Range
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.data_units import Scaling, Units
+from skautoencoder._estimator.image_detection import looks_like_image
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
-from skautoencoder.architectures import Architecture, Dense
+from skautoencoder.architectures import Architecture, Conv, Dense
 from skautoencoder.outliers.distance_embedding import (
     Embedding,
     ImageEmbedding,
@@ -416,7 +417,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
             n_channels = shape[0] if len(shape) == 3 else 1
             is_ragged = samples.sequences is not None
             kind = SequenceEmbedding if is_ragged else ImageEmbedding
-            embedding = kind.from_rows(self.trained_network, training, n_channels)
+            embedding = kind.from_rows(
+                self.trained_network,
+                training,
+                n_channels,
+                are_images=_have_one_background(samples),
+            )
         else:
             embedding = TableEmbedding.from_rows(self.trained_network, training)
         self._references = self._make_references(embedding, training)
@@ -683,6 +689,14 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 def _sees_images(samples: Samples) -> bool:
     grid_shape = samples.architecture.grid_shape(samples.sample_shape)
     return grid_shape is not None or len(samples.sample_shape) > 1
+
+
+def _have_one_background(samples: Samples) -> bool:
+    """Return whether samples are images, and not sequences, whose channels differ."""
+    if isinstance(samples.architecture, Conv):
+        return True
+    may_be = not samples.architecture.takes_ragged
+    return may_be and looks_like_image(samples.sample_shape, given=False)
 
 
 def _training_units(rows: Array) -> NDArray[np.float64]:

@@ -155,6 +155,9 @@ class ImageEmbedding(Embedding):
         Median of the logarithms of the training images' variances.
     log_deviation : float, default=1.0
         Their standard deviation.
+    mean_image : Tensor of shape (n_features,), default=None
+        What the network's units have lost of images in the user's, but for one number
+        for all pixels: a blank image minus the mean one is not blank. None: nothing.
     """
 
     code_mean: Tensor
@@ -165,13 +168,28 @@ class ImageEmbedding(Embedding):
     residual_unit: float = 1.0
     log_variance: float = 0.0
     log_deviation: float = 1.0
+    mean_image: Tensor | None = None
 
     @classmethod
     def from_rows(
-        cls, trained: TrainedNetwork, rows: Array, n_channels: int = 1
+        cls,
+        trained: TrainedNetwork,
+        rows: Array,
+        n_channels: int = 1,
+        *,
+        are_images: bool = True,
     ) -> ImageEmbedding:
-        """Take the units from the rows that the network was trained on."""
+        """Take the units from the rows that the network was trained on.
+
+        Sequences are measured from the mean one: a channel has its own offset.
+        """
         shown = trained.scaling.to_network_in_parts(rows)
+        mean_image, offset = None, trained.scaling.offset
+        if offset is not None and are_images:
+            mean_image = torch.from_numpy(
+                (offset - offset.mean()) / trained.scaling.scale
+            )
+            shown += mean_image
         codes = torch.from_numpy(trained.encode(rows)).double()
         # On several threads, sums over all rows would be rounded differently.
         with one_thread():
@@ -184,7 +202,9 @@ class ImageEmbedding(Embedding):
         values = values + _SMALLEST_VARIANCE * values.mean().clamp_min(1e-30)
         whitening = vectors / (values * len(mean) / _CODE_WEIGHT).sqrt()
         contrast = _SMALLEST_CONTRAST * (usual or 1.0)
-        raw = cls(mean, whitening, background, contrast, n_channels)
+        raw = cls(
+            *(mean, whitening, background, contrast, n_channels), mean_image=mean_image
+        )
 
         def measure(batch: Tensor) -> Tensor:
             images = finite(trained.network(batch)).cpu().double()
@@ -205,13 +225,18 @@ class ImageEmbedding(Embedding):
     # These are given rows in double precision on the CPU.
 
     def _residual(self, batch: Tensor, reconstruction: Tensor) -> Tensor:
-        contrast = self._squared_contrast(batch, self.background) + self.contrast
+        contrast = self._squared_contrast(self._blank_as_such(batch), self.background)
+        contrast += self.contrast
         unit = contrast.sqrt_().mul_(self.residual_unit)
         return (batch - reconstruction).div_(unit[:, None])
 
+    def _blank_as_such(self, batch: Tensor) -> Tensor:
+        """Return rows in which images that are blank are so."""
+        return batch if self.mean_image is None else batch + self.mean_image
+
     def _log_variances(self, batch: Tensor) -> Tensor:
         """Return the logarithm of each image's variance."""
-        images = batch.unflatten(1, (self.n_channels, -1))
+        images = self._blank_as_such(batch).unflatten(1, (self.n_channels, -1))
         centred = images - images.mean(dim=2, keepdim=True)
         # Not by var(), which computes a single variance in another way than several.
         variances = centred.square().mean(dim=2).mean(dim=1)
