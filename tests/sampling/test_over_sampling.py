@@ -443,11 +443,12 @@ def test_targets_that_no_integer_can_hold_are_refused_without_warnings(
             VAEOverSampler().fit_resample(X, y)
 
 
-def test_classes_may_be_a_tensor_that_requires_a_gradient() -> None:
+def test_rows_and_classes_may_be_tensors_that_require_a_gradient() -> None:
     numbers = torch.tensor(np.repeat([0.0, 1.0], [62, 10]), requires_grad=True)
-    X_drawn, y_drawn = quick().fit_resample(X, numbers)
+    rows = torch.tensor(X, requires_grad=True)
+    X_drawn, y_drawn = quick().fit_resample(rows, numbers)
     assert counts(y_drawn) == {0.0: 62, 1.0: 62}
-    assert len(X_drawn) == 124
+    np.testing.assert_array_equal(X_drawn, quick().fit_resample(X, numbers)[0])
 
 
 def test_validation_samples_are_passed_to_the_sampler() -> None:

@@ -354,4 +354,4 @@ def _append(given: Any, new: Any) -> Any:
         return pd.concat([given, new], ignore_index=True)
     if is_polars(given):
         return given.vstack(new)
-    return np.concatenate([np.asarray(given), new])
+    return np.concatenate([_take(given, np.arange(len(given))), new])
