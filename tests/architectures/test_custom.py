@@ -11,7 +11,12 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from torch import nn
 
-from skautoencoder import AutoencoderTransformer
+from skautoencoder import (
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    VAESampler,
+)
 from skautoencoder.architectures import Custom
 
 
@@ -114,6 +119,37 @@ def test_data_arrive_as_they_are(images: np.ndarray) -> None:
     np.testing.assert_allclose(
         np.sort(batch.sum(1).numpy()), np.sort(X.sum(1)), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "ask"),
+    [
+        (AutoencoderTransformer(None), "predict"),
+        (DenoisingAutoencoder(code_size=None), "predict"),
+        (AutoencoderOutlierDetector(code_size=None), "score_samples"),
+        (VAESampler(code_size=4), "predict"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_modules_that_compute_in_place_change_no_data(
+    images: np.ndarray, estimator: Any, ask: str
+) -> None:
+    answers = []
+    for in_place in (False, True):
+        torch.manual_seed(0)
+        encoder = nn.Sequential(
+            nn.Flatten(), nn.Threshold(0.5, -1.0, in_place), nn.Linear(64, 8)
+        )
+        n_codes = 4 if isinstance(estimator, VAESampler) else 8
+        architecture = Custom(encoder, nn.Linear(n_codes, 64))
+        fitted = clone(estimator).set_params(
+            architecture=architecture, max_epochs=2, random_state=0
+        )
+        given = images.copy()
+        fitted.fit(given)
+        answers.append(getattr(fitted, ask)(given))
+        np.testing.assert_array_equal(given, images)
+    np.testing.assert_array_equal(*answers)
 
 
 def test_images_come_back_as_images(images: np.ndarray) -> None:

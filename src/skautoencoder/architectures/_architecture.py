@@ -56,7 +56,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     _parameter_constraints: dict[str, list[Any]] = {}
 
     # Whether rows are standardised before the network sees them. False for modules of
-    # the user's own.
+    # the user's own, which see copies of the rows as they are.
     standardizes = True
 
     # Whether it has a network for sequences of different lengths.
@@ -157,6 +157,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             output_activation=output_activation,
             center=center if output_activation == "sigmoid" else None,
             spread=spread,
+            copies_rows=not self.standardizes,
         )
 
     def _build_ordered(
@@ -302,6 +303,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             n_classes=n_classes,
             center=center,
             spread=spread,
+            copies_rows=not self.standardizes,
         )
 
     def _build_variational(

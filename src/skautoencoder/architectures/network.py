@@ -34,6 +34,9 @@ class Network(nn.Module):
     spread : float, default=1.0
         What centred rows are divided by before the encoder sees them. Unused
         without `center`.
+    copies_rows : bool, default=False
+        Whether the encoder sees a copy of the rows. One that computes in place would
+        change the targets otherwise, and the user's data.
     """
 
     center: Tensor | None
@@ -48,12 +51,14 @@ class Network(nn.Module):
         output_activation: str = "identity",
         center: Tensor | None = None,
         spread: float = 1.0,
+        copies_rows: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.output_activation = output_activation
         self.spread = spread
+        self.copies_rows = copies_rows
         logits = None
         if center is not None:
             logits = torch.logit(center.clamp(_MEAN_MARGIN, 1 - _MEAN_MARGIN))
@@ -74,7 +79,7 @@ class Network(nn.Module):
     def encoder_input(self, rows: Tensor) -> Tensor:
         """Return `rows` as the encoder sees them."""
         if self.center is None:
-            return rows
+            return rows.clone() if self.copies_rows else rows
         # (rows - center) / spread in one pass over memory
         return torch.add(self.shift, rows, alpha=self.input_scale)
 

@@ -36,6 +36,8 @@ class VariationalNetwork(Network):
         See :class:`Network`.
     spread : float, default=1.0
         See :class:`Network`.
+    copies_rows : bool, default=False
+        See :class:`Network`.
     """
 
     def __init__(
@@ -48,8 +50,11 @@ class VariationalNetwork(Network):
         n_classes: int = 0,
         center: Tensor | None = None,
         spread: float = 1.0,
+        copies_rows: bool = False,
     ) -> None:
-        super().__init__(encoder, decoder, center=center, spread=spread)
+        super().__init__(
+            encoder, decoder, center=center, spread=spread, copies_rows=copies_rows
+        )
         self.likelihood = likelihood
         self.bound = bound
         self.n_classes = n_classes
