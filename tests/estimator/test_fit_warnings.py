@@ -207,6 +207,27 @@ def test_a_sampler_that_ends_worse_than_the_mean(X: Any) -> None:
     assert "worse than the mean of X" in message
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_sampler_whose_codes_explode(seed: int) -> None:
+    # It reconstructs well, but from codes that are far from any that are drawn.
+    images = IMAGES[:200].reshape(200, 8, 8)
+    how: dict[str, Any] = {"architecture": Conv((8,)), "prior": "normal"}
+    sampler = VAESampler(max_epochs=10, lr=10, random_state=seed, **how)
+    (message,) = said(sampler, images)
+    assert "worse than the mean of X" in message
+    share = float(message.partition("its loss is ")[2].split(",")[0])
+    assert sampler.history_[-1, "train_kl"] > 0.5 * share
+
+
+def test_the_mean_of_levels_is_their_shares() -> None:
+    table = pd.DataFrame({"level": ["a"] * 19 + ["b"], "other": list("cd") * 10})
+    sampler = VAESampler(prior="normal", lr=1e-9, **QUICK)
+    with pytest.warns(ConvergenceWarning) as caught:
+        sampler.fit(pd.concat([table] * 5, ignore_index=True))
+    entropies = -sum(p * np.log(p) for p in (0.95, 0.05, 0.5, 0.5))
+    assert f"that of the mean {entropies:.3g}." in str(caught[0].message)
+
+
 @pytest.mark.parametrize("size", [8, 64])
 def test_a_stream_that_diverges(size: int) -> None:
     X = noise(2 * size, 10)

@@ -42,8 +42,9 @@ class BernoulliLikelihood(nn.Module):
         ).sum(dim=-1)
 
     def without_code(self, rows: Tensor) -> Tensor:
-        """Return the log-probability of rows if each feature is 1 half of the time."""
-        return self.log_likelihood(torch.zeros_like(rows), rows)
+        """Return the log-probability of rows if each feature has its mean as chance."""
+        chances = rows.mean(dim=0).expand_as(rows)
+        return -F.binary_cross_entropy(chances, rows, reduction="none").sum(-1)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the probability of a 1."""

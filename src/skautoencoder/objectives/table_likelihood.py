@@ -202,9 +202,11 @@ class ColumnsLikelihood(nn.Module):
         return self._log_likelihood(outputs, rows, self.deviation)
 
     def without_code(self, rows: Tensor) -> Tensor:
-        """Return the log-likelihood of rows for uniform levels and normal numbers."""
+        """Return the log-likelihood of rows by shares of levels, and normal numbers."""
+        outputs = rows.mean(dim=0)
+        outputs[self.levels] = outputs[self.levels].clamp(min=1e-12).log()
         deviation = torch.ones_like(self.deviation)
-        return self._log_likelihood(torch.zeros_like(rows), rows, deviation)
+        return self._log_likelihood(outputs.expand_as(rows), rows, deviation)
 
     def _log_likelihood(
         self, outputs: Tensor, rows: Tensor, deviation: Tensor

@@ -148,10 +148,12 @@ class VariationalObjective(nn.Module):
     def loss_of_answers(
         self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
     ) -> Tensor:
-        """Return minus the log-likelihood of rows, given the means of their codes."""
-        codes, _ = network.posterior(rows)
-        outputs = network.decode_logits(codes, target if network.n_classes else None)
-        return -network.likelihood.log_likelihood(outputs.float(), rows).mean()
+        """Return the objective, given the means of codes in place of random ones."""
+        mean, log_variance = network.posterior(rows)
+        outputs = network.decode_logits(mean, target if network.n_classes else None)
+        log_likelihood = network.likelihood.log_likelihood(outputs.float(), rows)
+        divergence = kl_divergence(mean, log_variance).sum(dim=1)
+        return (self.beta * divergence - log_likelihood).mean()
 
     def loss_of_mean(
         self, network: VariationalEncoderDecoder, rows: Tensor, target: Tensor
