@@ -21,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from torch import nn
 
 from skautoencoder import (
     AutoencoderImputer,
@@ -29,7 +30,7 @@ from skautoencoder import (
     VAESampler,
 )
 from skautoencoder._estimator.fit_warnings import warn_of_units
-from skautoencoder.architectures import Conv, Dense
+from skautoencoder.architectures import Conv, Custom, Dense
 
 QUICK: dict[str, Any] = {
     "architecture": Dense((4,)),
@@ -137,6 +138,17 @@ def test_detectors_have_a_unit_for_each_feature() -> None:
 def test_codes_with_room_for_a_copy(code_size: int) -> None:
     (message,) = said(tiny_dense(code_size, max_epochs=20), noise(30, 5))
     assert f"code_size={code_size} is not below the number of features, 5" in message
+
+
+def test_networks_that_choose_the_size_of_their_codes() -> None:
+    custom = Custom(nn.Linear(5, 6), nn.Linear(6, 5))
+    (message,) = said(
+        tiny_dense(None, architecture=custom, max_epochs=20), noise(30, 5)
+    )
+    assert "code_size=6 is not below the number of features, 5" in message
+    images = IMAGES[:40].reshape(-1, 8, 8)
+    (message,) = said(tiny_dense(None, architecture=Conv((8,))), images)
+    assert "code_size=128 is not below the number of features, 64" in message
 
 
 def test_codes_that_are_meant_to_be_long_or_are_short() -> None:

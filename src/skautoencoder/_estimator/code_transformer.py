@@ -53,7 +53,6 @@ from skautoencoder._estimator.sample_weights import (
     weighted_share_explained,
 )
 from skautoencoder.architectures._ragged import lengths_of
-from skautoencoder.objectives import Penalty
 
 
 class CodeTransformer(
@@ -129,7 +128,7 @@ class CodeTransformer(
             params_of("penalty", vars(self)),
         )
         if previous is None:
-            self._warn(samples, plan, penalties)
+            self._warn_of_units(samples, plan)
         network_params: dict[str, Any] = {}
         for penalty in penalties:
             penalty.check_architecture(samples.architecture)
@@ -169,17 +168,25 @@ class CodeTransformer(
         self.error_path_standard_errors_ = path.standard_errors
         self.explained_variance_ratio_ = path.shares_explained[: self.code_size_]
 
-    def _warn(
-        self, samples: Samples, plan: TrainingPlan, penalties: tuple[Penalty, ...]
-    ) -> None:
-        """Warn of features of very different variance, and of codes as long as rows."""
+    def _warn_of_units(self, samples: Samples, plan: TrainingPlan) -> None:
+        """Warn of features of very different variance."""
         is_scaled = plan.units.scaling.offset is not None
         if is_scaled and len(samples.sample_shape) == 1:
             warn_of_units(samples.rows, getattr(self, "feature_names_in_", None))
-        is_free = not penalties and not self._learns_from_noise
-        code_size = plan.network.arguments["code_size"]
-        if is_free and code_size is not None and not self._chooses_now:
-            warn_of_large_codes(code_size, samples.rows.shape[1])
+
+    def _train(
+        self,
+        plan: TrainingPlan,
+        samples: Samples,
+        previous: Self | None,
+        *how: Any,
+        **more: Any,
+    ) -> None:
+        super()._train(plan, samples, previous, *how, **more)
+        is_bound = plan.objective.arguments["penalties"] or self._learns_from_noise
+        if previous is None and not is_bound and not self._chooses_now:
+            # Of the network, as some choose the size of their codes themselves.
+            warn_of_large_codes(self.code_size_, samples.rows.shape[1])
 
     def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> Any:
         """Fit to samples and encode them.
