@@ -65,6 +65,24 @@ class TestOperationCount:
         network = nn.Sequential(nn.Unflatten(1, (10, 6)), layer)
         assert work_per_sample(network, 60) == 2 * n_products
 
+    def test_attention_by_hand(self) -> None:
+        layer = nn.TransformerEncoderLayer(6, 2, dim_feedforward=12, batch_first=True)
+        network = nn.Sequential(nn.Unflatten(1, (10, 6)), layer)
+        attention = 10 * 6 * (3 * 6) + 2 * 10 * 10 * 6 + 10 * 6 * 6
+        assert work_per_sample(network, 60) == 2 * (attention + 10 * 2 * 6 * 12)
+
+    def test_inputs_may_have_names(self) -> None:
+        class Named(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.steps = nn.GRU(6, 12, batch_first=True)
+
+            def forward(self, rows: Tensor) -> Tensor:
+                answers: Tensor = self.steps(input=rows.unflatten(1, (10, 6)))[0]
+                return answers
+
+        assert work_per_sample(Named(), 60) == 2 * 10 * 3 * 12 * (6 + 12)
+
     def test_a_cell_counts_whenever_it_is_asked(self) -> None:
         class Steps(nn.Module):
             def __init__(self) -> None:
