@@ -16,14 +16,18 @@ def names_of(n_levels, n_rows):
     return pd.DataFrame({"name": names, "number": np.arange(n_rows) / 7})
 
 
-@pytest.mark.parametrize(("n_levels", "n_rows"), [(51, 100), (900, 900), (1001, 1200)])
+@pytest.mark.parametrize(
+    ("n_levels", "n_rows"), [(51, 100), (900, 900), (1001, 1200), (1001, 9000)]
+)
 def test_columns_that_look_like_identifiers_are_warned_of(n_levels, n_rows):
     table = names_of(n_levels, n_rows)
     with pytest.warns(UserWarning, match=rf"'name' \({n_levels}\).*identifiers.*Drop"):
         TableColumns.fit(table)
 
 
-@pytest.mark.parametrize(("n_levels", "n_rows"), [(50, 50), (50, 100), (500, 1000)])
+@pytest.mark.parametrize(
+    ("n_levels", "n_rows"), [(50, 50), (50, 100), (500, 1000), (1000, 9000)]
+)
 def test_columns_of_many_rows_a_level_are_not(n_levels, n_rows):
     TableColumns.fit(names_of(n_levels, n_rows))
 

@@ -32,8 +32,9 @@ Table = Any  # a DataFrame or a 2-D array
 Values = Any  # a Series, or an array of numbers
 
 # A column with more levels than `_FEW_LEVELS`, and than this share of the rows, looks
-# like an identifier: a warning. With more than `_MANY_LEVELS` and `_USELESS_SHARE` it
-# is an error, as the one-hot matrix grows with the square of the rows.
+# like an identifier: a warning. So it is with more than `_MANY_LEVELS`, and with more
+# than `_USELESS_SHARE`, too, an error: the one-hot matrix grows with the square of the
+# rows.
 _FEW_LEVELS = 50
 _MANY_LEVELS = 1000
 _IDENTIFYING_SHARE = 0.5
@@ -458,17 +459,18 @@ def _levels(name: Any, cells: NDArray[Any]) -> Levels:
 
 
 def _warn_of_identifiers(columns: list[Column], n_rows: int) -> None:
-    """Warn of columns that have nearly as many levels as there are rows."""
+    """Warn of columns of many levels, or nearly as many as there are rows."""
+    most = min(max(_FEW_LEVELS, _IDENTIFYING_SHARE * n_rows), _MANY_LEVELS)
     named = [
         f"{column.name!r} ({column.kind.width})"
         for column in columns
-        if column.kind.width > max(_FEW_LEVELS, _IDENTIFYING_SHARE * n_rows)
+        if column.kind.width > most
     ]
     if named:
         warn_user(
-            f"Columns with many levels for {n_rows} rows: {', '.join(named)}. They "
-            "look like identifiers, of which nothing can be learnt. Drop them "
-            "(X.drop(columns=...)), or put their levels together to a few.",
+            f"Columns with many levels for {n_rows} rows: {', '.join(named)}. Each "
+            "level becomes a column, and of identifiers nothing can be learnt. Drop "
+            "them (X.drop(columns=...)), or put their levels together to a few.",
         )
 
 
