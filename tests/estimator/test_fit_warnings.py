@@ -31,7 +31,7 @@ from skautoencoder import (
     VAESampler,
 )
 from skautoencoder._estimator.fit_warnings import warn_of_units
-from skautoencoder.architectures import Conv, Custom, Dense
+from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
 
 QUICK: dict[str, Any] = {
     "architecture": Dense((4,)),
@@ -126,6 +126,35 @@ def test_a_feature_is_named_and_told_of_once() -> None:
 )
 def test_units_that_are_alike(X: Any) -> None:
     assert said(tiny_dense(1, max_epochs=20), X) == []
+
+
+SEQUENCES = noise(60, 12, 2).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "X", "units"),
+    [
+        (lambda: tiny_dense(architecture=Conv1d((2,))), SEQUENCES, [1, 1e3]),
+        (lambda: tiny_dense(architecture=Recurrent()), SEQUENCES, [1, 1e3]),
+        (
+            lambda: tiny_dense(architecture=Conv1d((2,))),
+            [one[: 6 + i % 6] for i, one in enumerate(SEQUENCES)],
+            [1, 1e3],
+        ),
+        (tiny_conv, noise(30, 2, 8, 8), [[[1]], [[1e3]]]),
+        (
+            lambda: DenoisingAutoencoder(**{**QUICK, "architecture": Conv((2,))}),
+            noise(30, 2, 8, 8),
+            [[[1]], [[1e3]]],
+        ),
+    ],
+    ids=["conv1d", "recurrent", "lengths", "images", "denoiser"],
+)
+def test_channels_in_very_different_units(make: Any, X: Any, units: Any) -> None:
+    assert said(make(), X) == []
+    (message,) = said(make(), [one * np.array(units) for one in X])
+    assert "units: Channel 1 has" in message
+    assert "Divide each channel by its standard deviation" in message
 
 
 def test_detectors_have_a_unit_for_each_feature() -> None:

@@ -169,10 +169,13 @@ class CodeTransformer(
         self.explained_variance_ratio_ = path.shares_explained[: self.code_size_]
 
     def _warn_of_units(self, samples: Samples, plan: TrainingPlan) -> None:
-        """Warn of features of very different variance."""
-        is_scaled = plan.units.scaling.offset is not None
-        if is_scaled and len(samples.sample_shape) == 1:
-            warn_of_units(samples.rows, getattr(self, "feature_names_in_", None))
+        """Warn of features, or channels, of very different variance."""
+        shape, is_sequence = samples.sample_shape, samples.architecture.takes_ragged
+        if plan.units.scaling.offset is None or (len(shape) == 2 and not is_sequence):
+            return  # pixels of a single channel have one unit
+        names = getattr(self, "feature_names_in_", None) if len(shape) == 1 else None
+        axis = len(shape) - 1 if is_sequence else 0
+        warn_of_units(samples.rows, names, shape=shape, axis=axis)
 
     def _train(
         self,

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skautoencoder._estimator.array_types import Array
+from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.objectives import LOSSES
 from skautoencoder.training import AutoencoderNet, Rows, evaluating
 
-# Ratio of the largest variance of a feature to the median one: it is 16 for iris, about
-# 3 for pixels, and 1e5 and 1e8 for the raw tables of wine and of breast cancer.
+# Ratio of the largest variance of a feature or channel to the median one: it is 16 for
+# iris, about 3 for pixels, and 1e5 and 1e8 for the raw tables of wine and of breast
+# cancer.
 _VARIANCE_RATIO = 1e4
 # Ratio of the loss to that of the mean: for pure noise it is about 1.
 _LOSS_RATIO = 1.2
@@ -25,22 +26,39 @@ _MOST_ROWS = 2000
 _FEW_ROWS = 256
 
 
-def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
-    """Warn if a few features hold nearly all of the variance.
+def warn_of_units(
+    rows: Array,
+    names: Sequence[object] | None = None,
+    *,
+    shape: Shape | None = None,
+    axis: int = 0,
+) -> None:
+    """Warn if a few features, or channels, hold nearly all of the variance.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
-        The data.
+        The data. NaN marks what is not there, after the end of a sequence.
     names : sequence, default=None
         Names of the features.
+    shape : tuple of int, default=None
+        Shape of a sample. None: a sample has features, without an order.
+    axis : int, default=0
+        Axis of a sample along which units may differ: that of its channels.
     """
+    shape = rows.shape[1:] if shape is None else shape
     some = rows[_few(len(rows), _MOST_ROWS)]
     # By the largest value, so that neither squares nor their ratio overflow.
-    some = some / (float(np.abs(some).max()) or 1.0)
-    mean = some.mean(axis=0, dtype=np.float64)
-    variance = np.square(some - mean).mean(axis=0)
+    some = some / (float(np.nanmax(np.abs(some))) or 1.0)
+    there = ~np.isnan(some)
+    n_there = np.maximum(there.sum(axis=0), 1)
+    mean = some.sum(axis=0, dtype=np.float64, where=there) / n_there
+    variance = np.square(some - mean).sum(axis=0, where=there) / n_there
     rounding = (1e-6 * mean) ** 2 + np.finfo(np.float64).tiny
+    variance, rounding = (
+        np.moveaxis(of_all.reshape(shape), axis, 0).reshape(shape[axis], -1).mean(1)
+        for of_all in (variance, rounding)
+    )
     varying = np.sort(variance[variance > rounding])
     if len(varying) < 2:
         return
@@ -49,12 +67,15 @@ def warn_of_units(rows: Array, names: Sequence[object] | None = None) -> None:
     if ratio <= _VARIANCE_RATIO:
         return
     place = int(variance.argmax())
-    name = f"Feature {place}" if names is None else f"Feature {names[place]!r}"
+    kind, cure = "feature", "Put a StandardScaler in front"
+    if len(shape) > 1:
+        kind, cure = "channel", "Divide each channel by its standard deviation"
+    name = place if names is None else repr(names[place])
     warn_user(
-        f"The features of X are in very different units: {name} has {ratio:.1e} times "
-        "the variance of the median feature. They are divided by one number for all, "
-        "as in PCA, so features with little variance are hardly learnt. Put a "
-        "StandardScaler in front, if they matter.",
+        f"The {kind}s of X are in very different units: {kind.capitalize()} {name} has "
+        f"{ratio:.1e} times the variance of the median {kind}. They are divided by one "
+        f"number for all, as in PCA, so {kind}s with little variance are hardly "
+        f"learnt. {cure}, if they matter.",
     )
 
 
