@@ -72,6 +72,14 @@ def test_objects_that_are_no_numbers_after_fit(late):
         columns.to_network(table)
 
 
+def test_columns_of_other_types_after_fit_name_the_cure():
+    columns = TableColumns.fit(pd.DataFrame({"n": [1, 2, 3, 4.5]}))
+    with pytest.raises(ValueError, match="'n' of X had numbers .*pandas.to_numeric"):
+        columns.to_network(pd.DataFrame({"n": ["1", "2"]}))
+    with pytest.raises(ValueError, match="'n' of X has missing values"):
+        columns.to_network(pd.DataFrame({"n": [None, None]}))
+
+
 def test_integers_beyond_all_floats_are_refused():
     table = pd.DataFrame({"n": pd.Series([1, 2, 10**400], dtype=object)})
     with pytest.raises(ValueError, match="'n' of X has values so large"):

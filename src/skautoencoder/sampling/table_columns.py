@@ -72,9 +72,11 @@ class Column:
         if isinstance(self.kind, Levels) and not self.kind.nearest:
             return _plain(self.name, values)
         if not (_is_number(self.name, values) or types.is_bool_dtype(values)):
+            if pd.isna(values).all():
+                raise ValueError(_missing(self.name))
             raise ValueError(
                 f"Column {self.name!r} of X had numbers in fit, but now it has dtype "
-                f"{values.dtype}."
+                f"{values.dtype}. Turn it into numbers, as pandas.to_numeric does."
             )
         return _numbers(self.name, values)
 
