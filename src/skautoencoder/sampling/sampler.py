@@ -491,9 +491,8 @@ class VAESampler(
         """Count active units, and fit the prior to the codes of the training rows."""
         form, classes = samples.format, samples.classes
         self._format = form
-        self.column_kinds_ = None
-        if isinstance(form, TableFormat):
-            self.column_kinds_ = form.columns.kinds
+        kinds = form.columns.kinds if isinstance(form, TableFormat) else None
+        self.column_kinds_ = kinds
         self.likelihood_ = samples.likelihood
         self._has_probabilities = samples.has_probabilities
         self._classes = classes
@@ -602,9 +601,8 @@ class VAESampler(
         """
         self._check_fitted()
         means, deviations = self._codes(X)
-        random = np.random.RandomState(draw_seed(random_state))
-        noise = random.normal(size=means.shape).astype(means.dtype)
-        codes = means + deviations * noise
+        noise = np.random.RandomState(draw_seed(random_state)).normal(size=means.shape)
+        codes = means + deviations * noise.astype(means.dtype)
         return _wrap_data_with_container("transform", codes, X, self)
 
     def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
@@ -847,10 +845,8 @@ class VAESampler(
             The mean of `score_samples`, in nats a row.
         """
         if not self.conditional:
-            name = type(self).__name__
-            warn_of_ignored_samples(y, X, name, "compares nothing with")
-            y = None
-        scores = self.score_samples(X, y)
+            warn_of_ignored_samples(y, X, type(self).__name__, "compares nothing with")
+        scores = self.score_samples(X, y if self.conditional else None)
         weights = check_sample_weight(sample_weight, len(scores))
         return float(np.average(scores, weights=weights))
 
