@@ -226,6 +226,17 @@ def test_sequences_of_different_lengths_cannot_be_ordered():
         AutoencoderTransformer(4, ordered=True, max_epochs=1).fit(X)
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_parts_go_on_with_the_network_that_there_is(ordered):
+    X = linear_table(0, 100)
+    ours = AutoencoderTransformer(4, ordered=ordered, **SMALL).partial_fit(X)
+    ours.set_params(ordered=not ordered).partial_fit(X)
+    assert hasattr(ours, "error_path_") == ordered
+    if ordered:
+        error = np.square(ours.predict(X) - X).mean()
+        assert ours.error_path_[-1] == pytest.approx(error, rel=1e-4)
+
+
 def test_unordered_codes_have_one_size():
     X = linear_table(0, 100)
     plain = AutoencoderTransformer(4, **SMALL).fit(X)

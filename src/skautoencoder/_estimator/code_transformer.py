@@ -153,10 +153,11 @@ class CodeTransformer(
         return is_auto and self._chooses_code_size
 
     def _complete(self, samples: Samples, plan: TrainingPlan) -> None:
-        if not self._is_ordered:
+        # The network of an earlier call, in partial_fit, may differ from `ordered`.
+        decoder: Any = self.net_.module_.decoder
+        if not hasattr(decoder, "decode_leading"):
             return
         path = ErrorPath.of(self.net_, plan, self.trained_network)
-        decoder: Any = self.net_.module_.decoder
         least = path.least_units(decoder.sizes)
         path = path.with_least(decoder.sizes, least)
         self.net_.module__least = decoder.least = least
