@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers import IMAGES, assert_same_weights, noise, tiny_conv, tiny_dense
 from sklearn.base import clone
 from sklearn.datasets import load_wine
@@ -232,6 +233,18 @@ def test_state_of_the_process_is_left_as_it_was() -> None:
     assert [*warnings.filters] == before
     assert len(search.cv_results_["params"]) == 2
     assert (search.cv_results_["mean_fit_time"] > 0).all()
+
+
+def test_what_scikit_learn_dispatches_by_default() -> None:
+    both(tiny_dense(), {"code_size": [1, 2]}, SCALED, cv=2, pre_dispatch="2*n_jobs")
+
+
+def test_double_precision_as_the_default_of_torch() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        both(tiny_dense(batch_size=32), {"code_size": [1, 2]}, SCALED, cv=2)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.filterwarnings("ignore")  # checks of interfaces, on any data

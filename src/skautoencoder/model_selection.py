@@ -20,8 +20,9 @@ from skautoencoder.training import Finished, run_in_company
 # fits, and fewer if their samples have more bytes than that.
 _MOST_FITS = 64
 _MOST_BYTES = 2**27
-# Tasks that joblib may hand over before it asks for a result.
-_MOST_TASKS = 10**6
+# Tasks that joblib may hand over before it asks for a result. It refuses to compute
+# with numbers above 10**6, as in pre_dispatch="2*n_jobs", the default of scikit-learn.
+_MOST_TASKS = 10**4
 
 
 class AutoencoderSearchCV(GridSearchCV):

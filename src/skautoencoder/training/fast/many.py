@@ -23,6 +23,7 @@ from skorch.callbacks import EpochTimer
 from torch import nn
 
 from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.devices import usual_torch
 from skautoencoder.training.fast.adam import update_for
 from skautoencoder.training.fast.objective_gradient import gradient_for
 from skautoencoder.training.fast.stacked_layers import LINE
@@ -35,7 +36,7 @@ from skautoencoder.training.fast.stacked_program import (
     train_stacked,
 )
 from skautoencoder.training.optimizers import takes_one_gradient
-from skautoencoder.training.threads import is_large, one_thread
+from skautoencoder.training.threads import is_large
 
 # Numbers that the weights of networks trained together may have. With Adam's averages
 # and the gradients it is four times as many, which should stay in a processor's cache.
@@ -72,7 +73,8 @@ def fit_many(nets: Sequence[Any], data: Sequence[Rows]) -> list[Outcome]:
             programs[_program_key(net, rows)].append(index)
         else:
             outcomes[index] = reason
-    with one_thread(), torch.no_grad():
+    # What the fits have set holds in their threads alone.
+    with usual_torch(), torch.no_grad():
         for indices in programs.values():
             for some in _within_memory(indices, nets, data):
                 if len(some) == 1:
