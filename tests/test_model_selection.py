@@ -144,6 +144,19 @@ def test_last_batches_that_differ(batch_size: int, n_rows: tuple[int, ...]) -> N
         assert one.history_[:, "train_loss"] == end.value.history_[:, "train_loss"]
 
 
+@needs_fast
+def test_few_sums_of_small_layers() -> None:
+    # Last batches of 4 and 6 rows, whose sums in another order are mostly equal.
+    rows = [noise(n, 12, seed=i) for i, n in enumerate((52, 78))]
+    for layers in ((), (12,)):
+        make = partial(tiny_dense, 2, architecture=Dense(layers), batch_size=8)
+        alone = [make().fit(X) for X in rows]
+        ends = run_in_company([partial(make().fit, X) for X in rows])
+        for one, end in zip(alone, ends, strict=True):
+            assert end.alone is None
+            assert_same_weights(one, end.value)
+
+
 def test_pipeline() -> None:
     pipeline = Pipeline(
         [

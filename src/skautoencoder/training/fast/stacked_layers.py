@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -20,7 +20,7 @@ from skautoencoder.training.fast.sequential_gradients import (
 
 # Numbers in a line of the cache (a multiple of it); tensors begin with one.
 LINE = 16
-# Sums of a batch's gradients that are compared with those of a stack.
+# Sums of a net that are compared with those of a stack.
 _SUMS = 128
 
 
@@ -157,12 +157,15 @@ def _exact_products(rows: StackedRows, n_out: int, n_in: int) -> _Exact:
     The order of sums does not depend on the values, so that random numbers can tell;
     but it does depend on where matrices begin in memory.
     """
-    n_nets, n_rows = len(rows.counts), rows.n_rows
+    n_nets, n_rows, fewest = len(rows.counts), rows.n_rows, min(rows.counts)
     generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
         # Numbers of uniform_ are multiples of one, whose sums are often exact.
         return torch.empty(n_nets, *shape).normal_(generator=generator)
+
+    def random_weights() -> Tensor:
+        return aligned_zeros(n_nets, n_out, n_in).copy_(random(n_out, n_in))
 
     def random_gradient() -> Tensor:
         stack = random(n_rows, n_out)
@@ -174,27 +177,36 @@ def _exact_products(rows: StackedRows, n_out: int, n_in: int) -> _Exact:
         pairs = zip(many, ones, strict=True)
         return all(torch.equal(some[: len(one)], one) for some, one in pairs)
 
-    x, b, g = random(n_rows, n_in), random(n_out), random_gradient()
-    w, out = (aligned_zeros(n_nets, n_out, n_in) for _ in range(2))
-    w.copy_(random(n_out, n_in))
-    sums = torch.empty_like(b)
-    each = [*zip(rows.of_each(x, g), w, b, strict=True)]
-    # Sums in another order are equal nine times of ten.
-    gradients = (random_gradient() for _ in range(_SUMS // n_out + 1))
+    def outputs() -> bool:
+        x, w, b = random(n_rows, n_in), random_weights(), random(n_out)
+        each = zip(rows.of_each(x), w, b, strict=True)
+        many = torch.baddbmm(b[:, None], x, w.transpose(1, 2))
+        return are_equal(many, (F.linear(x, w, b) for (x,), w, b in each))
+
+    def by_inputs() -> bool:
+        g, w = random_gradient(), random_weights()
+        each = zip(rows.of_each(g), w, strict=True)
+        return are_equal(torch.bmm(g, w), (torch.mm(g, w) for (g,), w in each))
+
+    def by_weights() -> bool:
+        x, g, out = random(n_rows, n_in), random_gradient(), random_weights()
+        many = torch.bmm(g.transpose(1, 2), x, out=out)
+        return are_equal(many, (torch.mm(g.t(), x) for x, g in rows.of_each(x, g)))
+
+    def by_biases() -> bool:
+        g, sums = random_gradient(), random(n_out)
+        many = torch.sum(g, 1, out=sums)
+        return are_equal(many, (g.sum(0) for (g,) in rows.of_each(g)))
+
+    def always(are_exact: Callable[[], bool], n_sums: int) -> bool:
+        # Sums in another order are equal nine times of ten.
+        return all(are_exact() for _ in range(_SUMS // n_sums + 1))
+
     return _Exact(
-        are_equal(
-            torch.baddbmm(b[:, None], x, w.transpose(1, 2)),
-            (F.linear(x, w, b) for (x, _), w, b in each),
-        ),
-        are_equal(torch.bmm(g, w), (torch.mm(g, w) for (_, g), w, _ in each)),
-        are_equal(
-            torch.bmm(g.transpose(1, 2), x, out=out),
-            (torch.mm(g.t(), x) for (x, g), _, _ in each),
-        ),
-        all(
-            are_equal(torch.sum(g, 1, out=sums), (g.sum(0) for (g,) in rows.of_each(g)))
-            for g in gradients
-        ),
+        always(outputs, fewest * n_out),
+        always(by_inputs, fewest * n_in),
+        always(by_weights, n_out * n_in),
+        always(by_biases, n_out),
     )
 
 
