@@ -342,6 +342,7 @@ def test_a_stored_estimator_holds_no_training_data(make: Any, tmp_path: Path) ->
 
 AROUND = {
     "float64 by default": lambda: default_dtype(torch.float64),
+    "a device by default": lambda: torch.device("meta"),
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
@@ -369,6 +370,7 @@ def test_what_the_user_has_set_in_torch_changes_nothing(around: str, make: Any) 
         found = make().fit(X)
         np.testing.assert_array_equal(found.transform(X), expected.transform(X))
         np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+        assert found.score(X) == expected.score(X)
 
 
 @functools.cache

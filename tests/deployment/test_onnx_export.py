@@ -169,6 +169,14 @@ def test_the_estimator_is_left_as_it_was() -> None:
     assert [w.stride() for w in fitted.net_.module_.parameters()] == layouts
 
 
+def test_a_device_by_default_changes_nothing() -> None:
+    estimator = tiny_dense().fit(ROWS[:100])
+    expected = to_onnx(estimator, "score_samples").SerializeToString()
+    with torch.device("meta"):
+        found = to_onnx(estimator, "score_samples").SerializeToString()
+    assert found == expected
+
+
 def test_what_has_no_model_is_said() -> None:
     table = VAESampler(2, **HOW).fit(X[:, 20:25])
     with pytest.raises(ValueError, match="learnt from a table"):

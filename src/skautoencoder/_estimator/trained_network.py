@@ -113,7 +113,7 @@ class TrainedNetwork:
 
     def squared_errors(self, rows: Array) -> Array:
         """Return each row's mean squared error of reconstruction, in data units."""
-        unit = torch.tensor(self.scaling.scale, dtype=torch.float64)
+        unit = torch.tensor(self.scaling.scale, dtype=torch.float64, device="cpu")
 
         def error(batch: Tensor) -> Tensor:
             # In double precision on the CPU: not every accelerator has it.

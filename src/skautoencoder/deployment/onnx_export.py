@@ -104,9 +104,10 @@ def export(
         shape = (estimator.code_size_,)
     elif shape is None:
         shape = estimator.trained_network.data_shape
-    answer, file = Answer(estimator, method), io.BytesIO()
-    # Two samples, as torch may take the axis of a single one for a constant.
-    example = torch.zeros(2, *shape)
+    with one_thread():
+        answer, file = Answer(estimator, method), io.BytesIO()
+        # Two samples, as torch may take the axis of a single one for a constant.
+        example = torch.zeros(2, *shape, dtype=torch.float32)
     with one_thread(), evaluating(answer.network), warnings.catch_warnings():
         # torch deprecates this exporter; its successor needs the compiler.
         # torch warns of constants, which here are meant, and deprecates this exporter,

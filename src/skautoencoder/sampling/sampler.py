@@ -817,9 +817,9 @@ class VAESampler(
     def _log_likelihoods(self, rows: Array) -> NDArray[np.float64]:
         """Return log-likelihoods in the network's units, for each class if any."""
         # Seeded by the fit alone, so that all rows and all calls share the same noise.
-        generator = torch.Generator().manual_seed(self.net_.seed)
+        rng = torch.Generator().manual_seed(self.net_.seed)
         shape = (self.n_importance_samples, self.code_size_)
-        noise = torch.randn(shape, generator=generator, dtype=torch.float32)
+        noise = torch.randn(shape, generator=rng, dtype=torch.float32, device="cpu")
         return self._model.log_likelihoods(rows, self._priors, noise)
 
     def score(

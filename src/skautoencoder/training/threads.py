@@ -19,7 +19,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -114,16 +114,23 @@ def one_thread() -> Iterator[None]:
 
     So torch does not start its thread pool. A forked process would inherit the pool
     without its threads, and wait for them forever.
+
+    New tensors are on the CPU, whatever torch.set_default_device says: what goes
+    elsewhere is sent there.
     """
     with _lock:
         n_threads = torch.get_num_threads()
+    is_usual = torch.get_default_device().type == "cpu"
+    on_cpu: Any = nullcontext() if is_usual else torch.device("cpu")
     if n_threads == 1:
-        yield
+        with on_cpu:
+            yield
         return
     before, _here.n_allowed = _here.n_allowed, n_threads
     try:
         _set_own_threads(1)
-        yield
+        with on_cpu:
+            yield
     finally:
         _set_own_threads(n_threads)
         _here.n_allowed = before
