@@ -226,6 +226,17 @@ def test_sequences_of_different_lengths_cannot_be_ordered():
         AutoencoderTransformer(4, ordered=True, max_epochs=1).fit(X)
 
 
+def test_columns_that_are_not_the_leading_ones_are_refused():
+    X = linear_table(0, 100)
+    ours = AutoencoderTransformer(4, ordered=True, **SMALL).fit(X)
+    codes = ours.set_output(transform="pandas").transform(X)
+    expected = ours.inverse_transform(codes.to_numpy()[:, :2])
+    np.testing.assert_array_equal(ours.inverse_transform(codes.iloc[:, :2]), expected)
+    for others in (codes.iloc[:, 1:3], codes.iloc[:, ::-1]):
+        with pytest.raises(ValueError, match="in their order, from the first on"):
+            ours.inverse_transform(others)
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 def test_parts_go_on_with_the_network_that_there_is(ordered):
     X = linear_table(0, 100)

@@ -241,7 +241,19 @@ def check_codes(estimator: Any, X: ArrayLike, *, takes_leading: bool = False) ->
         )
     if np.abs(codes).max() > np.finfo(np.float32).max:
         raise too_large(codes, type(estimator).__name__)
+    if hasattr(X, "columns"):
+        _check_order([*X.columns], [*estimator.get_feature_names_out()])
     return codes
+
+
+def _check_order(given: list[Any], names: list[str]) -> None:
+    """Raise if columns have the names of codes' numbers, but of other ones."""
+    first = names[: len(given)]
+    if given != first and {*given} <= {*names}:
+        raise ValueError(
+            f"X has the columns {given}, but codes begin with {first}. Pass columns as "
+            "transform returned them: in their order, from the first on."
+        )
 
 
 def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
