@@ -314,6 +314,15 @@ def test_best_of_equally_small_codes_and_failed_fits() -> None:
     assert smallest_within_one_standard_error(found) == 2
 
 
+def test_halving_compares_candidates_that_had_all_samples() -> None:
+    found = results([0.9, 0.9, 0.7, 0.6], [0.0] * 4, code_size=[1, 8, 8, 4])
+    found["iter"] = np.array([0, 0, 1, 1])
+    assert smallest_within_one_standard_error(found) == 2
+    found["mean_test_score"][2:] = np.nan
+    with pytest.raises(ValueError, match="no candidate has a score"):
+        smallest_within_one_standard_error(found)
+
+
 def test_search_refits_the_smallest_code() -> None:
     search = AutoencoderSearchCV(
         tiny_dense(),

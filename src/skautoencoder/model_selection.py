@@ -224,10 +224,10 @@ class AutoencoderSearchCV(GridSearchCV):
 def smallest_within_one_standard_error(cv_results: Mapping[str, Any]) -> int:
     """Return the candidate with the smallest code whose score is nearly the best.
 
-    Give it as ``refit`` to :class:`AutoencoderSearchCV` or
-    :class:`~sklearn.model_selection.GridSearchCV`. Nearly is within one standard error
-    of the best candidate's mean score over the folds; of candidates with the same size
-    of the code, the one with the best score is taken.
+    Give it as ``refit`` to :class:`AutoencoderSearchCV`,
+    :class:`~sklearn.model_selection.GridSearchCV` or another search. Nearly is within
+    one standard error of the best candidate's mean score over the folds; of candidates
+    with the same size of the code, the one with the best score is taken.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def smallest_within_one_standard_error(cv_results: Mapping[str, Any]) -> int:
     Raises
     ------
     ValueError
-        If candidates have no `code_size`, or there are several scorers.
+        If candidates have no `code_size`, or no score, or there are several scorers.
 
     References
     ----------
@@ -277,7 +277,15 @@ def smallest_within_one_standard_error(cv_results: Mapping[str, Any]) -> int:
                 "sizes in param_grid, such as {'code_size': [2, 4, 8]}."
             )
         sizes.append(numbers[0])
-    means = np.asarray(cv_results["mean_test_score"], dtype=float)
+    means = np.array(cv_results["mean_test_score"], dtype=float)
+    if "iter" in cv_results:
+        # Searches by halving compare candidates that had all of the samples.
+        means[np.asarray(cv_results["iter"]) < np.max(cv_results["iter"])] = np.nan
+    if np.isnan(means).all():
+        raise ValueError(
+            "smallest_within_one_standard_error cannot choose, as no candidate has a "
+            "score. Set error_score='raise' in the search to see why."
+        )
     n_splits = sum(
         name.startswith("split") and name.endswith("_test_score") for name in cv_results
     )

@@ -99,6 +99,10 @@ def test_sizes_of_codes() -> None:
     np.testing.assert_array_equal(drawn.line_.get_ydata(), estimator.error_path_)
     with pytest.raises(ValueError, match="ordered=True"):
         CodeSizeDisplay.from_estimator(fitted("transformer"))
+    some = CodeSizeDisplay([1, 2, 4], [np.nan, 0.5, 0.4], [np.nan, 0.2, 0.1]).plot()
+    assert some.ax_.get_legend_handles_labels()[1][-1] == "chosen: 2"
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        CodeSizeDisplay([1, 2], [0.5], [0.1]).plot()
 
 
 @pytest.mark.parametrize("kind", [CodeSpaceDisplay, CodeWalkDisplay, LatentMapDisplay])

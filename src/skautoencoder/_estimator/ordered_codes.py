@@ -78,7 +78,7 @@ def start_in_order(network: Network, rows: Tensor) -> None:
 
 def bound_of_best(errors: Array, standard_errors: Array) -> float:
     """Return the lowest error plus its standard error."""
-    best = errors.argmin()
+    best = np.nanargmin(errors)
     return float(errors[best] + standard_errors[best])
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skautoencoder._estimator.ordered_codes import bound_of_best
 from skautoencoder.displays.axes import FIRST, SECOND, single_axes
@@ -29,7 +29,7 @@ class CodeSizeDisplay:
     sizes : array-like of shape (n_sizes,)
         Numbers in a code.
     errors : array-like of shape (n_sizes,)
-        Errors on rows that were not trained on.
+        Errors on rows that were not trained on; NaN for sizes that are not known.
     standard_errors : array-like of shape (n_sizes,)
         Standard errors of these.
     chosen_size : int, default=None
@@ -97,8 +97,9 @@ class CodeSizeDisplay:
         check_is_fitted(fitted)
         if not hasattr(fitted, "error_path_"):
             raise ValueError(
-                f"{type(fitted).__name__} has errors for one code size alone. Fit it "
-                "with ordered=True or code_size='auto'."
+                f"{type(fitted).__name__} has errors for one code size alone. Fit a "
+                "transformer or DenoisingAutoencoder with ordered=True, or a "
+                "transformer with code_size='auto'."
             )
         errors = fitted.error_path_
         display = cls(
@@ -131,6 +132,7 @@ class CodeSizeDisplay:
             np.asarray(values, dtype=float)
             for values in (self.sizes, self.errors, self.standard_errors)
         )
+        check_consistent_length(sizes, errors, spread)
         bound = bound_of_best(errors, spread)
         chosen = self.chosen_size
         if chosen is None:
@@ -147,7 +149,8 @@ class CodeSizeDisplay:
         )
         self.ax_.axhline(bound, color="0.5", linestyle=":", label="best + one of it")
         self.ax_.axvline(chosen, label=f"chosen: {chosen}", **SECOND)
-        wide = errors.min() > 0 and errors.max() > _WIDE * errors.min()
+        lowest = np.nanmin(errors)
+        wide = lowest > 0 and np.nanmax(errors) > _WIDE * lowest
         self.ax_.set(
             xlabel="numbers in the code",
             ylabel="mean squared error",
