@@ -141,6 +141,8 @@ def test_codes_hold_the_length(name: str) -> None:
     np.testing.assert_allclose(codes[:, -1] * 20, lengths, rtol=1e-6)
     decoded = autoencoder.inverse_transform(codes)
     assert_same([decoded], [autoencoder.predict(X_TEST)])
+    backwards = autoencoder.inverse_transform(codes[::-1])
+    assert_same([backwards], [decoded[::-1]])
     codes[:, -1] = np.linspace(-1, 2, 40)
     lengths = [len(x) for x in autoencoder.inverse_transform(codes)]
     assert (min(lengths), max(lengths)) == (1, 20)

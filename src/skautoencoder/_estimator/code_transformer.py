@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import Tags
@@ -53,6 +52,7 @@ from skautoencoder._estimator.sample_weights import (
     weighted_share_explained,
 )
 from skautoencoder.architectures._ragged import lengths_of
+from skautoencoder.training import to_tensor
 
 
 class CodeTransformer(
@@ -316,7 +316,7 @@ class CodeTransformer(
         samples = self.trained_network.decode(codes)
         if self._record.sequences is not None:
             n_steps = self._record.data_shape[0]
-            lengths = lengths_of(torch.from_numpy(codes), n_steps).numpy()
+            lengths = lengths_of(to_tensor(codes), n_steps).numpy()
             return self._record.sequences.wrap(samples, lengths)
         return in_frame_like(X, samples, getattr(self, "feature_names_in_", None))
 
