@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from skautoencoder import (
     load,
     save,
 )
+from skautoencoder.architectures import ARCHITECTURES
+from skautoencoder.objectives import PENALTIES
 
 X = ROWS[:60]
 HOW: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
@@ -229,3 +232,21 @@ def test_drawing_in_modules_leaves_the_generator_alone(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     load(tmp_path / "model", {"encoder": make_encoder, "decoder": make_decoder})
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "known", [ARCHITECTURES, PENALTIES], ids=["architectures", "penalties"]
+)
+def test_a_file_may_name_what_parameters_know_by_name(
+    known: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class New:
+        pass
+
+    monkeypatch.setitem(known, "new", New)
+    spec = find_spec("skautoencoder.persistence.classes")
+    assert spec is not None
+    assert spec.loader is not None
+    classes = module_from_spec(spec)
+    spec.loader.exec_module(classes)
+    assert classes.name_of(New) == "New"

@@ -19,7 +19,7 @@ from skautoencoder._estimator.containers import Container, Frame, PythonNumbers
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.plan import build_network
 from skautoencoder._estimator.sequences import SequenceFormat
-from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
+from skautoencoder.architectures import ARCHITECTURES, Conv, Conv1d, Custom, Recurrent
 from skautoencoder.architectures.curved import Curved
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.imputation import AutoencoderImputer
@@ -29,20 +29,16 @@ from skautoencoder.imputation.images import ImageFilling
 from skautoencoder.imputation.neighbors import Neighbors
 from skautoencoder.imputation.tables import TableFilling
 from skautoencoder.objectives import (
-    KL,
-    L1,
-    MMD,
+    PENALTIES,
     BernoulliLikelihood,
     ColumnBlock,
     ColumnsLikelihood,
-    Contraction,
     Corruption,
     GaussianLikelihood,
     MaskedObjective,
     Objective,
     OrderedObjective,
     RaggedObjective,
-    TopK,
     VariationalObjective,
 )
 from skautoencoder.outliers import AutoencoderOutlierDetector
@@ -78,8 +74,11 @@ _ESTIMATORS: tuple[type, ...] = (
 )
 
 # Objects that are described by what their constructor takes: dataclasses by their
-# fields, architectures and penalties by their parameters, others as listed below.
+# fields, architectures and penalties by their parameters, others as listed below. Those
+# that parameters know by a name need no line of their own.
 _OBJECTS: tuple[type, ...] = (
+    *ARCHITECTURES.values(),
+    *PENALTIES.values(),
     ArrayFormat,
     BernoulliLikelihood,
     Classes,
@@ -87,12 +86,8 @@ _OBJECTS: tuple[type, ...] = (
     ColumnBlock,
     ColumnsLikelihood,
     Container,
-    Contraction,
-    Conv,
-    Conv1d,
     Curved,
     Custom,
-    Dense,
     EarlyStopping,
     FeatureStatistics,
     FitRecord,
@@ -102,16 +97,12 @@ _OBJECTS: tuple[type, ...] = (
     GaussianLikelihood,
     ImageEmbedding,
     ImageFilling,
-    KL,
-    L1,
     Levels,
-    MMD,
     MixturePrior,
     Neighbors,
     NormalPrior,
     Numbers,
     PythonNumbers,
-    Recurrent,
     References,
     Scaling,
     SequenceEmbedding,
@@ -120,7 +111,6 @@ _OBJECTS: tuple[type, ...] = (
     TableEmbedding,
     TableFilling,
     TableFormat,
-    TopK,
     Units,
     WindowEmbedding,
 )
