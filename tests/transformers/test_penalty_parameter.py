@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fits import X, either
 from helpers import assert_same_weights, have_same_weights, tiny_conv, tiny_dense
 from sklearn.base import clone
@@ -193,10 +192,19 @@ def test_what_does_not_go(params: dict[str, Any], message: str) -> None:
     assert not hasattr(estimator, "net_")
 
 
-def test_a_penalty_returns_one_number() -> None:
-    class Vector(Penalty):
-        def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Tensor:
-            return torch.sum(codes.abs(), dim=1)
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (lambda codes: codes.abs().sum(dim=1), r"shape .*. Take its mean\(\)"),
+        (lambda codes: 0.0, r"returned 0.0. .* return codes.new_zeros\(\(\)\)"),
+        (lambda codes: None, "returned None. Compute it with torch"),
+    ],
+    ids=["vector", "float", "None"],
+)
+def test_a_penalty_returns_one_number(number: Any, message: str) -> None:
+    class Own(Penalty):
+        def __call__(self, codes: Tensor, rows: Tensor, network: Any) -> Any:
+            return number(codes)
 
-    with pytest.raises(ValueError, match="Vector.* must return one number for a batch"):
-        tiny_dense(penalty=Vector()).fit(X)
+    with pytest.raises(ValueError, match=f"Own.* one number for a batch.* {message}"):
+        tiny_dense(penalty=Own()).fit(X)

@@ -118,15 +118,7 @@ class Objective(nn.Module):
                 rows = rows.detach().requires_grad_()
             codes = network.encode(rows)
             exact = self._penalized(codes)
-            terms = [
-                penalty.weight * penalty(exact, rows, network) for penalty in added
-            ]
-        for penalty, term in zip(added, terms, strict=True):
-            if term.dim():
-                raise ValueError(
-                    f"The penalty {penalty!r} must return one number for a batch, but "
-                    f"returned a tensor of shape {tuple(term.shape)}. Take its mean()."
-                )
+            terms = [_term(penalty, exact, rows, network) for penalty in added]
         return sum(terms, start=self._reconstruction(network, codes, target))
 
     def loss_of_answers(
@@ -157,3 +149,21 @@ class Objective(nn.Module):
     ) -> Tensor:
         """Return the reconstruction loss."""
         return reconstruction_loss(self.loss, logits, target, network.output_activation)
+
+
+def _term(
+    penalty: Penalty, codes: Tensor, rows: Tensor, network: EncoderDecoder
+) -> Tensor:
+    """Return what a penalty adds to the loss; raise if it returns no number."""
+    found = penalty(codes, rows, network)
+    if isinstance(found, Tensor) and not found.dim():
+        return penalty.weight * found
+    if isinstance(found, Tensor):
+        what, cure = f"a tensor of shape {tuple(found.shape)}", "Take its mean()."
+    else:
+        what = repr(found)
+        cure = "Compute it with torch; where there is none, return codes.new_zeros(())."
+    raise ValueError(
+        f"The penalty {penalty!r} must return one number for a batch, as a tensor, but "
+        f"returned {what}. {cure}"
+    )
