@@ -330,6 +330,8 @@ def with_value(step: int, value: float) -> list[Any]:
         (with_value(3, np.inf), "infinity"),
         (with_value(3, 1e300), "too large"),
         ([*X[:4], X[0][:0]], "Sample 4 of X has no steps"),
+        (padded(X)[:0], "Found array with 0 sample"),
+        (padded(X)[:, :0], "samples of shape .0, 2., which are empty"),
         (padded([*X[:4], X[0][:0]]), "Sample 4 of X has no steps.* NaN alone"),
         ([*X[:4], X[0][:, :1]], "do not go together"),
         ([x[:, :1] for x in X], "sequences of 1 channels, .* expecting 2"),

@@ -98,6 +98,8 @@ class Sequences:
             Whether the sequences of a list may have a single axis.
         """
         X = from_torch(X)
+        if isinstance(X, np.ndarray) and not X.size:
+            return None  # an empty array, for the usual checks
         if isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype.kind == "f":
             if shape is None and not np.isnan(X[:, -1:]).any():
                 return None
