@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fits import waves
@@ -112,6 +113,15 @@ def test_a_sequence_s_answers_depend_on_it_alone(kind: Any, name: str) -> None:
         assert_same(answers(estimator, some[i][np.newaxis]), one)
     among = answers(estimator, [*X[:31], *some])
     assert_same([part[31:] for part in among], expected)
+
+
+def test_sequences_may_be_frames_of_nullable_types() -> None:
+    estimator, some = fitted(AutoencoderTransformer), X_TEST[:5]
+    frames = [pd.DataFrame(x).astype("Float64") for x in some]
+    for given in (frames, [x.astype(object) for x in some]):
+        np.testing.assert_array_equal(
+            estimator.transform(given), estimator.transform(some)
+        )
 
 
 @each_kind

@@ -131,8 +131,8 @@ class Sequences:
         if len(sizes) < 2 - insists:
             return None  # an array, in a list
         try:
-            arrays = [np.asarray(from_torch(x)) for x in X]
-        except ValueError:  # nested lists of different lengths
+            arrays = [_numbers(np.asarray(from_torch(x))) for x in X]
+        except (TypeError, ValueError):  # nested lists of different lengths, or text
             return None
         kinds = {array.dtype.kind for array in arrays}
         if not kinds <= set("buif") or {array.ndim for array in arrays} - {1, 2}:
@@ -275,6 +275,11 @@ def _is_list(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return X.ndim == 1 and X.dtype.kind == "O"
     return isinstance(X, list | tuple)
+
+
+def _numbers(array: Array) -> Array:
+    """Return an array of objects, which frames of nullable types become, as numbers."""
+    return array.astype(np.float64) if array.dtype.kind == "O" else array
 
 
 def _length(sequence: Any) -> int:
