@@ -533,9 +533,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         """
         sample_shape = resolve_sample_shape(self.sample_shape, data_shape)
         is_ragged = sequences is not None
-        architecture = self._make_architecture(sample_shape, is_ragged=is_ragged)
-        with suggesting(architecture):
-            architecture.check()
+        architecture = self._checked_architecture(sample_shape, is_ragged=is_ragged)
         if is_ragged:
             require_ragged(architecture)
         elif previous is None:
@@ -555,6 +553,15 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         )
 
     # ---- architecture -----------------------------------------------------------
+
+    def _checked_architecture(
+        self, sample_shape: Shape, *, is_ragged: bool = False
+    ) -> Architecture:
+        """Return the architecture; raise if its parameters are not what they may be."""
+        architecture = self._make_architecture(sample_shape, is_ragged=is_ragged)
+        with suggesting(architecture):
+            architecture.check()
+        return architecture
 
     def _make_architecture(
         self, sample_shape: Shape, *, is_ragged: bool = False

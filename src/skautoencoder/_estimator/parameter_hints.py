@@ -33,14 +33,13 @@ def cure_of(name: str, own: list[str]) -> str:
     own : list of str
         Names of the estimator's parameters.
     """
-    if name in _CURES and public_name(name) not in own:
-        return f" {_CURES[name]}"
     prefix = _PARTS.get(name)
     if prefix is not None:
         return f" Set {prefix}__{name}."
-    name = public_name(name)
-    if name in _CURES and name not in own:
-        return f" {_CURES[name]}"
+    cure, name = _CURES.get(name), public_name(name)
+    cure = cure or _CURES.get(name)
+    if cure and name not in own:
+        return f" {cure}"
     kinds = (Dense, Conv, Recurrent)
     kind = next((k for k in kinds if name in k._get_param_names()), None)
     if kind is None or name in own:

@@ -108,21 +108,20 @@ def export(
         answer, file = Answer(estimator, method), io.BytesIO()
         # Two samples, as torch may take the axis of a single one for a constant.
         example = torch.zeros(2, *shape, dtype=torch.float32)
-    with one_thread(), evaluating(answer.network), warnings.catch_warnings():
-        # torch deprecates this exporter; its successor needs the compiler.
-        # torch warns of constants, which here are meant, and deprecates this exporter,
-        # whose successor needs the compiler.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            answer,
-            (example,),
-            file,  # type: ignore[arg-type]
-            input_names=["X"],
-            output_names=[method],
-            dynamic_axes={"X": {0: "n_samples"}, method: {0: "n_samples"}},
-            opset_version=opset,
-            dynamo=False,
-        )
+        with evaluating(answer.network), warnings.catch_warnings():
+            # torch warns of constants, which here are meant, and deprecates this
+            # exporter, whose successor needs the compiler.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                answer,
+                (example,),
+                file,  # type: ignore[arg-type]
+                input_names=["X"],
+                output_names=[method],
+                dynamic_axes={"X": {0: "n_samples"}, method: {0: "n_samples"}},
+                opset_version=opset,
+                dynamo=False,
+            )
     model = onnx.load_from_string(file.getvalue())
     _let_states_start_at_zero(model.graph)
     return model

@@ -203,7 +203,12 @@ class ImageEmbedding(Embedding):
         whitening = vectors / (values * len(mean) / _CODE_WEIGHT).sqrt()
         contrast = _SMALLEST_CONTRAST * (usual or 1.0)
         raw = cls(
-            *(mean, whitening, background, contrast, n_channels), mean_image=mean_image
+            mean,
+            whitening,
+            background,
+            contrast,
+            n_channels,
+            mean_image=mean_image,
         )
 
         def measure(batch: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.input_hints import naming
-from skautoencoder._estimator.parameter_hints import suggesting
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
 from skautoencoder.architectures import Architecture
 from skautoencoder.outliers.detector import (
@@ -397,9 +396,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         n_training = [self._n_training(len(values)) for values in series]
         rows = self._training_rows(series, filled, n_training)
         sample_shape = (self.window_, series[0].shape[1])
-        architecture = self._make_architecture(sample_shape)
-        with suggesting(architecture):
-            architecture.check()
+        architecture = self._checked_architecture(sample_shape)
         return SeriesSamples(
             rows=rows,
             data_shape=sample_shape,
