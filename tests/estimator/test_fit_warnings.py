@@ -32,6 +32,7 @@ from skautoencoder import (
 )
 from skautoencoder._estimator.fit_warnings import warn_of_units
 from skautoencoder.architectures import Conv, Conv1d, Custom, Dense, Recurrent
+from skautoencoder.model_selection import AutoencoderSearchCV
 
 QUICK: dict[str, Any] = {
     "architecture": Dense((4,)),
@@ -48,6 +49,8 @@ def said(estimator: Any, X: Any) -> list[str]:
 
 
 LARGE_BATCH = tiny_dense(max_epochs=1, batch_size=1000)
+LARGE_CONV = tiny_conv(max_epochs=1, batch_size=1000)
+GRID = {"code_size": [1, 2]}
 WITHOUT_A_COLUMN = np.where(np.arange(5) == 2, np.nan, noise(40, 5))
 
 
@@ -56,7 +59,9 @@ WITHOUT_A_COLUMN = np.where(np.arange(5) == 2, np.nan, noise(40, 5))
     [
         lambda: LARGE_BATCH.fit(ROWS[:50]),
         lambda: make_pipeline(MinMaxScaler(), LARGE_BATCH).fit(ROWS[:50]),
-        lambda: GridSearchCV(LARGE_BATCH, {"code_size": [2]}, cv=2).fit(ROWS[:50]),
+        lambda: GridSearchCV(LARGE_BATCH, GRID, cv=2).fit(ROWS[:50]),
+        lambda: AutoencoderSearchCV(LARGE_BATCH, GRID, cv=2).fit(ROWS[:50]),
+        lambda: AutoencoderSearchCV(LARGE_CONV, GRID, cv=2).fit(noise(10, 8, 8, 3)),
         lambda: tiny_dense(max_epochs=1).fit(ROWS[:50], ROWS[50:100]),
         lambda: tiny_dense(9, max_epochs=1).fit(noise(40, 9)),
         lambda: tiny_dense(max_epochs=3, lr=1e3).fit(ROWS[:50]),
@@ -67,7 +72,8 @@ WITHOUT_A_COLUMN = np.where(np.arange(5) == 2, np.nan, noise(40, 5))
         lambda: VAESampler(**QUICK).fit(pd.DataFrame({"name": map(str, range(200))})),
     ],
     ids=[
-        *("a fit", "a pipeline", "a search", "y", "codes", "divergence", "images"),
+        *("a fit", "a pipeline", "a search", "trained at once", "trained alone"),
+        *("y", "codes", "divergence", "images"),
         *("columns", "identifiers"),
     ],
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
 from types import FrameType
+
+from skautoencoder.training import frame_of_search
 
 # Packages whose lines tell the user nothing, by their names at the top.
 _BETWEEN = [
@@ -15,6 +18,7 @@ _BETWEEN = [
     "skautoencoder",
     "sklearn",
     "skorch",
+    "threading",
 ]
 
 
@@ -30,11 +34,27 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     category : type of Warning, default=UserWarning
         Its kind.
     """
-    level = 1
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and _is_between(frame):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+    frames = _callers()
+    frame = next(frames)
+    while _is_between(frame) and (caller := next(frames, None)):
+        frame = caller
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        frame.f_globals.get("__name__"),
+        frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _callers() -> Iterator[FrameType]:
+    """Yield what led to this call, and then what led to the search that makes it."""
+    for last in (sys._getframe(), frame_of_search()):
+        frame = last
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
 
 
 def _is_between(frame: FrameType) -> bool:

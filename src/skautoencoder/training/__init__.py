@@ -8,7 +8,12 @@ from skautoencoder.training.batches import (
 )
 from skautoencoder.training.callbacks import copy_callbacks
 from skautoencoder.training.checkpoint import Checkpoint
-from skautoencoder.training.company import Finished, run_in_company, train_in_company
+from skautoencoder.training.company import (
+    Finished,
+    frame_of_search,
+    run_in_company,
+    train_in_company,
+)
 from skautoencoder.training.devices import (
     PRECISIONS,
     evaluating,
@@ -56,6 +61,7 @@ __all__ = [
     "draw_seed",
     "drawn_by_weight",
     "evaluating",
+    "frame_of_search",
     "isolated_randomness",
     "n_training_rows",
     "one_thread",

@@ -10,11 +10,13 @@ while (warning filters, default types) is undone in the right order.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from skautoencoder.training.batches import Rows
@@ -28,9 +30,12 @@ class _Here(threading.local):
     ----------
     task : _Task or None
         The task that it runs, if its training may still be shared.
+    searching : int or None
+        Identifier of the thread that waits for this one's task.
     """
 
     task: _Task | None = None
+    searching: int | None = None
 
 
 class _Cancelled(BaseException):
@@ -59,6 +64,13 @@ class Finished:
 
 
 _here = _Here()
+
+
+def frame_of_search() -> FrameType | None:
+    """Return where the thread is that waits for the task which this one runs."""
+    if _here.searching is None:
+        return None
+    return sys._current_frames().get(_here.searching)
 
 
 def train_in_company(
@@ -104,6 +116,7 @@ class _Task:
         self._function = function
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, daemon=True)
+        self._searching = threading.get_ident()
         # The nets to train and their rows, while it waits.
         self.fit: tuple[Sequence[AutoencoderNet], Rows] | None = None
         # What became of each net.
@@ -139,7 +152,7 @@ class _Task:
             raise
 
     def _run(self) -> None:
-        _here.task = self
+        _here.task, _here.searching = self, self._searching
         try:
             self.value = self._function()
         except BaseException as error:
