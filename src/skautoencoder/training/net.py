@@ -384,7 +384,7 @@ class AutoencoderNet(NeuralNet):
             with self._whole_batch():
                 loss = self._objective(shown)
                 loss.backward()
-        if self._quick is None:
+        if self._quick is None and not self.optimizer_.defaults.get("fused"):
             # L-BFGS flattens gradients with ``view``, which needs contiguous memory.
             for weight in self.module_.parameters():
                 if weight.grad is not None:
