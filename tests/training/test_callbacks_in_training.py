@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import assert_same_weights
+from helpers import assert_same_weights, noise, tiny_conv
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skautoencoder import AutoencoderTransformer
@@ -57,6 +57,22 @@ def test_callbacks_get_gradients_and_may_change_them() -> None:
 def test_clipping_of_gradients_that_are_small_changes_no_bit() -> None:
     clipped = fitted(callbacks=[GradientNormClipping(1e9)])
     assert_same_weights(fitted(), clipped)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
+def test_gradients_that_a_callback_sets_may_have_other_strides(optimizer: str) -> None:
+    class Sets(Callback):
+        def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
+            for weight in net.module_.parameters():
+                layout = torch.contiguous_format
+                weight.grad = weight.grad.clone(memory_format=layout)
+
+    params = {"optimizer": optimizer, "max_epochs": 1, "batch_size": 8}
+    fits = [
+        tiny_conv(callbacks=callbacks, **params).fit(noise(16, 8, 8))
+        for callbacks in (None, [Sets()])
+    ]
+    assert_same_weights(*fits)
 
 
 def test_gradients_that_a_callback_keeps_are_not_written_over() -> None:

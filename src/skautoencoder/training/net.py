@@ -30,7 +30,7 @@ from skautoencoder.training.net_checks import (
     require_finite_weights,
     require_same_layers,
 )
-from skautoencoder.training.optimizers import takes_one_gradient
+from skautoencoder.training.optimizers import lay_out_gradients, takes_one_gradient
 from skautoencoder.training.progress import EpochTable, FitProgress
 from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
@@ -384,12 +384,12 @@ class AutoencoderNet(NeuralNet):
             with self._whole_batch():
                 loss = self._objective(shown)
                 loss.backward()
+        self._notify_of_gradients(batch)
         if self._quick is None and not self.optimizer_.defaults.get("fused"):
             # L-BFGS flattens gradients with ``view``, which needs contiguous memory.
             for weight in self.module_.parameters():
                 if weight.grad is not None:
                     weight.grad = weight.grad.contiguous()
-        self._notify_of_gradients(batch)
         return loss
 
     def _notify_of_gradients(self, batch: tuple[Tensor, Tensor]) -> None:
@@ -400,6 +400,7 @@ class AutoencoderNet(NeuralNet):
                 batch=batch,
                 training=True,
             )
+            lay_out_gradients(self.module_.parameters())
 
     def validation_step(
         self, batch: tuple[Tensor, Tensor], **fit_params: Any

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 
@@ -92,6 +93,23 @@ _ONE_GRADIENT = {*OPTIMIZERS.values()} - {OPTIMIZERS["lbfgs"]}
 def takes_one_gradient(optimizer: Optimizer) -> bool:
     """Return whether a step needs no closure and keeps no gradient for the next."""
     return type(optimizer) in _ONE_GRADIENT
+
+
+def lay_out_gradients(weights: Iterable[Tensor]) -> None:
+    """Let gradients lie in memory as their weights do.
+
+    Fused optimizers go through memory and do not look at strides. ``backward`` takes
+    care of this; :func:`torch.autograd.grad` and callbacks that set ``grad`` do not.
+
+    Parameters
+    ----------
+    weights : iterable of Tensor
+        The weights.
+    """
+    for weight in weights:
+        gradient = weight.grad
+        if gradient is not None and gradient.stride() != weight.stride():
+            weight.grad = torch.empty_like(weight).copy_(gradient)
 
 
 def resolve_optimizer(

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from skautoencoder.architectures._thread_safety import NORMALIZATIONS
 from skautoencoder.objectives import seeded_generator
 from skautoencoder.objectives.random_generators import generator
+from skautoencoder.training.optimizers import lay_out_gradients
 
 Batch = tuple[Tensor, Tensor]
 Answer = TypeVar("Answer")
@@ -88,7 +89,8 @@ class Shards:
         # A weight that the objective does not depend on has None in every shard.
         sums = self._run(_added, list(zip(*gradients, strict=True)))
         for weight, gradient in zip(weights, sums, strict=True):
-            weight.grad = None if gradient is None else _in_layout_of(weight, gradient)
+            weight.grad = gradient
+        lay_out_gradients(weights)
         for counter, before in counters:
             counter.fill_(before + 1)
         for shares in zip(*(own.values() for own in moments), strict=True):
@@ -141,17 +143,6 @@ def _added(gradients: Sequence[Tensor | None]) -> Tensor | None:
         if total is not None and gradient is not None:
             total += gradient
     return total
-
-
-def _in_layout_of(weight: Tensor, gradient: Tensor) -> Tensor:
-    """Return a gradient that lies in memory as its weight does.
-
-    Fused optimizers go through memory and do not look at strides. ``backward`` copies
-    gradients in another layout; :func:`torch.autograd.grad` does not.
-    """
-    if gradient.stride() == weight.stride():
-        return gradient
-    return torch.empty_like(weight).copy_(gradient)
 
 
 class _OwnStatistics(TorchFunctionMode):
