@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from helpers import noise
@@ -84,3 +86,14 @@ def test_values_whose_squares_overflow_are_refused() -> None:
     rows = np.array([[1e300], [-1e300]])
     with pytest.raises(ValueError, match="Scale the data"):
         FeatureStatistics.from_rows(rows, np.ones_like(rows, dtype=bool))
+
+
+def test_large_tables_are_not_copied() -> None:
+    rows = np.ones((200_000, 8), dtype=np.float32)
+    observed = np.ones_like(rows, dtype=bool)
+    tracemalloc.start()
+    statistics = FeatureStatistics.from_rows(rows, observed)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < rows.nbytes / 2
+    np.testing.assert_array_equal(statistics.mean, 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from skautoencoder._estimator.array_statistics import ROUNDING
+from skautoencoder._estimator.array_statistics import ROUNDING, row_parts
 from skautoencoder._estimator.array_types import Array, Mask, Rows64
 
 _FURTHEST = 1e6
@@ -51,14 +52,18 @@ class FeatureStatistics:
         ValueError
             If the squares of values overflow.
         """
-        values = np.where(observed, rows, 0.0)
         counts = observed.sum(axis=0)
-        is_empty = counts == 0
+        is_empty, n_values = counts == 0, np.maximum(counts, 1)
         # In double precision, as sums of many float32 numbers lose digits.
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = values.sum(axis=0, dtype=np.float64) / np.maximum(counts, 1)
-            squares = np.square(np.where(observed, values - mean, 0.0)).sum(axis=0)
-        spread = np.sqrt(squares / np.maximum(counts, 1))
+            mean = n_values * 0.0
+            for part, known in _parts(rows, observed):
+                mean += np.where(known, part, 0.0).sum(axis=0, dtype=np.float64)
+            mean /= n_values
+            squares = n_values * 0.0
+            for part, known in _parts(rows, observed):
+                squares += np.square(np.where(known, part - mean, 0.0)).sum(axis=0)
+        spread = np.sqrt(squares / n_values)
         if not np.isfinite(spread).all():
             raise ValueError(
                 "X has values so large that their squares overflow. Scale the data, "
@@ -66,8 +71,11 @@ class FeatureStatistics:
             )
         # Smaller spreads are rounding errors of the mean, and would amplify noise.
         spread[spread <= ROUNDING * np.abs(mean)] = 1.0
-        low = np.where(observed, rows, np.inf).min(axis=0)
-        high = np.where(observed, rows, -np.inf).max(axis=0)
+        lows, highs = [], []
+        for part, known in _parts(rows, observed):
+            lows.append(np.where(known, part, np.inf).min(axis=0))
+            highs.append(np.where(known, part, -np.inf).max(axis=0))
+        low, high = np.min(lows, axis=0), np.max(highs, axis=0)
         low[is_empty] = high[is_empty] = 0.0
         # Due to rounding, the mean of equal numbers may differ from them.
         mean = np.clip(mean, low, high)
@@ -101,3 +109,8 @@ class FeatureStatistics:
         limited = np.clip(numbers, self.low, self.high)
         limited[~observed.any(axis=1)] = self.mean
         return limited
+
+
+def _parts(rows: Array, observed: Mask) -> Iterator[tuple[Array, Mask]]:
+    """Yield parts of the rows, and which of their values are observed."""
+    return zip(row_parts(rows), row_parts(observed), strict=True)

@@ -418,9 +418,8 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         filling: TableFilling | None = None
         folds: list[Fold] = []
         if image_shape is None:
-            standard = statistics.to_standard(rows, observed)
             random = np.random.RandomState(draw_seed(self.random_state))
-            filling, folds = start_filling(standard, observed, random)
+            filling, folds = start_filling(rows, observed, statistics, random)
         return IncompleteSamples(
             **vars(samples),
             observed=observed,

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
 
-from skautoencoder._estimator.array_types import Mask, Rows64
+from skautoencoder._estimator.array_statistics import row_chunks
+from skautoencoder._estimator.array_types import Array, Mask, Rows64
+from skautoencoder.imputation.feature_statistics import FeatureStatistics
 from skautoencoder.imputation.gaussian import Gaussian, fit_gaussian
 from skautoencoder.imputation.neighbors import Neighbors
 from skautoencoder.training import Rows
@@ -101,16 +103,21 @@ class TableFilling:
 
 
 def start_filling(
-    rows: Rows64, observed: Mask, random: np.random.RandomState
+    rows: Array,
+    observed: Mask,
+    statistics: FeatureStatistics,
+    random: np.random.RandomState,
 ) -> tuple[TableFilling, list[Fold]]:
     """Fit the normal distribution, and hide values for the network to guess.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
-        Rows in standard units.
+        Rows in the units of the data.
     observed : ndarray of bool of shape (n_samples, n_features)
         Which values are not missing.
+    statistics : FeatureStatistics
+        Of the observed values.
     random : RandomState
         Generator of the subsets of rows and of the hidden values.
 
@@ -128,13 +135,19 @@ def start_filling(
             return np.arange(n_samples)
         return np.sort(random.permutation(n_samples)[:n_rows])
 
+    # Only of the rows that are used: of all, they would take twice the memory of data.
+    def standard(numbers: NDArray[np.intp]) -> Rows64:
+        return statistics.to_standard(rows[numbers], observed[numbers])
+
     part = some(max(2000, 40 * n_features))
-    gaussian = fit_gaussian(rows[part], observed[part], max_iter=15, tol=3e-3)
+    gaussian = fit_gaussian(standard(part), observed[part], max_iter=15, tol=3e-3)
     kept = some(_ROWS_TO_COMPARE_WITH)
     neighbors = Neighbors(
-        gaussian.fill(rows[kept], observed[kept]), observed[kept], kept
+        gaussian.fill(standard(kept), observed[kept]), observed[kept], kept
     )
-    fold_of = random.randint(_N_FOLDS, size=rows.shape).astype(np.int8)
+    fold_of = np.empty(rows.shape, dtype=np.int8)
+    for chunk in row_chunks(rows):
+        fold_of[chunk] = random.randint(_N_FOLDS, size=rows[chunk].shape)
     few = n_samples < _ROWS_A_FEATURE * n_features
     most = max(_NUMBERS_TO_LEARN_FROM // n_features, _ROWS_TO_LEARN_FROM)
     most //= _N_FOLDS - 1
@@ -144,13 +157,11 @@ def start_filling(
         numbers = some(_ROWS_TO_JUDGE_BY if last else most)
         hidden = observed[numbers] & (fold_of[numbers] == i)
         shown = observed[numbers] & ~hidden
-        guesser = gaussian
+        known, guesser = standard(numbers), gaussian
         if few:
-            guesser = fit_gaussian(
-                rows[numbers], shown, start=gaussian, max_iter=4, tol=3e-3
-            )
-        filled = guesser.fill(rows[numbers], shown)
-        folds.append(Fold(numbers, rows[numbers], filled, shown, hidden))
+            guesser = fit_gaussian(known, shown, start=gaussian, max_iter=4, tol=3e-3)
+        filled = guesser.fill(known, shown)
+        folds.append(Fold(numbers, known, filled, shown, hidden))
     return TableFilling(gaussian, neighbors), folds
 
 

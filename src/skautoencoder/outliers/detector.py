@@ -492,9 +492,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         if self.novelty:
             return random_state.permutation(n_rows)[np.newaxis, :_MOST_REFERENCES]
         size = min(_SET_SIZE, n_rows)
-        return np.array(
-            [random_state.choice(n_rows, size, replace=False) for _ in range(_N_SETS)]
-        )
+        sets = np.empty((_N_SETS, size), dtype=np.intp)
+        for chosen in sets:  # each is a view of a permutation of all rows: not kept
+            chosen[:] = random_state.choice(n_rows, size, replace=False)
+        return sets
 
     def _named_architecture(self, name: str) -> Architecture:
         if name == "dense":
