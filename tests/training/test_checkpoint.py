@@ -168,7 +168,7 @@ def test_a_killed_fit_ends_as_if_it_had_not_been(name: str, tmp_path: Path) -> N
 
 
 def interrupted(
-    model: Any, samples: Any, folder: Path, y: Any = None, *, epochs: int = 2
+    model: Any, samples: Any, folder: Path, *, epochs: int = 2, **given: Any
 ) -> Any:
     """Fit in two calls, the first of which is interrupted after some epochs."""
     model = clone(model).set_params(checkpoint=folder)
@@ -178,10 +178,10 @@ def interrupted(
             "skautoencoder.training.checkpoint._check_callbacks", lambda net: None
         )
         with pytest.raises(KeyboardInterrupt):
-            model.fit(samples, y)
+            model.fit(samples, **given)
     assert not hasattr(model, "net_")
     assert (folder / "checkpoint.safetensors").exists()
-    return model.set_params(callbacks=None).fit(samples, y)
+    return model.set_params(callbacks=None).fit(samples, **given)
 
 
 def shaken(rows: torch.Tensor) -> torch.Tensor:
@@ -234,6 +234,12 @@ CASES: dict[str, tuple[Any, Any]] = {
         name: (clone(OF_ROWS[name]).set_params(max_epochs=4), TABLE)
         for name in ("detector", "novelty", "imputer", "table")
     },
+    "weights": (tiny_dense(**HOW), X),
+}
+# What `fit` is given besides the samples.
+GIVEN: dict[str, dict[str, Any]] = {
+    "conditional": {"y": np.arange(60) % 2},
+    "weights": {"sample_weight": np.linspace(0.1, 2.0, 60)},
 }
 
 
@@ -245,9 +251,9 @@ CASES: dict[str, tuple[Any, Any]] = {
 )
 def test_an_interrupted_fit_goes_on(name: str, epochs: int, tmp_path: Path) -> None:
     model, samples = CASES[name]
-    y = np.arange(60) % 2 if name == "conditional" else None
-    straight = clone(model).fit(samples, y)
-    resumed = interrupted(model, samples, tmp_path, y, epochs=epochs)
+    given = GIVEN.get(name, {})
+    straight = clone(model).fit(samples, **given)
+    resumed = interrupted(model, samples, tmp_path, epochs=epochs, **given)
     assert_same_weights(resumed, straight)
     kept = [
         [{k: v for k, v in row.items() if k != "dur"} for row in each.history_]

@@ -176,7 +176,7 @@ class RowBatches:
     def skip(self) -> None:
         """Pass over one pass through the rows."""
         if self.shuffle:
-            torch.randperm(len(self.dataset), generator=self.generator)
+            self.next_order()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if not self.shuffle:
