@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers import assert_same_weights, noise, tiny_conv
+from helpers import assert_same_weights, noise, tiny_conv, weights_of
 from skorch.callbacks import Callback, GradientNormClipping
 
 from skautoencoder import AutoencoderTransformer
@@ -73,6 +74,33 @@ def test_gradients_that_a_callback_sets_may_have_other_strides(optimizer: str) -
         for callbacks in (None, [Sets()])
     ]
     assert_same_weights(*fits)
+
+
+LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "transposed": lambda weight: weight.t().contiguous().t(),
+    "part of a larger one": lambda weight: torch.stack([weight, weight], dim=-1)[
+        ..., 0
+    ],
+}
+
+
+@pytest.mark.parametrize("when", ["on_train_begin", "on_epoch_end"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_that_a_callback_sets_may_have_other_strides(
+    layout: str, when: str
+) -> None:
+    def sets(self: Callback, net: Any, **kwargs: Any) -> None:
+        for weight in net.module_.parameters():
+            if weight.dim() == 2:
+                weight.data = LAYOUTS[layout](weight.data)
+
+    sets_weights = type("Sets", (Callback,), {when: sets})()
+    params = {"max_epochs": 2, "optimizer__eps": 1e-3}
+    ours, theirs = (
+        weights_of(fitted(callbacks=callbacks, **params))
+        for callbacks in (None, [sets_weights])
+    )
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_gradients_that_a_callback_keeps_are_not_written_over() -> None:

@@ -329,12 +329,6 @@ def _load_optimizer(optimizer: Any, said: dict[str, Any], found: _State) -> None
             values[int(weight)][name][int(part[0])] = tensor
         else:
             values[int(weight)][name] = tensor
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for number, known in values.items():
-        for name, value in known.items():
-            # With the axes in the order in memory that the weight has.
-            if isinstance(value, Tensor) and value.shape == weights[number].shape:
-                known[name] = torch.empty_like(weights[number]).copy_(value)
     groups = [
         group | _as_before(stored, group)
         for group, stored in zip(state["param_groups"], said["groups"], strict=True)

@@ -30,7 +30,11 @@ from skautoencoder.training.net_checks import (
     require_finite_weights,
     require_same_layers,
 )
-from skautoencoder.training.optimizers import lay_out_gradients, takes_one_gradient
+from skautoencoder.training.optimizers import (
+    lay_out_gradients,
+    lay_out_states,
+    takes_one_gradient,
+)
 from skautoencoder.training.progress import EpochTable, FitProgress
 from skautoencoder.training.shards import Shards
 from skautoencoder.training.step_functions import StepFunctions
@@ -293,6 +297,8 @@ class AutoencoderNet(NeuralNet):
         """Set the network's mode, and look up faster functions for its steps."""
         self._set_training(training)
         self._quick = None
+        if training:
+            lay_out_states(self.optimizer_)
         if not training or not takes_one_gradient(self.optimizer_):
             return
         step = step_for(self.module_, self.criterion_, self.optimizer_)

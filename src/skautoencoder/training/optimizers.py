@@ -112,6 +112,31 @@ def lay_out_gradients(weights: Iterable[Tensor]) -> None:
             weight.grad = torch.empty_like(weight).copy_(gradient)
 
 
+def lay_out_states(optimizer: Optimizer) -> None:
+    """Let an optimizer's averages lie in memory as the weights do, and weights densely.
+
+    For the same reason as gradients: a callback may have replaced weights, a file may
+    hold averages in another layout, and weights may be part of a larger matrix, which a
+    fused optimizer would write over.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        The optimizer.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for weight in weights:
+        # Only of dense tensors are the strides preserved.
+        if torch.empty_like(weight).stride() != weight.stride():
+            weight.data = weight.data.clone()
+        state = optimizer.state.get(weight, {})
+        for name, value in state.items():
+            if not isinstance(value, Tensor) or value.shape != weight.shape:
+                continue
+            if value.stride() != weight.stride():
+                state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
+
 def resolve_optimizer(
     optimizer: str | type[Optimizer],
     given: dict[str, Any],

@@ -374,6 +374,7 @@ def is_plain(weight: object) -> bool:
         isinstance(weight, nn.Parameter)
         and weight.requires_grad
         and weight.dtype == torch.float32
+        and weight.is_contiguous()  # as its gradient will be
         and not has_weight_hooks(weight)
     )
 
