@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import IMAGES, ROWS, noise, tiny_conv, tiny_dense
+from sklearn.base import clone
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -82,6 +85,21 @@ def test_they_name_the_users_line(ask: Any) -> None:
         warnings.simplefilter("always")
         ask()
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_they_do_not_keep_the_users_variables_alive() -> None:
+    def fit() -> weakref.ref[Any]:
+        samples = ROWS[:50].copy()
+        with pytest.warns(UserWarning, match="batch_size"):
+            clone(LARGE_BATCH).fit(samples)
+        return weakref.ref(samples)
+
+    gc.collect()
+    gc.disable()  # what only refers to itself is alive until it collects
+    try:
+        assert fit()() is None
+    finally:
+        gc.enable()
 
 
 # ---- units -------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
 from types import FrameType
 
 from skautoencoder.training import frame_of_search
@@ -34,10 +33,14 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     category : type of Warning, default=UserWarning
         Its kind.
     """
-    frames = _callers()
-    frame = next(frames)
-    while _is_between(frame) and (caller := next(frames, None)):
-        frame = caller
+    frame, search = sys._getframe(), frame_of_search()
+    while _is_between(frame):
+        if frame.f_back is not None:
+            frame = frame.f_back
+        elif search is not None:  # this is the first call of its thread
+            frame, search = search, None
+        else:
+            break
     warnings.warn_explicit(
         message,
         category,
@@ -46,15 +49,6 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
         frame.f_globals.get("__name__"),
         frame.f_globals.setdefault("__warningregistry__", {}),
     )
-
-
-def _callers() -> Iterator[FrameType]:
-    """Yield what led to this call, and then what led to the search that makes it."""
-    for last in (sys._getframe(), frame_of_search()):
-        frame = last
-        while frame is not None:
-            yield frame
-            frame = frame.f_back
 
 
 def _is_between(frame: FrameType) -> bool:
