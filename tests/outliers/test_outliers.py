@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -369,3 +370,13 @@ def test_answers_depend_on_the_row_alone(
             np.testing.assert_array_equal(ask(samples[some]), answers[some])
     sums = detector.explain(samples).reshape(len(samples), -1).sum(axis=1)
     np.testing.assert_allclose(sums, detector.score_samples(samples), rtol=1e-9)
+
+
+def test_sets_of_references_do_not_keep_orders_of_all_rows() -> None:
+    X = noise(300_000, 2)
+    tracemalloc.start()
+    detector(max_epochs=1, batch_size=10_000).fit(X)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # An order takes 2.4 MB, and there are 50 sets.
+    assert most < 60e6

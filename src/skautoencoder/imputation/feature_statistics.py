@@ -54,13 +54,15 @@ class FeatureStatistics:
         """
         counts = observed.sum(axis=0)
         is_empty, n_values = counts == 0, np.maximum(counts, 1)
+        total, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+        lows, highs = [], []
         # In double precision, as sums of many float32 numbers lose digits.
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = n_values * 0.0
             for part, known in _parts(rows, observed):
-                mean += np.where(known, part, 0.0).sum(axis=0, dtype=np.float64)
-            mean /= n_values
-            squares = n_values * 0.0
+                total += np.where(known, part, 0.0).sum(axis=0, dtype=np.float64)
+                lows.append(np.where(known, part, np.inf).min(axis=0))
+                highs.append(np.where(known, part, -np.inf).max(axis=0))
+            mean = total / n_values
             for part, known in _parts(rows, observed):
                 squares += np.square(np.where(known, part - mean, 0.0)).sum(axis=0)
         spread = np.sqrt(squares / n_values)
@@ -71,10 +73,6 @@ class FeatureStatistics:
             )
         # Smaller spreads are rounding errors of the mean, and would amplify noise.
         spread[spread <= ROUNDING * np.abs(mean)] = 1.0
-        lows, highs = [], []
-        for part, known in _parts(rows, observed):
-            lows.append(np.where(known, part, np.inf).min(axis=0))
-            highs.append(np.where(known, part, -np.inf).max(axis=0))
         low, high = np.min(lows, axis=0), np.max(highs, axis=0)
         low[is_empty] = high[is_empty] = 0.0
         # Due to rounding, the mean of equal numbers may differ from them.

@@ -157,11 +157,11 @@ def start_filling(
         numbers = some(_ROWS_TO_JUDGE_BY if last else most)
         hidden = observed[numbers] & (fold_of[numbers] == i)
         shown = observed[numbers] & ~hidden
-        known, guesser = standard(numbers), gaussian
+        values, guesser = standard(numbers), gaussian
         if few:
-            guesser = fit_gaussian(known, shown, start=gaussian, max_iter=4, tol=3e-3)
-        filled = guesser.fill(known, shown)
-        folds.append(Fold(numbers, known, filled, shown, hidden))
+            guesser = fit_gaussian(values, shown, start=gaussian, max_iter=4, tol=3e-3)
+        filled = guesser.fill(values, shown)
+        folds.append(Fold(numbers, values, filled, shown, hidden))
     return TableFilling(gaussian, neighbors), folds
 
 

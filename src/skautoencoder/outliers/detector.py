@@ -492,8 +492,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         if self.novelty:
             return random_state.permutation(n_rows)[np.newaxis, :_MOST_REFERENCES]
         size = min(_SET_SIZE, n_rows)
+        # Copied at once: `choice` returns a view of a permutation of all rows.
         sets = np.empty((_N_SETS, size), dtype=np.intp)
-        for chosen in sets:  # each is a view of a permutation of all rows: not kept
+        for chosen in sets:
             chosen[:] = random_state.choice(n_rows, size, replace=False)
         return sets
 
