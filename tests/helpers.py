@@ -121,7 +121,7 @@ class ValidationRecorder(Recorder):
     def on_epoch_end(
         self, net: Any, dataset_train: Any, dataset_valid: Any, **kwargs: Any
     ) -> None:
-        self.said.append(("train", dataset_train.rows.clone()))
+        self.said.append(("train", dataset_train[:][0].clone()))
         self.said.append(("valid", dataset_valid.rows.clone()))
 
 

@@ -144,7 +144,7 @@ class TestSplit:
         train, valid = numbered(n_samples).split(fraction, seed)
         assert len(train) >= 1
         assert len(valid) >= 1
-        together = torch.cat([train.rows, valid.rows])[:, 0].int().tolist()
+        together = torch.cat([train[:][0], valid[:][0]])[:, 0].int().tolist()
         assert sorted(together) == list(range(n_samples))
         assert abs(len(valid) - n_samples * fraction) <= 1
 
@@ -167,12 +167,19 @@ class TestSplit:
         rows = samples[:, None].float()
         train, valid = Rows(rows, samples=samples).split(0.3, 0)
         assert len(valid) == 12
-        assert not set(train.rows[:, 0].tolist()) & set(valid.rows[:, 0].tolist())
+        assert not {*train[:][0][:, 0].tolist()} & {*valid[:][0][:, 0].tolist()}
+
+    def test_rows_to_train_on_are_not_copied(self) -> None:
+        data = numbered(50)
+        train, _ = data.split(0.3, 0)
+        assert train.rows is data.rows
+        taken = train.take(torch.tensor([3, 0]))[0]
+        assert torch.equal(taken, train[:][0][[3, 0]])
 
     def test_targets_are_split_with_their_rows(self) -> None:
         rows = torch.arange(20.0).reshape(10, 2)
         for part in Rows(rows, -rows).split(0.3, 0):
-            assert torch.equal(part.targets, -part.rows)
+            assert torch.equal(part[:][1], -part[:][0])
         assert numbered(10).split(0.3, 0)[0].targets is None
 
 

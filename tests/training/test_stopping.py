@@ -154,8 +154,8 @@ def test_rows_kept_out_are_not_learnt_from(X: np.ndarray) -> None:
     data = Rows(autoencoder.trained_network.scaling.to_network(X))
     train, valid = data.split(0.25, autoencoder.net_.seed)
     learnt = {tuple(row.tolist()) for row in torch.cat(seen)}
-    assert learnt == {tuple(row.tolist()) for row in train.rows}
-    assert learnt.isdisjoint(tuple(row.tolist()) for row in valid.rows)
+    assert learnt == {tuple(row.tolist()) for row in train[:][0]}
+    assert learnt.isdisjoint(tuple(row.tolist()) for row in valid[:][0])
 
 
 def test_a_warm_start_validates_on_its_own_epochs(X: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skautoencoder._estimator.array_statistics import mean_row
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.plan import Recipe, TrainingPlan
 from skautoencoder._estimator.principal_axes import principal_axes
@@ -134,11 +135,15 @@ class ErrorPath:
             at_once=False,
             n_numbers=n_features * n_sizes,
         )
-        wanted = targets.cpu().double() * unit
+        wanted = pairs[:, n_features:]
+        mean = torch.from_numpy(mean_row(wanted.numpy()))
+        squares = [
+            float(((part - mean) * unit).square_().sum()) for part in wanted.split(4096)
+        ]
         return cls(
             errors.mean(axis=0),
             errors.std(axis=0) / np.sqrt(max(n_rows - 1, 1)),
-            float((wanted - wanted.mean(dim=0)).square().mean()),
+            sum(squares) / wanted.numel(),
             valid is not None,
         )
 

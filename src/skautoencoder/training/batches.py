@@ -41,22 +41,29 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
     weights : Tensor of shape (n_samples,), default=None
         In training, how often a row is drawn in an epoch, relative to the others. None:
         each once.
+    chosen : Tensor of int of shape (n_chosen,), default=None
+        The positions of the rows that count, where some are set aside: a copy of all
+        others would take as much memory as the rows. None: all.
     """
 
     rows: Tensor
     targets: Tensor | None = None
     samples: Tensor | None = None
     weights: Tensor | None = None
+    chosen: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.rows if self.chosen is None else self.chosen)
 
     def __getitem__(self, index: int | slice) -> tuple[Tensor, Tensor]:
-        rows = self.rows[index]
-        return rows, rows if self.targets is None else self.targets[index]
+        where = index if self.chosen is None else self.chosen[index]
+        rows = self.rows[where]
+        return rows, rows if self.targets is None else self.targets[where]
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows and targets at these positions."""
+        if self.chosen is not None:
+            index = self.chosen[index]
         rows = self.rows.index_select(0, index)
         if self.targets is None:
             return rows, rows
@@ -82,16 +89,18 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         order = np.random.RandomState(seed).permutation(len(every))
         is_valid = torch.isin(samples, every[torch.from_numpy(order[:n_valid])])
         train, valid = (part.nonzero()[:, 0] for part in (~is_valid, is_valid))
-        # The loss of a validation part is a mean over its rows.
-        valid_rows = self._subset(valid)
-        if valid_rows.weights is not None and valid_rows.weights.any():
-            valid_rows = valid_rows._subset(drawn_by_weight(valid_rows.weights, 0.5))
-        return self._subset(train), valid_rows
-
-    def _subset(self, index: Tensor) -> Rows:
-        rows, targets = self.take(index.to(self.rows.device))
-        weights = None if self.weights is None else self.weights[index]
-        return Rows(rows, None if self.targets is None else targets, weights=weights)
+        weights = self.weights
+        if weights is not None:
+            # The loss of a validation part is a mean over its rows.
+            if weights[valid].any():
+                valid = valid[drawn_by_weight(weights[valid], 0.5)]
+            weights = weights[train]
+        device = self.rows.device
+        rows, targets = self.take(valid.to(device))
+        return (
+            Rows(self.rows, self.targets, weights=weights, chosen=train.to(device)),
+            Rows(rows, None if self.targets is None else targets),
+        )
 
 
 def drawn_by_weight(weights: Tensor, offset: float) -> Tensor:
