@@ -457,7 +457,7 @@ def test_early_stopping_keeps_whole_samples_out(monkeypatch):
         for row, i in zip(data.rows, data.samples, strict=True)
     }
     trained, kept = (
-        {of_row[tuple(row.tolist())] for row in part.rows} for part in (train, valid)
+        {of_row[tuple(row.tolist())] for row in part[:][0]} for part in (train, valid)
     )
     assert len(kept) == round(0.1 * len(HOLES))
     assert not trained & kept

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skautoencoder._estimator.array_statistics import row_chunks
 from skautoencoder._estimator.array_types import Array, Mask, Rows64
 from skautoencoder._estimator.data_units import Scaling
 from skautoencoder.imputation.feature_statistics import FeatureStatistics
@@ -44,8 +45,11 @@ class ImageFilling:
 
     def rows_to_learn_from(self, rows: Array, observed: Mask) -> Rows:
         """Return training rows: the network's input, and the pixels as targets."""
-        shown = self.shown(rows, observed)
-        targets = shown[:, : rows.shape[1]].clone()
+        n_samples, n_features = rows.shape
+        shown = torch.empty(n_samples, 2 * n_features)
+        for part in row_chunks(rows):
+            shown[part] = self.shown(rows[part], observed[part])
+        targets = shown[:, :n_features].clone()
         targets[torch.from_numpy(~observed)] = math.nan
         return Rows(shown, targets)
 

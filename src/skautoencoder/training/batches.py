@@ -83,11 +83,16 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
 
         Both parts have at least one sample.
         """
-        samples = torch.arange(len(self)) if self.samples is None else self.samples
-        every = samples.unique()
-        n_valid = len(every) - n_training_rows(len(every), fraction)
-        order = np.random.RandomState(seed).permutation(len(every))
-        is_valid = torch.isin(samples, every[torch.from_numpy(order[:n_valid])])
+        n_samples, sample_of_row = len(self), None
+        if self.samples is not None:
+            samples, sample_of_row = self.samples.unique(return_inverse=True)
+            n_samples = len(samples)
+        n_valid = n_samples - n_training_rows(n_samples, fraction)
+        order = np.random.RandomState(seed).permutation(n_samples)
+        is_valid = torch.zeros(n_samples, dtype=torch.bool)
+        is_valid[torch.from_numpy(order[:n_valid])] = True
+        if sample_of_row is not None:
+            is_valid = is_valid[sample_of_row]
         train, valid = (part.nonzero()[:, 0] for part in (~is_valid, is_valid))
         weights = self.weights
         if weights is not None:
