@@ -91,7 +91,7 @@ class References:
             write,
             at_once=True,
         )
-        points = torch.cat([parts[start] for start in sorted(parts)])
+        points = torch.cat([parts.pop(start) for start in sorted(parts)])
         index = torch.from_numpy(inverse.reshape(sets.shape))
         return cls(embedding, points[index], n_neighbors, set_rank)
 
