@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from helpers import weights_of
+from skorch.callbacks import Callback, Freezer, Unfreezer
 
 from skautoencoder import AutoencoderTransformer, ConvAutoencoderTransformer
 from skautoencoder.architectures import Dense
@@ -246,6 +247,26 @@ def test_a_bad_value_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         autoencoder.fit(data())
     assert not hasattr(autoencoder, "net_")
+
+
+@pytest.mark.parametrize("given", [{}, {"nesterov": True}, {"dampening": 0.3}], ids=str)
+def test_momentum_of_a_layer_that_is_frozen_at_first(given: dict[str, Any]) -> None:
+    """As in torch's plain step: the fused kernel knows no weights that start later."""
+    ours, plain = (
+        AutoencoderTransformer(
+            2,
+            architecture=Dense((8,)),
+            optimizer="sgd",
+            optimizer__momentum=0.9,
+            callbacks=[Freezer("encoder*"), Unfreezer("encoder*", at=3)],
+            max_epochs=4,
+            random_state=0,
+            **{f"optimizer__{name}": value for name, value in (given | kind).items()},
+        ).fit(data())
+        for kind in ({}, {"fused": False})
+    )
+    assert ours.net_.optimizer_.param_groups[0]["fused"] is True
+    torch.testing.assert_close(weights_of(ours), weights_of(plain))
 
 
 def test_nested_parameters_arrive() -> None:

@@ -51,6 +51,43 @@ class Uncompiled(Optimizer):
             return step(self, closure)
 
 
+class SGD(Uncompiled, torch.optim.SGD):
+    """torch's SGD, for weights of which some learn later than others."""
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step, see torch.optim.Optimizer.
+
+        The fused kernel either makes the momentum of all weights or needs that of all.
+        Where a layer was frozen until now, torch's plain step is taken once.
+
+        Parameters
+        ----------
+        closure : callable, default=None
+            Sets the gradients of the weights and returns the loss.
+
+        Returns
+        -------
+        loss : object
+            What the closure returned.
+        """
+        late = [group for group in self.param_groups if self._starts_late(group)]
+        for group in late:
+            group["fused"] = False
+        try:
+            return super().step(closure)
+        finally:
+            for group in late:
+                group["fused"] = True
+
+    def _starts_late(self, group: dict[str, Any]) -> bool:
+        """Return whether some of a group's weights have a momentum, and not all."""
+        if not (group["fused"] and group["momentum"]):
+            return False
+        learning = (w for w in group["params"] if w.grad is not None)
+        have = {"momentum_buffer" in self.state.get(w, {}) for w in learning}
+        return len(have) > 1
+
+
 def _eager(kind: type[Optimizer]) -> type[Optimizer]:
     """Return a subclass of an optimizer of torch that does not import the compiler."""
     # Pickle looks classes up by name, so the class must be an attribute of this module.
@@ -74,9 +111,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
         torch.optim.RAdam,
         torch.optim.RMSprop,
         torch.optim.Rprop,
-        torch.optim.SGD,
     )
-}
+} | {"sgd": SGD}
 
 # The subclass for each class of torch.
 _OWN = {getattr(torch.optim, kind.__name__): kind for kind in OPTIMIZERS.values()}
