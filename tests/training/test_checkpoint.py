@@ -29,7 +29,7 @@ from helpers import (
 )
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import LRScheduler
+from skorch.callbacks import GradientNormClipping, LRScheduler
 
 from skautoencoder import (
     MMD,
@@ -298,9 +298,10 @@ def test_a_warm_start_goes_on(tmp_path: Path) -> None:
     assert_same_weights(*fits)
 
 
-def abandoned(folder: Path, **params: Any) -> Any:
+def abandoned(folder: Path, model: Any = None) -> Any:
     """Leave a checkpoint in a folder; return the model."""
-    model = tiny_dense(checkpoint=folder, **params)
+    model = clone(tiny_dense() if model is None else model)
+    model.set_params(checkpoint=folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "skautoencoder.training.checkpoint._check_callbacks", lambda net: None
@@ -310,24 +311,49 @@ def abandoned(folder: Path, **params: Any) -> Any:
     return model.set_params(callbacks=None)
 
 
-OTHERS: dict[str, tuple[dict[str, Any], Any, str]] = {
-    "rows": ({}, X[:59], "other data"),
-    "values": ({}, X + np.eye(60, 64) * 1e-3, "other data|other weights|another model"),
-    "code": ({"code_size": 4}, X, "another model: its network"),
-    "rate": ({"lr": 0.5}, X, "another model: its lr is 0.003, here it is 0.5"),
-    "epochs": ({"max_epochs": 9}, X, "another model: its max_epochs"),
-    "loss": ({"loss": "l1"}, X, "another model: its criterion__loss"),
-    "seed": ({"random_state": 1}, X, "another model: its random_state"),
+STOPPING = tiny_dense(early_stopping=True)
+NOISY = DenoisingAutoencoder(
+    code_size=2, architecture=Dense((6,)), noise_level=0.1, max_epochs=3, random_state=0
+)
+# The model that was interrupted, what is set then, what `fit` is given, the message.
+OTHERS: dict[str, tuple[Any, dict[str, Any], dict[str, Any], str]] = {
+    "rows": (None, {}, {"X": X[:59]}, "other data"),
+    "values": (
+        *(None, {}, {"X": X + np.eye(60, 64) * 1e-3}),
+        "other data|other weights|another model",
+    ),
+    "X_valid": (None, {}, {"X_valid": X[:9]}, "another X_valid"),
+    **{
+        name: (model, {name: value}, {}, f"another model: its {message}")
+        for name, model, value, message in [
+            ("code_size", None, 4, "network"),
+            ("lr", None, 0.5, "lr is 0.003, here it is 0.5"),
+            ("max_epochs", None, 9, "max_epochs"),
+            ("loss", None, "l1", "criterion__loss"),
+            ("random_state", None, 1, "random_state"),
+            ("precision", None, "bfloat16", "precision is torch.float32"),
+            (
+                "callbacks",
+                None,
+                [GradientNormClipping(0.1)],
+                r"callbacks is \[\], here",
+            ),
+            ("n_iter_no_change", STOPPING, 7, "callbacks is .*'patience': 10"),
+            ("noise_level", NOISY, 0.2, r".*level=0\.1, .*level=0\.2"),
+            ("noise", NOISY, "masking", ".*noise='gaussian'.*noise='masking'"),
+            ("clip", NOISY, (0, 2), r".*clip=\(0, 1\).*clip=\(0, 2\)"),
+        ]
+    },
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_folder_of_another_fit_is_refused(name: str, tmp_path: Path) -> None:
-    params, samples, message = OTHERS[name]
-    model = abandoned(tmp_path)
+    started, params, given, message = OTHERS[name]
+    model = abandoned(tmp_path, started)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
     with pytest.raises(ValueError, match=message):
-        clone(model).set_params(**params).fit(samples)
+        clone(model).set_params(**params).fit(**({"X": X} | given))
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     assert model.fit(X).n_iter_ == 3
 

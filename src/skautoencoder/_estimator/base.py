@@ -392,7 +392,7 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
 
         keeping: AbstractContextManager[None] = nullcontext()
         if checkpoint is not None:
-            keeping = checkpoint.of(nets[0], plan.data, type(self).__name__)
+            keeping = checkpoint.of(nets[0], plan.data, plan.valid, type(self).__name__)
         with keeping, tasks.running(nets, fitted):
             train_nets(nets, plan, params)
         losses = [loss_of_start(net) for net in nets]

@@ -110,6 +110,17 @@ class Corruption(nn.Module):
         noisy = noisy.clamp(self.low, self.high) if self.clip else noisy
         return noisy.masked_fill(rows.isnan(), torch.nan) if self.ragged else noisy
 
+    def extra_repr(self) -> str:
+        """Return what the representation shows: the noise, in the units of the data."""
+        # The bounds are stored in the network's units, rounded.
+        shift = self.offset / self.scale
+        low, high = (
+            round(float((bound + shift).flatten()[0]), 5) * self.scale
+            for bound in (self.low, self.high)
+        )
+        clip = f"({low:.4g}, {high:.4g})" if self.clip else "None"
+        return f"noise={self.noise!r}, level={self.level:.4g}, clip={clip}"
+
     def _ask(self, rows: Tensor) -> Tensor:
         """Return the result of the user's callable for rows."""
         assert callable(self.noise)

@@ -43,6 +43,8 @@ _OF_STOPPING = ("best_loss_", "n_waited_", "lowest_loss_")
 # Callbacks without a state that later epochs depend on. (The state of early stopping is
 # stored.)
 _STATELESS = (EpochTimer, GradientNormClipping, PrintLog, ProgressBar)
+# Those whose parameters change what is learnt.
+_SHAPING = (EarlyStopping, GradientNormClipping)
 
 
 class Checkpoint:
@@ -103,7 +105,7 @@ class Checkpoint:
             checkpoint.path.unlink(missing_ok=True)
 
     @contextmanager
-    def of(self, net: Any, data: Rows, name: str) -> Iterator[None]:
+    def of(self, net: Any, data: Rows, valid: Rows | None, name: str) -> Iterator[None]:
         """Keep the state of a net that is trained within the block.
 
         Parameters
@@ -112,6 +114,8 @@ class Checkpoint:
             The net, with its initial weights.
         data : Rows
             The rows that it is trained on.
+        valid : Rows or None
+            The rows that `valid_loss` is measured on, if the user gave some.
         name : str
             Name of the estimator.
 
@@ -124,7 +128,11 @@ class Checkpoint:
             If there is not enough space.
         """
         _check_callbacks(net)
-        identity = {"model": _describe(net, name), "data": _digest_of(data)}
+        identity = {
+            "model": _describe(net, name),
+            "data": _digest_of(data),
+            "X_valid": None if valid is None else _digest_of(valid),
+        }
         weights = [*net.module_.state_dict().values()]
         identity["weights"] = _digest(weights)
         if self._found is not None:
@@ -175,6 +183,10 @@ class Checkpoint:
                 )
         if before["data"] != identity["data"]:
             raise ValueError(f"{where} has the state of a fit to other data. {cure}")
+        if before.get("X_valid") != identity["X_valid"]:
+            raise ValueError(
+                f"{where} has the state of a fit with another X_valid. {cure}"
+            )
         if before["weights"] != identity["weights"]:
             raise ValueError(
                 f"{where} has the state of a fit that began with other weights, as "
@@ -399,6 +411,12 @@ def _describe(net: Any, name: str) -> dict[str, str]:
         "optimizer": net.optimizer.__name__,
         **{key: getattr(net, key) for key in names},
         **parts,
+        "precision": net.compute_dtype,
+        "callbacks": [
+            {type(each).__name__: each.get_params(deep=False)}
+            for _, each in net.callbacks_
+            if type(each) in _SHAPING
+        ],
         "random_state": net.seed,
     }
     # Without the addresses of objects.
