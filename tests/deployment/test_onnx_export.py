@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -138,7 +140,9 @@ def test_a_model_answers_as_the_estimator(
     fitted = clone(estimator).fit(samples)
     state = torch.get_rng_state()
     for method in methods:
-        model = to_onnx(fitted, method)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = to_onnx(fitted, method)
         onnx.checker.check_model(model)
         assert [output.name for output in model.graph.output] == [method]
         given = samples
@@ -192,6 +196,36 @@ def test_what_has_no_model_is_said() -> None:
         to_onnx(tiny_dense().fit(X), "decision_function")
     with pytest.raises(ValueError, match="is not fitted"):
         to_onnx(tiny_dense())
+
+
+class Own(nn.Linear):
+    """A module of the user's own, which ends in a function."""
+
+    def __init__(self, end: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__(64, 3)
+        self.end = end
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.end(super().forward(rows))
+
+
+def negated_if_positive(codes: torch.Tensor) -> torch.Tensor:
+    return -codes if codes.sum() > 0 else codes
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than the mean")
+def test_modules_that_torch_cannot_export_are_said() -> None:
+    fitted = [
+        AutoencoderTransformer(
+            None, architecture=Custom(Own(end), nn.Linear(3, 64)), **HOW
+        ).fit(X)
+        for end in (negated_if_positive, torch.special.i0)
+    ]
+    message = r"test_onnx_export.py, line \d+, looks at samples in Python.*torch\.where"
+    with pytest.warns(UserWarning, match=message):
+        to_onnx(fitted[0])
+    with pytest.raises(ValueError, match=r"no ONNX operators .*aten::i0"):
+        to_onnx(fitted[1])
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.deployment.answers import METHODS, Answer
 from skautoencoder.sampling import VAESampler
 from skautoencoder.sampling.row_conversion import ArrayFormat
@@ -18,6 +20,10 @@ from skautoencoder.training import evaluating, one_thread
 # The version of ONNX's operators that is written: current runtimes have it, and all
 # releases of torch that this package supports write it.
 OPSET = 17
+
+# Modules that are known to be exported for any number of samples: those of this package
+# and, by `_let_states_start_at_zero`, recurrent layers.
+_KNOWN = (str(Path(__file__).parents[1]), str(torch.nn.modules.rnn.__file__))
 
 
 def to_onnx(estimator: Any, method: str = "transform") -> Any:
@@ -49,6 +55,12 @@ def to_onnx(estimator: Any, method: str = "transform") -> Any:
         If onnx is not installed (``pip install skautoencoder[onnx]``).
     ValueError
         If the estimator does not have the method, or not in ONNX.
+
+    Warns
+    -----
+    UserWarning
+        If modules of your own decide in Python by what they are given, as ``if
+        x.sum() > 0`` does: the model always decides as for two samples of zeros.
 
     See Also
     --------
@@ -108,23 +120,59 @@ def export(
         answer, file = Answer(estimator, method), io.BytesIO()
         # Two samples, as torch may take the axis of a single one for a constant.
         example = torch.zeros(2, *shape, dtype=torch.float32)
-        with evaluating(answer.network), warnings.catch_warnings():
+        with (
+            evaluating(answer.network),
+            warnings.catch_warnings(record=True) as told,
+        ):
             # torch warns of constants, which here are meant, and deprecates this
             # exporter, whose successor needs the compiler.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                answer,
-                (example,),
-                file,  # type: ignore[arg-type]
-                input_names=["X"],
-                output_names=[method],
-                dynamic_axes={"X": {0: "n_samples"}, method: {0: "n_samples"}},
-                opset_version=opset,
-                dynamo=False,
-            )
+            warnings.simplefilter("always")
+            try:
+                torch.onnx.export(
+                    answer,
+                    (example,),
+                    file,  # type: ignore[arg-type]
+                    input_names=["X"],
+                    output_names=[method],
+                    dynamic_axes={"X": {0: "n_samples"}, method: {0: "n_samples"}},
+                    opset_version=opset,
+                    dynamo=False,
+                )
+            except torch.onnx.errors.OnnxExporterError as error:
+                raise ValueError(
+                    "torch has no ONNX operators for the modules of this "
+                    f"{type(estimator).__name__}: {str(error).rstrip('. ')}. Write "
+                    "them with others, or deploy a file of skautoencoder.save."
+                ) from error
+    _warn_of_decisions(told)
     model = onnx.load_from_string(file.getvalue())
     _let_states_start_at_zero(model.graph)
     return model
+
+
+def _warn_of_decisions(told: list[warnings.WarningMessage]) -> None:
+    """Warn if modules look at samples, or at their number, in Python.
+
+    Parameters
+    ----------
+    told : list of WarningMessage
+        What torch warned of.
+    """
+    for warning in told:
+        said = str(warning.message)
+        if (
+            issubclass(warning.category, torch.jit.TracerWarning)
+            and said.startswith(("Converting", "Iterating", "Using len"))
+            and not warning.filename.startswith(_KNOWN)
+        ):
+            warn_user(
+                f"{warning.filename}, line {warning.lineno}, looks at samples in "
+                "Python, which an ONNX model cannot do: it does what was done here for "
+                "two samples of zeros, and may fail for another number of samples. Use "
+                "operators of torch, such as torch.where. (torch: "
+                f"{said.partition('. ')[0]}.)"
+            )
+            return
 
 
 def _let_states_start_at_zero(graph: Any) -> None:
