@@ -249,6 +249,13 @@ def test_warm_start_continues(name: str) -> None:
     assert_same_answers(sampler, fitted(name))
 
 
+def test_a_warm_start_with_another_likelihood_is_refused() -> None:
+    sampler = quick("bernoulli", warm_start=True).fit(X)
+    message = "had likelihood='bernoulli', but now it is 'gaussian'"
+    with pytest.raises(ValueError, match=message):
+        sampler.set_params(likelihood="gaussian").fit(X)
+
+
 def test_warm_start_gets_better() -> None:
     sampler = quick("bernoulli", warm_start=True, max_epochs=4).fit(X)
     before = sampler.score(X)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from helpers import noise
 from sklearn.base import clone
@@ -313,6 +314,16 @@ class TestContainers:
             scores, fitted().score_samples(with_event()[:, 0])
         )
 
+    @pytest.mark.parametrize("name", [None, "on", 3])
+    def test_switches_that_are_not_always_known(self, name: Any) -> None:
+        switch = pd.Series(with_event()[:, 0] > 0, dtype="boolean", name=name)
+        switch[5:9] = pd.NA
+        as_numbers = switch.to_numpy(dtype=float, na_value=np.nan)
+        found = detector(max_epochs=1).fit(as_numbers)
+        scores = detector(max_epochs=1).fit(switch).score_samples(switch)
+        np.testing.assert_array_equal(scores, found.score_samples(as_numbers))
+        assert scores.name == name
+
     def test_list_of_series_fits_one_model(self) -> None:
         pair = [waves(300, 2), pd.DataFrame(with_event(2))]
         found = detector(max_epochs=2).fit(pair)
@@ -352,6 +363,8 @@ class TestContainers:
         indexed = frame.set_index("when")
         scores = detector(max_epochs=1).fit(indexed).score_samples(indexed)
         assert (scores.index == times).all()
+        with pytest.raises(TypeError, match=r"'when'.*leave.*X\.drop\('when'\)"):
+            detector().fit(pl.DataFrame({"when": list(times.astype(str)), "value": 1}))
         with pytest.raises(ValueError, match="strings, such as '3 apples'"):
             detector().fit(frame.assign(when="3 apples"))
 
@@ -479,3 +492,5 @@ def test_warm_start_goes_on_from_the_weights() -> None:
     found = detector(warm_start=True, max_epochs=1).fit(waves())
     assert found.fit(waves(300)).n_iter_ == 2
     assert found.window_ == PERIOD
+    with pytest.raises(ValueError, match=rf"had window={PERIOD}, but now it is 7"):
+        found.set_params(window=7).fit(waves(300))

@@ -400,6 +400,7 @@ class VAESampler(
                 categorical_features=self.categorical_features,
             )
         else:
+            self._require_as_before("likelihood", previous.likelihood_)
             form = previous._format
             if classes is not None and previous._classes is not None:
                 classes.require(previous._classes)

@@ -390,9 +390,11 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         series = given.values
         require_values(self, series)
         filled = [interpolate(values) for values in series]
-        self.window_ = (
-            self._resolve_window(filled) if previous is None else previous.window_
-        )
+        if previous is None:
+            self.window_ = self._resolve_window(filled)
+        else:
+            self._require_as_before("window", previous.window_)
+            self.window_ = previous.window_
         n_training = [self._n_training(len(values)) for values in series]
         rows = self._training_rows(series, filled, n_training)
         sample_shape = (self.window_, series[0].shape[1])

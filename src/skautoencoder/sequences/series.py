@@ -106,7 +106,8 @@ def _check_one(estimator: Any, X: Any, is_fitted: bool) -> Array:
     _check_order(X)
     _refuse_times(X)
     if isinstance(X, pd.Series):
-        X = X.to_frame() if isinstance(X.name, str) else X.to_numpy()
+        # Of a frame, scikit-learn also reads missing values of nullable types.
+        X = X.to_frame(X.name if isinstance(X.name, str) else 0)
     checks: dict[str, Any] = {
         "dtype": float_types(X),
         "ensure_all_finite": "allow-nan",
@@ -142,15 +143,18 @@ def _check_order(X: Any) -> None:
 
 def _refuse_times(X: Any) -> None:
     """Raise if a column of a frame holds the times of the steps."""
-    if not isinstance(X, pd.DataFrame) or not len(X):
+    if not is_frame(X) or not len(X):
         return
+    is_pandas = isinstance(X, pd.DataFrame)
     for place, name in enumerate(X.columns):
-        cell = X.iat[0, place]
+        cell = X.iat[0, place] if is_pandas else X[name][0]
         if _is_time(cell):
+            cure = f"times belong in the index: pass X.set_index({name!r})."
+            if not is_pandas:  # polars has no index
+                cure = f"leave times out: X.drop({name!r})."
             raise TypeError(
                 f"Column {name!r} of X holds times, such as {str(cell)!r}. The rows of "
-                f"a series are its steps; times belong in the index: pass "
-                f"X.set_index({name!r})."
+                f"a series are its steps; {cure}"
             )
 
 
