@@ -101,6 +101,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, target)
+    except OSError as error:
+        if error.filename == str(unfinished):  # a name that tells the user nothing
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
     if os.name == "posix":

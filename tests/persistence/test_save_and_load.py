@@ -369,6 +369,14 @@ def test_saving_replaces_a_file_at_once(
     assert path.read_bytes() != before
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    fitted = tiny_dense(max_epochs=1).fit(X)
+    for path in (tmp_path / "nowhere" / "model", tmp_path):
+        with pytest.raises(OSError, match=f"'{path}'$") as caught:
+            save(fitted, path)
+        assert caught.value.filename == str(path)
+
+
 def _full(descriptor: int) -> None:
     raise OSError(28, "No space left on device")
 
