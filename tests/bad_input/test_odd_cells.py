@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from helpers import IMAGES, noise, tiny_dense
 from refusals import X
+from sklearn import config_context
 
 from skautoencoder import (
     AutoencoderImputer,
@@ -46,6 +47,42 @@ def test_nan_names_the_imputer_after_fit() -> None:
     for method in ("transform", "predict", "score", "partial_fit"):
         with pytest.raises(ValueError, match="(?s)contains NaN.*AutoencoderImputer"):
             getattr(fitted, method)(bad)
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, AutoencoderImputer])
+def test_values_that_need_not_be_finite_are_no_large_values(estimator: Any) -> None:
+    fitted, bad = tiny_dense().fit(X), np.where(X == 1, np.inf, X)
+    with config_context(assume_finite=True):
+        with pytest.raises(ValueError, match="X has NaN or infinity, although assume_"):
+            estimator().fit(bad)
+        with pytest.raises(ValueError, match="contains infinity"):
+            fitted.transform(bad)
+        with pytest.raises(ValueError, match="squares overflow"):
+            estimator().fit(X * 1e300)
+
+
+def test_what_a_mask_hides_is_missing() -> None:
+    masked = np.ma.masked_greater(X, 0.9)
+    holes = np.where(masked.mask, np.nan, X)
+    imputer = AutoencoderImputer(max_epochs=1, random_state=0)
+    assert np.array_equal(imputer.fit_transform(masked), imputer.transform(holes))
+    counts = np.ma.masked_greater((X * 100).astype(int), 90)
+    assert np.isfinite(imputer.fit_transform(counts)).all()
+    with pytest.raises(ValueError, match="(?s)contains NaN.*AutoencoderImputer"):
+        tiny_dense().fit(masked)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame(index=range(9)), pl.DataFrame()])
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
+def test_a_frame_without_columns(estimator: Any, frame: Any) -> None:
+    with pytest.raises(ValueError, match="X is a frame without columns"):
+        estimator().fit(frame)
+
+
+def test_a_sampler_of_strings_wants_a_frame() -> None:
+    cities = np.array([["Rome", 1.0], ["Bern", 2.0]] * 10, dtype=object)
+    with pytest.raises(ValueError, match="such as 'Rome'. Pass a data frame"):
+        VAESampler().fit(cities)
 
 
 def test_the_imputer_does_not_name_itself() -> None:

@@ -233,6 +233,8 @@ def test_a_fit_that_ends_worse_than_the_mean(estimator: Any) -> None:
     (message,) = said(estimator, noise(200, 10))
     assert "worse than the mean of X" in message
     assert "Lower lr" in message
+    scales = isinstance(estimator, AutoencoderOutlierDetector)
+    assert ("StandardScaler" in message) is not scales
 
 
 def holed_images(scale: float) -> Any:
@@ -271,6 +273,7 @@ def test_a_sampler_that_ends_worse_than_the_mean(X: Any) -> None:
     assert said(VAESampler(max_epochs=30, **how), X) == []
     (message,) = said(VAESampler(max_epochs=1, lr=lr, **how), X)
     assert "worse than the mean of X" in message
+    assert "scale" not in message  # it does so itself
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array, Range
@@ -131,11 +132,21 @@ def _checked(
     mean: NDArray[np.float64], spread: float
 ) -> tuple[NDArray[np.float64], float]:
     """Return a mean and a spread that can be divided by."""
-    if not np.isfinite(spread):
+    require_finite_spread(spread)
+    # Smaller spreads are rounding errors of the mean, and would amplify noise.
+    rounding = ROUNDING * float(np.abs(mean).max())
+    return mean, spread if spread > rounding else 1.0
+
+
+def require_finite_spread(spread: float | NDArray[np.float64]) -> None:
+    """Raise if a spread, or that of some feature, is no number that can be used."""
+    if np.isnan(spread).any() and get_config()["assume_finite"]:
+        raise ValueError(
+            "X has NaN or infinity, although assume_finite=True says that it has not. "
+            "AutoencoderImputer fills NaN."
+        )
+    if not np.isfinite(spread).all():
         raise ValueError(
             "X has values so large that their squares overflow. Scale the data, for "
             "example with StandardScaler."
         )
-    # Smaller spreads are rounding errors of the mean, and would amplify noise.
-    rounding = ROUNDING * float(np.abs(mean).max())
-    return mean, spread if spread > rounding else 1.0

@@ -89,7 +89,9 @@ def warn_of_large_codes(code_size: int, n_features: int) -> None:
         )
 
 
-def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> None:
+def warn_of_divergence(
+    net: AutoencoderNet, data: Rows, *, is_part: bool, may_scale: bool
+) -> None:
     """Warn if a network reconstructs worse than the mean would.
 
     Parameters
@@ -103,6 +105,8 @@ def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> Non
         nearly no variance, or be unlike all previous ones, so the bound is higher, and
         relative to the loss of the first part if that is larger. A fit that diverges
         soon exceeds it.
+    may_scale : bool
+        Whether it may help to scale features.
     """
     network, objective = net.module_, net.criterion_
     device = next(network.parameters()).device
@@ -123,10 +127,15 @@ def warn_of_divergence(net: AutoencoderNet, data: Rows, *, is_part: bool) -> Non
             return
         found = float(objective.loss_of_answers(network, rows, targets))
     if found > most:
+        cure = "Lower lr, or train longer (max_epochs)."
+        if may_scale:
+            cure = (
+                "Lower lr, train longer (max_epochs), or scale the data "
+                "(StandardScaler, MinMaxScaler)."
+            )
         warn_user(
             f"The network answers worse than the mean of X would: its loss is "
-            f"{found:.3g}, that of the mean {of_mean:.3g}. Lower lr, train longer "
-            "(max_epochs), or scale the data (StandardScaler, MinMaxScaler).",
+            f"{found:.3g}, that of the mean {of_mean:.3g}. {cure}",
             ConvergenceWarning,
         )
 

@@ -96,7 +96,7 @@ def _hint(message: str, X: Any, name: str) -> str:
     for place, cells in _columns(X):
         for cell in cells:
             if not _is_number(cell):
-                return f"{place} has {_advice(cell)}"
+                return f"{place} has {_advice(cell, name)}"
     return ""
 
 
@@ -152,12 +152,15 @@ def _is_number(cell: Any) -> bool:
     return True
 
 
-def _advice(cell: Any) -> str:
+def _advice(cell: Any, name: str) -> str:
     if isinstance(cell, str | bytes):
-        return (
-            f"strings, such as {cell!r}. Encode them, for example with OneHotEncoder "
-            "in a ColumnTransformer. (VAESampler takes them as they are, in a frame.)"
+        cure = (
+            "Encode them, for example with OneHotEncoder in a ColumnTransformer. "
+            "(VAESampler takes them as they are, in a frame.)"
         )
+        if name == "VAESampler":
+            cure = "Pass a data frame: there columns of strings are categories."
+        return f"strings, such as {cell!r}. {cure}"
     kind = type(cell).__name__
     if hasattr(cell, "__len__"):
         return (

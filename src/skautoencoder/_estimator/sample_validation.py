@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
@@ -22,11 +23,17 @@ from skautoencoder._estimator.user_warnings import warn_user
 def from_torch(X: Any) -> Any:
     """Return a torch tensor as an array, and anything else unchanged.
 
+    What a masked array hides becomes NaN: NumPy's functions would not see the mask.
+
     Raises
     ------
     TypeError
         If it is sparse or has no values (on the device "meta").
     """
+    if np.ma.is_masked(X):
+        is_numeric = X.dtype.kind in "buif"
+        dtype = np.result_type(X, np.float32) if is_numeric else np.dtype(object)
+        return X.astype(dtype).filled(np.nan)
     if not isinstance(X, Tensor):
         return X
     if X.layout != torch.strided or X.is_meta:
@@ -87,6 +94,11 @@ def check_samples(
     }
     name = type(estimator).__name__
     if hasattr(X, "columns"):
+        if not len(X.columns):
+            raise ValueError(
+                "X is a frame without columns. Were all of them dropped, or left out "
+                "by a selector of columns?"
+            )
         # Feature names are compared before values are checked, as in scikit-learn.
         with with_hints(X, name):
             rows = validate_data(estimator, X, reset=reset, **checks)
@@ -270,7 +282,8 @@ def check_finite(rows: Array, tensor: Tensor, name: str) -> None:
     """
     if all_finite(tensor):
         return
-    with with_hints(rows, name):
+    # Also under assume_finite=True, which saves the search as long as all goes well.
+    with with_hints(rows, name), config_context(assume_finite=False):
         assert_all_finite(rows, input_name="X", estimator_name=name)
     raise too_large(rows, name)
 

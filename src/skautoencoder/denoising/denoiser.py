@@ -423,7 +423,8 @@ class DenoisingAutoencoder(CodeTransformer):
 
         The first call decides on the units of the network and on the noise: let
         its part be like the rest. The learning rate stays at `lr`, whatever
-        `lr_schedule` says, and no rows are kept out for early stopping.
+        `lr_schedule` says, and no rows are kept out for early stopping. Parameters of
+        training that are changed between calls take effect in the next `fit`.
 
         Parameters
         ----------

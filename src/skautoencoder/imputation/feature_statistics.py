@@ -8,7 +8,11 @@ from typing import Self
 
 import numpy as np
 
-from skautoencoder._estimator.array_statistics import ROUNDING, row_parts
+from skautoencoder._estimator.array_statistics import (
+    ROUNDING,
+    require_finite_spread,
+    row_parts,
+)
 from skautoencoder._estimator.array_types import Array, Mask, Rows64
 
 _FURTHEST = 1e6
@@ -66,11 +70,7 @@ class FeatureStatistics:
             for part, known in _parts(rows, observed):
                 squares += np.square(np.where(known, part - mean, 0.0)).sum(axis=0)
         spread = np.sqrt(squares / n_values)
-        if not np.isfinite(spread).all():
-            raise ValueError(
-                "X has values so large that their squares overflow. Scale the data, "
-                "for example with StandardScaler."
-            )
+        require_finite_spread(spread)
         # Smaller spreads are rounding errors of the mean, and would amplify noise.
         spread[spread <= ROUNDING * np.abs(mean)] = 1.0
         low, high = np.min(lows, axis=0), np.max(highs, axis=0)
