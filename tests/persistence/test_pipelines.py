@@ -7,20 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from helpers import OF_ROWS, ROWS, assert_same_weights, tiny_dense
 from imblearn.pipeline import Pipeline as ResamplingPipeline
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import load_digits
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, ShuffleSplit
+from sklearn.model_selection import (
+    GridSearchCV,
+    ShuffleSplit,
+    TunedThresholdClassifierCV,
+)
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from skautoencoder import (
+    L1,
     AutoencoderTransformer,
     DenoisingAutoencoder,
     Dense,
@@ -28,6 +36,10 @@ from skautoencoder import (
     VAESampler,
     load,
     save,
+)
+from skautoencoder.model_selection import (
+    AutoencoderSearchCV,
+    smallest_within_one_standard_error,
 )
 from skautoencoder.persistence import SKOPS_TYPES
 
@@ -51,6 +63,15 @@ def pipelines() -> dict[str, Any]:
             refit="accuracy",
         ),
         "search of ours": GridSearchCV(code, {"code_size": [2, 3]}, cv=2),
+        "trained at once": AutoencoderSearchCV(
+            code,
+            {"code_size": [2, 3], "architecture": [Dense((4,)), "dense"]},
+            cv=2,
+            refit=smallest_within_one_standard_error,
+        ),
+        "penalties": GridSearchCV(code, {"penalty": [L1(0.1), None]}, cv=2),
+        "votes": VotingClassifier([("a", CalibratedClassifierCV(classify, cv=2))]),
+        "threshold": TunedThresholdClassifierCV(classify, cv=2),
         "union": FeatureUnion([("a", code), ("b", tiny_dense(2, max_epochs=1))]),
         "columns": ColumnTransformer([("a", code, slice(0, 30))]),
         "ufunc": make_pipeline(FunctionTransformer(np.sqrt), code),
@@ -71,8 +92,17 @@ def test_they_come_back_and_answer_the_same(name: str, tmp_path: Path) -> None:
     assert repr(loaded) == repr(made)
     np.testing.assert_array_equal(answer(loaded), answer(made))
     if hasattr(made, "best_params_"):
-        assert loaded.best_params_ == made.best_params_
+        assert repr(loaded.best_params_) == repr(made.best_params_)
         clone(loaded.best_estimator_).fit(X, Y)
+
+
+def test_columns_that_were_selected_by_their_type(tmp_path: Path) -> None:
+    select = make_column_selector(dtype_include=np.number)
+    made = ColumnTransformer([("code", tiny_dense(max_epochs=1), select)])
+    frame = pd.DataFrame(X).add_prefix("pixel_")
+    codes = made.fit(frame.assign(kind="a")).transform(frame)
+    save(made, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").transform(frame), codes)
 
 
 def test_weights_are_arrays_of_the_file_also_in_a_pipeline(tmp_path: Path) -> None:

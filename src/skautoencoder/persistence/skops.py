@@ -9,20 +9,36 @@ from contextvars import ContextVar
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
+import numpy as np
+
+from skautoencoder.architectures import ARCHITECTURES
+from skautoencoder.objectives import PENALTIES
 from skautoencoder.persistence import classes
 from skautoencoder.persistence.values import Decoder, Encoder
 from skautoencoder.tensor_files import UnreadableFile, tensor_of
 
-#: Names of our estimators for the parameter `trusted` of ``skops.io.load``. Objects of
-#: these classes are made from data alone.
+#: Names of our estimators for the parameter `trusted` of ``skops.io.load``, and of what
+#: a search may hold. Objects of these classes are made from data alone.
 SKOPS_TYPES = [
-    f"{kind.__module__}.{kind.__name__}" for kind in classes.ESTIMATORS.values()
+    *(
+        f"{kind.__module__}.{kind.__name__}"
+        for known in (classes.ESTIMATORS, ARCHITECTURES, PENALTIES)
+        for kind in known.values()
+    ),
+    # By name, as their module imports scikit-learn's searches.
+    "skautoencoder.model_selection.AutoencoderSearchCV",
+    "skautoencoder.model_selection.smallest_within_one_standard_error",
 ]
 
-_SCORERS = {
+_HARMLESS = {
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._MultimetricScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
+    "sklearn.utils._bunch.Bunch",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
 }
@@ -99,15 +115,19 @@ def decode(decoder: Decoder, node: Any) -> Any:
 
 
 def _is_harmless(name: str) -> bool:
-    """Return whether a name is that of a splitter, a metric or a scorer of sklearn's.
+    """Return whether a class of scikit-learn's or NumPy's is data alone.
 
-    Searches hold them, and skops does not trust them of its own accord.
+    Searches hold splitters, metrics and scorers, ColumnTransformers selectors and kinds
+    of numbers; skops does not trust them of its own accord.
     """
     from sklearn import metrics, model_selection
 
-    if name in _SCORERS:
+    if name in _HARMLESS:
         return True
-    short = name.rpartition(".")[2]
+    package, _, short = name.rpartition(".")
+    if package == "numpy":
+        made = getattr(np, short, None)
+        return isinstance(made, type) and issubclass(made, np.generic)
     for module in (metrics, model_selection):
         made = getattr(module, short, None) if short in module.__all__ else None
         if made is not None and f"{made.__module__}.{made.__qualname__}" == name:
