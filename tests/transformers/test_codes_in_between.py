@@ -67,6 +67,14 @@ def test_codes_of_a_spatial_map_in_their_shape() -> None:
         estimator.inverse_transform(maps.reshape(5, 2, 4, 2))
 
 
+@pytest.mark.parametrize("make", [tiny_dense, tiny_conv])
+def test_a_code_of_one_number_is_no_map(make: Any) -> None:
+    estimator = make(1).fit(IMAGES[:60])
+    assert estimator.code_shape_ == (1,)
+    maps = estimator.code_maps(IMAGES[:5])
+    np.testing.assert_array_equal(maps, estimator.transform(IMAGES[:5]))
+
+
 @pytest.mark.parametrize("name", ["table", "gaussian"])
 def test_draws_of_a_posterior_have_its_moments(name: str) -> None:
     sampler = clone(OF_ROWS[name]).fit(X)

@@ -233,7 +233,8 @@ class CodeTransformer(
         """Shape of a code: (n_channels, height, width) if it is a spatial map."""
         first = next(self.decoder_.children(), None)
         shape = tuple(getattr(first, "unflattened_size", ()))
-        return shape if math.prod(shape) == self.code_size_ else (self.code_size_,)
+        is_map = len(shape) > 0 and math.prod(shape) == self.code_size_
+        return shape if is_map else (self.code_size_,)
 
     def code_maps(self, X: ArrayLike) -> Array:
         """Encode samples, with codes in their shape.
