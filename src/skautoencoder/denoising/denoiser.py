@@ -209,6 +209,8 @@ class DenoisingAutoencoder(CodeTransformer):
         Its decoder.
     code_size_ : int
         Numbers in a code.
+    code_shape_ : tuple of int
+        Shape of a code: (code_size,), or that of the spatial map that is the code.
     sample_shape_ : tuple of int
         Shape of a sample for the network.
     history_ : skorch.history.History

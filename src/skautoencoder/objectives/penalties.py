@@ -113,6 +113,20 @@ class L1(Penalty):
     See Also
     --------
     l1_sparsity : The formula.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import L1, AutoencoderTransformer
+    >>> X = load_digits().data[:500] / 16
+    >>> autoencoder = AutoencoderTransformer(
+    ...     8, architecture="dense", penalty=L1(), max_epochs=5, random_state=0
+    ... )
+    >>> float(abs(autoencoder.fit_transform(X)).mean())
+    2.3
+    >>> autoencoder = autoencoder.set_params(penalty__weight=0.1)
+    >>> float(abs(autoencoder.fit_transform(X)).mean())
+    0.0
     """
 
     _parameter_constraints = {"weight": _WEIGHT}
@@ -143,6 +157,17 @@ class KL(Penalty):
     See Also
     --------
     kl_sparsity : The formula.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import KL, AutoencoderTransformer
+    >>> X = load_digits().data[:500] / 16
+    >>> autoencoder = AutoencoderTransformer(
+    ...     8, architecture="dense", penalty=KL(0.2), max_epochs=5, random_state=0
+    ... )
+    >>> float(autoencoder.fit_transform(X).mean())
+    0.2
     """
 
     _parameter_constraints = {
@@ -195,6 +220,17 @@ class TopK(Penalty):
     References
     ----------
     Makhzani and Frey, "k-sparse autoencoders", ICLR 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import AutoencoderTransformer, TopK
+    >>> X = load_digits().data[:500] / 16
+    >>> autoencoder = AutoencoderTransformer(
+    ...     8, architecture="dense", penalty=TopK(2), max_epochs=5, random_state=0
+    ... )
+    >>> set((autoencoder.fit_transform(X) != 0).sum(axis=1).tolist())
+    {2}
     """
 
     _parameter_constraints = {
@@ -222,6 +258,23 @@ class Contraction(Penalty):
     See Also
     --------
     contraction : The formula.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import AutoencoderTransformer, Contraction
+    >>> X = load_digits().data[:500] / 16
+    >>> import numpy as np
+    >>> X_noisy = X + np.random.RandomState(0).normal(scale=0.1, size=X.shape)
+    >>> autoencoder = AutoencoderTransformer(
+    ...     penalty=Contraction(0.1),
+    ...     architecture="dense",
+    ...     max_epochs=5,
+    ...     random_state=0,
+    ... )
+    >>> codes = autoencoder.fit_transform(X)
+    >>> float(abs(autoencoder.transform(X_noisy) - codes).mean() / codes.std())
+    0.0
     """
 
     _parameter_constraints = {"weight": _WEIGHT}
@@ -260,6 +313,17 @@ class MMD(Penalty):
     References
     ----------
     Tolstikhin, Bousquet, Gelly and Schölkopf, "Wasserstein auto-encoders", ICLR 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skautoencoder import MMD, AutoencoderTransformer
+    >>> X = load_digits().data[:500] / 16
+    >>> autoencoder = AutoencoderTransformer(
+    ...     4, architecture="dense", penalty=MMD(), max_epochs=5, random_state=0
+    ... )
+    >>> autoencoder.fit_transform(X).std(axis=0).round()
+    array([1., 1., 1., 1.])
     """
 
     _parameter_constraints = {"weight": _WEIGHT, "scales": ["array-like"]}
