@@ -262,6 +262,13 @@ class TestUse:
             one.score_samples(images), other.score_samples(rows)
         )
 
+    def test_a_warm_start_on_all_rows_forgets_those_that_were_kept_out(self) -> None:
+        X = curve(50)
+        fitted = detector(warm_start=True, max_epochs=1, calibration_fraction=0.2)
+        fitted.fit(X).set_params(calibration_fraction=None).fit(X)
+        with pytest.raises(ValueError, match="rows that training has not seen"):
+            fitted.p_values(X)
+
     def test_warm_start_continues(self) -> None:
         fitted = detector(warm_start=True, max_epochs=2).fit(curve(50))
         fitted.fit(curve(50))

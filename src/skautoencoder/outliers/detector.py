@@ -429,6 +429,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         kept_out_scores = np.sort(self._score_rows(kept_out))
         if self.calibration_fraction is not None:
             self.calibration_scores_ = kept_out_scores
+        else:  # a warm start may go on from a fit that kept rows out
+            self.__dict__.pop("calibration_scores_", None)
         if self.false_alarm_rate is not None:
             self.offset_ = offset_of_false_alarms(
                 kept_out_scores, self.false_alarm_rate
