@@ -79,6 +79,14 @@ def test_a_frame_without_columns(estimator: Any, frame: Any) -> None:
         estimator().fit(frame)
 
 
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
+def test_frames_whose_cells_are_not_there(estimator: Any) -> None:
+    with pytest.raises(TypeError, match=r"X is a LazyFrame, .* Pass X.collect\(\)"):
+        estimator().fit(pl.DataFrame(X).lazy())
+    with pytest.raises(TypeError, match=r"pass X.sparse.to_dense\(\)"):
+        estimator().fit(pd.DataFrame(X).astype(pd.SparseDtype(float)))
+
+
 def test_a_sampler_of_strings_wants_a_frame() -> None:
     cities = np.array([["Rome", 1.0], ["Bern", 2.0]] * 10, dtype=object)
     with pytest.raises(ValueError, match="such as 'Rome'. Pass a data frame"):

@@ -81,6 +81,8 @@ def naming(parameter: str) -> Iterator[None]:
 
 def _hint(message: str, X: Any, name: str) -> str:
     """Return a sentence to add to an error message, or an empty string."""
+    if "dense data is required" in message and hasattr(X, "sparse"):
+        return "X is a frame of sparse columns: pass X.sparse.to_dense()."
     if "contains NaN" in message:
         return "" if name == "AutoencoderImputer" else _IMPUTER
     if isinstance(X, list) and len({_length(row) for row in X}) > 1:

@@ -28,8 +28,10 @@ def from_torch(X: Any) -> Any:
     Raises
     ------
     TypeError
-        If it is sparse or has no values (on the device "meta").
+        If it has no values: a sparse tensor, one on the device "meta", or a LazyFrame.
     """
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError("X is a LazyFrame, which has no rows yet. Pass X.collect().")
     if np.ma.is_masked(X):
         is_numeric = X.dtype.kind in "buif"
         dtype = np.result_type(X, np.float32) if is_numeric else np.dtype(object)
