@@ -433,6 +433,15 @@ class TestOddSeries:
         scores = detector(max_epochs=1).fit([waves(), waves(5)])
         assert len(scores.predict(waves(5))) == 5
 
+    def test_steps_between_windows(self) -> None:
+        message = r"stride=6 leaves steps between windows of 5.*at most 5"
+        with pytest.raises(ValueError, match=message):
+            detector(window=5, stride=6).fit(waves())
+        found = detector(window=5, stride=5, max_epochs=1).fit(waves())
+        with pytest.raises(ValueError, match=message):
+            found.set_params(stride=6).predict(waves())
+        assert len(found.set_params(causal=True).fit(waves()).predict(waves(9))) == 9
+
     def test_window_longer_than_the_series(self) -> None:
         with pytest.raises(ValueError, match="window=20 must be shorter .* has 15"):
             detector().fit(waves(15))

@@ -91,9 +91,9 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         its autocorrelation up to 400 steps; if there is none, 100 steps or a tenth of
         the series.
     stride : int, default=1
-        Steps from the start of one window to that of the next. Above 1, fits and
-        scores are faster and less exact. A causal detector always scores every step
-        by its own window.
+        Steps from the start of one window to that of the next, at most `window`.
+        Above 1, fits and scores are faster and less exact. A causal detector always
+        scores every step by its own window.
     code_size : int, "auto" or None, default="auto"
         How many numbers the code has. "auto" is 8, or half the numbers of a window if
         that is less.
@@ -395,6 +395,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         else:
             self._require_as_before("window", previous.window_)
             self.window_ = previous.window_
+        self._check_stride()
         n_training = [self._n_training(len(values)) for values in series]
         rows = self._training_rows(series, filled, n_training)
         sample_shape = (self.window_, series[0].shape[1])
@@ -423,6 +424,15 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
                 f"{longest} time steps. Lower window or use 'auto'."
             )
         return int(window)
+
+    def _check_stride(self) -> None:
+        """Raise if there are steps between two windows, which would have no score."""
+        if self.stride > self.window_ and not self.causal:
+            raise ValueError(
+                f"stride={self.stride} leaves steps between windows of "
+                f"{self.window_}, where outliers would not be seen. Lower stride to at "
+                f"most {self.window_}, or raise window."
+            )
 
     def _n_training(self, n_steps: int) -> int:
         """Return how many of the steps of a series are for training."""
@@ -600,6 +610,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
     def _check_series(self, X: Any, before: Any) -> tuple[SeriesInput, list[Array]]:
         """Return series for a fitted detector, and each with what came before it."""
         self._check_fitted()
+        self._check_stride()
         given = SeriesInput.check(self, X, is_fitted=True)
         if before is None:
             return given, given.values
