@@ -87,6 +87,14 @@ def test_frames_whose_cells_are_not_there(estimator: Any) -> None:
         estimator().fit(pd.DataFrame(X).astype(pd.SparseDtype(float)))
 
 
+def test_other_columns_are_no_matter_of_their_cells() -> None:
+    table = pd.DataFrame({"city": ["Rome", "Bern"] * 10, "count": range(20)})
+    sampler = VAESampler(max_epochs=1, prior="normal").fit(table)
+    with pytest.raises(ValueError, match="feature names should match") as caught:
+        sampler.predict(table[["count", "city"]])
+    assert "strings" not in str(caught.value)
+
+
 def test_a_sampler_of_strings_wants_a_frame() -> None:
     cities = np.array([["Rome", 1.0], ["Bern", 2.0]] * 10, dtype=object)
     with pytest.raises(ValueError, match="such as 'Rome'. Pass a data frame"):
