@@ -121,6 +121,16 @@ def test_fits_with_other_weights(name: str) -> None:
     assert not have_same_weights(fitted, clone(estimator).fit(X))
 
 
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_samples_of_weight_0_are_left_out(name: str) -> None:
+    weights = np.arange(60) % 4 / 3
+    some = weights > 0
+    weighted = clone(OF_ROWS[name]).fit(X, sample_weight=weights)
+    alone = clone(OF_ROWS[name]).fit(X[some], sample_weight=weights[some])
+    assert_same_weights(weighted, alone)
+    np.testing.assert_array_equal(weighted.transform(V), alone.transform(V))
+
+
 def test_heavy_rows_are_reconstructed_better() -> None:
     heavy = np.arange(60) < 10
     params = {"max_epochs": 60, "code_size": 2}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import DIGITS, ROWS, noise
+from scipy.special import logsumexp
 
 from skautoencoder import VAESampler
 from skautoencoder.architectures import Custom, Dense
@@ -48,6 +49,24 @@ def test_rows_of_each_class(
     mixed = sampler.sample(3, 0, y=["left", "right", "left"])[:, 0]
     assert (np.sign(mixed) == [-1, 1, -1]).all()
     assert np.mean(sampler.sample(2000, 0)[:, 0] > 0) == pytest.approx(2 / 3, abs=0.05)
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_classes_are_as_frequent_as_the_weights_of_their_rows(unit: float) -> None:
+    X, y = two_groups(90)
+    params: dict[str, Any] = QUICK | {"likelihood": "gaussian", "conditional": True}
+    weights = unit * np.where(y == "left", 6.0, 1.0)
+    sampler = VAESampler(2, **params).fit(X, y, sample_weight=weights)
+    apart = [sampler.score_samples(X, y=name) for name in ("left", "right")]
+    joint = np.log([0.75, 0.25]) + np.transpose(apart)
+    np.testing.assert_allclose(sampler.score_samples(X), logsumexp(joint, axis=1))
+
+
+def test_a_class_of_little_weight_has_a_prior_all_the_same() -> None:
+    X, y = two_groups(90)
+    weights = np.where(y == "left", 1e-4, 1.0)
+    sampler = VAESampler(2, conditional=True, **QUICK).fit(X, y, sample_weight=weights)
+    assert np.isfinite(sampler.sample(3, 0, y="left")).all()
 
 
 def test_likelihoods_of_classes() -> None:

@@ -46,6 +46,8 @@ def weighted_samples(
 ) -> tuple[Any, Any, Weights | None]:
     """Return samples, repeated if their weights are counts; and other weights.
 
+    Samples of weight 0 are left out.
+
     Parameters
     ----------
     X, y, sample_weight : object
@@ -55,7 +57,7 @@ def weighted_samples(
     -------
     X, y : object
         In their containers.
-    weights : ndarray of shape (n_samples,) or None
+    weights : ndarray of shape (n_left,) or None
         How often samples are drawn. None: all the same.
     """
     if sample_weight is None:
@@ -66,11 +68,16 @@ def weighted_samples(
     if weights is None:
         return X, y, None
     few = weights.sum() <= _MOST_REPEATED * len(weights)
-    if not few or (weights != np.rint(weights)).any():
+    if few and (weights == np.rint(weights)).all():
+        rows = np.repeat(np.arange(n_samples), weights.astype(np.intp))
+        left = None
+    elif weights.all():
         return X, y, weights
-    rows = np.repeat(np.arange(len(weights)), weights.astype(np.intp))
+    else:  # a weight of 0 leaves a sample out, as it does among whole numbers
+        rows = np.flatnonzero(weights)
+        left = check_sample_weight(weights[rows], len(rows))
     X = _safe_indexing(from_torch(X), rows)
-    return X, None if y is None else _safe_indexing(from_torch(y), rows), None
+    return X, None if y is None else _safe_indexing(from_torch(y), rows), left
 
 
 def weighted_share_explained(errors: Array, rows: Array, weights: Weights) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -68,6 +68,10 @@ class Classes:
         if not len(y):
             raise ValueError(f"y has no rows, but {name} needs the classes of some.")
         return cls(names, np.bincount(numbers) / len(y)), numbers
+
+    def weighted(self, numbers: NDArray[np.intp], weights: NDArray[np.float64]) -> Self:
+        """Return the same classes with the shares of the weights of their rows."""
+        return replace(self, shares=np.bincount(numbers, weights) / weights.sum())
 
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         """Return indices of classes, given one class for all rows or one for each."""

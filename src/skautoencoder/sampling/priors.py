@@ -14,7 +14,7 @@ from sklearn import config_context
 from torch import Tensor
 from torch.nn import functional as F
 
-from skautoencoder.training import one_thread_for_numpy
+from skautoencoder.training import drawn_by_weight, one_thread_for_numpy
 from skautoencoder.training.inference import to_tensor
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def fit_mixtures(
     numbers: NDArray[np.intp] | None,
     n_classes: int,
     seed: int,
+    weights: Tensor | None = None,
 ) -> list[Prior]:
     """Fit a mixture to the posteriors of the rows of each class, or of all rows.
 
@@ -144,10 +145,14 @@ def fit_mixtures(
         Index of each row's class. None: there are no classes.
     n_classes : int
         Number of classes.
+    weights : Tensor of shape (n_samples,), default=None
+        How often a row counts, relative to others. None: all the same.
     """
-    if numbers is None:
-        return [fit_mixture(means, deviations, seed)]
-    parts = [numbers == number for number in range(n_classes)]
+    parts = [np.arange(len(means))]
+    if numbers is not None:
+        parts = [np.flatnonzero(numbers == number) for number in range(n_classes)]
+    if weights is not None:
+        parts = [part[drawn_by_weight(weights[part], 0.5).numpy()] for part in parts]
     return [fit_mixture(means[part], deviations[part], seed) for part in parts]
 
 

@@ -500,16 +500,16 @@ class VAESampler(
         if classes is not None:
             self.classes_ = classes.names
         means, deviations = self._model.posterior(samples.rows)
-        numbers = samples.numbers
-        if plan.data.weights is not None:
-            drawn = drawn_by_weight(plan.data.weights, 0.5).numpy()
-            means, deviations = means[drawn], deviations[drawn]
-            numbers = None if numbers is None else numbers[drawn]
-        self.n_active_units_ = int((means.var(axis=0) > _ACTIVE_VARIANCE).sum())
+        weights, numbers, counted = plan.data.weights, samples.numbers, means
+        if weights is not None:
+            counted = means[drawn_by_weight(weights, 0.5).numpy()]
+            if classes is not None and numbers is not None:
+                self._classes = classes.weighted(numbers, weights.numpy())
+        self.n_active_units_ = int((counted.var(axis=0) > _ACTIVE_VARIANCE).sum())
         self._priors = [NormalPrior(self.code_size_)]
         if self.prior == "mixture":
             self._priors = fit_mixtures(
-                means, deviations, numbers, self._n_classes, self.net_.seed
+                means, deviations, numbers, self._n_classes, self.net_.seed, weights
             )
 
     def _named_architecture(self, name: str) -> Architecture:
