@@ -272,6 +272,19 @@ def test_ways_of_training(params: dict[str, Any], name: str) -> None:
     assert np.isfinite(np.concatenate(autoencoder.predict(given))).all()
 
 
+def test_the_loss_of_an_epoch_is_the_mean_over_all_values() -> None:
+    by_length = sorted(X_TEST, key=len)
+    autoencoder = AutoencoderTransformer(
+        4, architecture=ARCHITECTURES["lstm"], batch_size=8, max_epochs=1
+    ).fit(X, X_valid=by_length)
+    weights = [one.size for one in by_length]
+    error = -np.average(autoencoder.score_samples(by_length), weights=weights)
+    scale = autoencoder.trained_network.scaling.scale
+    np.testing.assert_allclose(
+        autoencoder.history_[0, "valid_loss"], error / scale**2, rtol=1e-5
+    )
+
+
 def test_part_by_part_warm_and_through_a_file() -> None:
     autoencoder = clone(fitted(AutoencoderTransformer)).partial_fit(X[:60])
     # Parts of one length, and shorter ones, are no exception.

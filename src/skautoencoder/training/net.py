@@ -319,7 +319,7 @@ class AutoencoderNet(NeuralNet):
         notifies: bool,
         unknown: bool,
     ) -> Iterator[tuple[Tensor, int]]:
-        """Take the steps of an epoch; yield their losses and the sizes of batches.
+        """Take the steps of an epoch; yield their losses and how much these count.
 
         Parameters
         ----------
@@ -336,14 +336,18 @@ class AutoencoderNet(NeuralNet):
             gradients.
         """
         unknown = unknown and (notifies or bool(self._listeners("on_grad_computed")))
+        weigh: Callable[..., float] = len
+        # Not where the target of a step is another one than that of the batch.
+        if not hasattr(self.criterion_, "prepare"):
+            weigh = getattr(self.criterion_, "weigh", len)
         for batch in batches:
             if notifies:
                 self.notify("on_batch_begin", batch=batch, training=training)
             if unknown:
                 self._prepare_steps(training)
             with operating():
-                step = step_fn(batch)
-            yield step["loss"], len(batch[0])
+                step, size = step_fn(batch), round(weigh(batch[1]))
+            yield step["loss"], size
             if notifies:
                 self.notify("on_batch_end", batch=batch, training=training, **step)
 
