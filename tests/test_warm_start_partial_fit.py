@@ -10,6 +10,7 @@ import pytest
 from helpers import (
     BOTH,
     IMAGES,
+    OF_ROWS,
     ROWS,
     Recorder,
     assert_same_weights,
@@ -20,6 +21,7 @@ from helpers import (
     unchanged,
     weights_of,
 )
+from sklearn.base import clone
 
 from skautoencoder.architectures import Dense
 
@@ -176,6 +178,52 @@ def test_a_second_fit_takes_the_rows_in_another_order() -> None:
     said.clear()
     estimator.partial_fit(X)
     assert not np.array_equal(np.vstack(said), first)
+
+
+class Targets(Recorder):
+    """Keeps the targets that a network learns from."""
+
+    def on_batch_begin(self, net: Any, batch: Any, training: Any, **kw: Any) -> None:
+        if training:
+            self.said.extend(batch[1].numpy().copy())
+
+
+@pytest.mark.parametrize("given", [None, np.random.RandomState(0)], ids=["no", "own"])
+@pytest.mark.parametrize(
+    ("estimator", "n_learnt"),
+    [
+        (tiny_dense(early_stopping=True, validation_fraction=0.3), 49),
+        (tiny_dense(ordered=True, validation_fraction=0.3), 49),
+        (OF_ROWS["detector"], 56),
+        (OF_ROWS["novelty"], 63),
+    ],
+)
+def test_rows_that_were_kept_out_are_kept_out_again(
+    estimator: Any, n_learnt: int, given: Any
+) -> None:
+    said: list[Any] = []
+    warm = clone(estimator).set_params(
+        warm_start=True, random_state=given, callbacks=[Targets(said)]
+    )
+    for _ in range(3):
+        warm.fit(X)
+    warm.set_params(random_state=5).fit(X)
+    assert len(np.unique(said, axis=0)) == n_learnt
+
+
+def test_values_that_judge_guesses_are_not_learnt_later() -> None:
+    said: list[Any] = []
+    imputer = clone(OF_ROWS["imputer"]).set_params(
+        warm_start=True, random_state=None, callbacks=[Targets(said)]
+    )
+    varying = X[:, X.std(axis=0) > 0]
+    imputer.fit(varying)
+    n_learnt = np.isfinite(said).sum()
+    for _ in range(3):
+        imputer.fit(varying)
+    values = np.array(said)
+    places = [len(np.unique(column[np.isfinite(column)])) for column in values.T]
+    assert sum(places) == n_learnt
 
 
 @either

@@ -63,6 +63,7 @@ from skautoencoder.training import (
     Checkpoint,
     Rows,
     check_net,
+    draw_seed,
     n_training_rows,
     operating,
     usual_torch,
@@ -232,10 +233,13 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
                 "makes several. Use n_init=1, or checkpoint=None."
             )
         with Checkpoint.opened(None if is_part else self.checkpoint) as checkpoint:
-            attributes = self.__dict__
-            if checkpoint is not None and attributes["random_state"] is None:
-                # This is a copy: the parameter of the estimator stays None.
+            # This is a copy: the parameter of the estimator stays what it is. One
+            # seed for a fit can be kept by those that go on from it, see `_seed`.
+            attributes, given = self.__dict__, self.__dict__["random_state"]
+            if checkpoint is not None and given is None:
                 attributes["random_state"] = checkpoint.seed
+            elif not isinstance(given, Integral):
+                attributes["random_state"] = draw_seed(given)
             X, y, weights = weighted_samples(X, y, sample_weight)
             samples = self._validate(X, y, previous)
             plan = self._make_plan(samples, previous)
@@ -277,6 +281,16 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         """Return validation samples in the network's units, and their targets."""
         rows = self._check_samples(X_valid, self)[0]
         return Rows(plan.units.scaling.to_network_in_parts(rows))
+
+    def _seed(self, previous: Self | None) -> int:
+        """Return the seed of a fit: that of the fit from which it continues, if any.
+
+        So samples that were kept out of its training are kept out again.
+        """
+        if previous is None:
+            return draw_seed(self.__dict__["random_state"])
+        seed: int = previous.net_.seed
+        return seed
 
     @abstractmethod
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SamplesT:

@@ -54,7 +54,6 @@ from skautoencoder.objectives import MaskedObjective
 from skautoencoder.training import (
     Rows,
     apply_in_batches,
-    draw_seed,
     n_training_rows,
     one_thread,
 )
@@ -418,7 +417,7 @@ class AutoencoderImputer(TransformerMixin, BaseAutoencoder[IncompleteSamples]):
         filling: TableFilling | None = None
         folds: list[Fold] = []
         if image_shape is None:
-            random = np.random.RandomState(draw_seed(self.random_state))
+            random = np.random.RandomState(self._seed(previous))
             filling, folds = start_filling(rows, observed, statistics, random)
         return IncompleteSamples(
             **vars(samples),

@@ -37,7 +37,6 @@ from skautoencoder.outliers.thresholds import (
     offset_of_contamination,
     offset_of_false_alarms,
 )
-from skautoencoder.training import draw_seed
 
 # Size and number of the sets of reference rows for data with outliers: so few rows
 # seldom include an outlier, and the mean over so many sets hides those that do.
@@ -382,7 +381,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
     def _validate(self, X: Any, y: Any, previous: Self | None) -> SplitSamples:
         rows, data_shape, sequences = self._check_samples(X, previous)
         self._check_thresholds()
-        training, kept_out = self._split(rows)
+        training, kept_out = self._split(rows, self._seed(previous))
         samples = self._describe(training, data_shape, sequences, previous)
         return SplitSamples(**vars(samples), every=rows, kept_out=kept_out)
 
@@ -459,7 +458,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
                 "at 'auto', or false_alarm_rate at None."
             )
 
-    def _split(self, rows: Array) -> tuple[Array, Array]:
+    def _split(self, rows: Array, seed: int) -> tuple[Array, Array]:
         """Return rows to train on and rows to determine the threshold."""
         n_samples = len(rows)
         if self.calibration_fraction is not None:
@@ -475,8 +474,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
             n_kept_out = min(max(round(_KEPT_OUT * n_samples), 1), n_samples - 2)
         else:
             return rows, rows[:0]
-        random_state = np.random.RandomState(draw_seed(self.random_state))
-        order = random_state.permutation(n_samples)
+        order = np.random.RandomState(seed).permutation(n_samples)
         return rows[order[n_kept_out:]], rows[order[:n_kept_out]]
 
     def _make_references(self, embedding: Embedding, rows: Array) -> References:

@@ -42,7 +42,7 @@ from skautoencoder.sequences.windows import (
     window_rows,
     window_starts,
 )
-from skautoencoder.training import Progress, Rows, draw_seed
+from skautoencoder.training import Progress, Rows
 
 # Most parts of the training data, one after the other, and the rank of the one whose
 # nearest window counts: an outlier is near windows of its own part, and of the next.
@@ -397,7 +397,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
             self.window_ = previous.window_
         self._check_stride()
         n_training = [self._n_training(len(values)) for values in series]
-        rows = self._training_rows(series, filled, n_training)
+        rows = self._training_rows(series, filled, n_training, self._seed(previous))
         sample_shape = (self.window_, series[0].shape[1])
         architecture = self._checked_architecture(sample_shape)
         return SeriesSamples(
@@ -442,7 +442,11 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         return n_steps - max(n_kept_out, 0)
 
     def _training_rows(
-        self, series: list[Array], filled: list[Array], n_training: list[int]
+        self,
+        series: list[Array],
+        filled: list[Array],
+        n_training: list[int],
+        seed: int,
     ) -> Array:
         """Return windows to train on, in the order of time.
 
@@ -460,7 +464,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         n_numbers = self.window_ * series[0].shape[1]
         most = min(_MOST_TRAINING, max(_MOST_NUMBERS // n_numbers, 100))
         if len(kept) > most:
-            random_state = np.random.RandomState(draw_seed(self.random_state))
+            random_state = np.random.RandomState(seed)
             kept = np.sort(random_state.choice(kept, most, replace=False))
         chosen = np.concatenate(places)[kept]
         return np.concatenate(

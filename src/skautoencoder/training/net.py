@@ -459,8 +459,10 @@ class AutoencoderNet(NeuralNet):
         return str(self.device).partition(":")[0]
 
     def continue_from(self, net: AutoencoderNet) -> None:
-        """Take over the weights and the history of another net."""
+        """Take over the weights, the history and the seed of another net."""
         require_same_layers(self.module_, net.module_)
+        # By the seed, the rows that it was validated on are kept out again.
+        self.seed = net.seed
         self.module_.load_state_dict(net.module_.state_dict())
         self.history = copy.deepcopy(net.history)
 
