@@ -33,8 +33,9 @@ _USUAL_DEVIATIONS, _SMALLEST_DEVIATION = 3.0, 0.1
 _SMALLEST_PIXEL_VARIANCE = 1e-3
 # Weight of the squared distance of codes, relative to that of residuals.
 _CODE_WEIGHT = 2.0
-# Background and usual contrast are taken from at most so many pixels.
-_MOST_PIXELS = 2**21
+# Background and usual contrast are taken from about so many pixels, of at least so many
+# images.
+_MANY_PIXELS, _FEWEST_IMAGES = 2**21, 256
 # Replaces outputs that overflow, as they may far from the training data.
 _LARGEST = 1e30
 
@@ -186,8 +187,8 @@ class ImageEmbedding(Embedding):
         Sequences are measured from the mean one: a channel has its own offset.
         """
         # A median of all pixels would take several copies of them.
-        some = rows[:: -(-rows.size // _MOST_PIXELS)]
-        shown = trained.scaling.to_network_in_parts(some)
+        step = min(rows.size // _MANY_PIXELS, len(rows) // _FEWEST_IMAGES)
+        shown = trained.scaling.to_network_in_parts(rows[:: max(step, 1)])
         mean_image, offset = None, trained.scaling.offset
         if offset is not None and are_images:
             mean_image = torch.from_numpy(
