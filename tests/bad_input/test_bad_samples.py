@@ -113,6 +113,7 @@ def test_samples_of_another_shape_than_in_fit(
                 getattr(estimator, method)(bad)
             words = (f"shape {shape}", "(8, 8)", type(estimator).__name__)
             assert_says(caught.value, words)
+            assert "64 features, but" not in str(caught.value)  # when 64 are expected
 
 
 @either

@@ -250,6 +250,7 @@ def test_an_imputer_of_images_that_ends_worse_than_the_mean(scale: float) -> Non
     assert said(AutoencoderImputer(max_epochs=1, **how), X) == []
     (message,) = said(AutoencoderImputer(max_epochs=2, lr=100, **how), X)
     assert "worse than the mean of X" in message
+    assert "StandardScaler" not in message  # which takes no images
 
 
 def test_an_imputer_of_tables_believes_no_network_that_diverges() -> None:

@@ -253,9 +253,12 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
                 plan = self._settle(samples, plan)
             self._complete(samples, plan)
             scaling = plan.units.scaling
-            # Else features have been scaled already, one by one or by the user.
+            # Else features have been scaled already, one by one or by the user, or are
+            # of one kind.
             may_scale = not samples.architecture.standardizes or (
-                scaling.offset is not None and np.ndim(scaling.scale) == 0
+                len(samples.data_shape) == 1
+                and scaling.offset is not None
+                and np.ndim(scaling.scale) == 0
             )
             with operating():
                 warn_of_divergence(

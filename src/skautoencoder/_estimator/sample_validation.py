@@ -337,11 +337,15 @@ def _check_data_shape(
     if len(data_shape) > 1:
         turned = " Are its axes turned?" if data_shape[::-1] in expected else ""
         wanted = " or ".join(map(str, sorted({*expected}, key=len)))
-        raise ValueError(
-            f"X has {math.prod(data_shape)} features, but {type(estimator).__name__} "
-            f"is expecting {estimator.n_features_in_} features as input: samples of "
-            f"shape {data_shape} instead of {wanted}, as seen in fit.{turned}"
-        )
+        name, shapes = type(estimator).__name__, f"samples of shape {data_shape}"
+        if n_given == n_expected:
+            found = f"X has {shapes}, but {name} is expecting {wanted}"
+        else:
+            found = (
+                f"X has {n_given} features, but {name} is expecting {n_expected} "
+                f"features as input: {shapes} instead of {wanted}"
+            )
+        raise ValueError(f"{found}, as seen in fit.{turned}")
 
 
 def resolve_sample_shape(sample_shape: Any, data_shape: Shape) -> Shape:
