@@ -26,10 +26,12 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from torch import nn
 
 from skautoencoder import (
     L1,
     AutoencoderTransformer,
+    Custom,
     DenoisingAutoencoder,
     Dense,
     VAEOverSampler,
@@ -140,6 +142,16 @@ def test_classes_that_nobody_trusts_are_named(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.transform(X), made.transform(X))
     with pytest.raises(ValueError, match="custom_objects has"):
         load(tmp_path / "model", {name: Dense})
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    doubled = make_pipeline(FunctionTransformer(lambda rows: 2 * rows), tiny_dense())
+    own = Custom(nn.Linear(64, 3), nn.Linear(3, 64))
+    search = GridSearchCV(tiny_dense(), {"architecture": [own]})
+    for made, what in ((doubled, "lambda>, which cannot be found"), (search, "Tensor")):
+        with pytest.raises(TypeError, match=f"cannot be saved, .* skops: .*{what}"):
+            save(made, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_objects_of_the_users_own_in_a_pipeline(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from skautoencoder.architectures import ARCHITECTURES
 from skautoencoder.objectives import PENALTIES
 from skautoencoder.persistence import classes
+from skautoencoder.persistence.frame_types import CannotBeStored
 from skautoencoder.persistence.values import Decoder, Encoder
 from skautoencoder.tensor_files import UnreadableFile, tensor_of
 
@@ -72,7 +73,16 @@ def encode(encoder: Encoder, made: Any) -> Any:
     io_of = _skops_io()
     members: list[Any] = []
     with _with_members(members):
-        content = io_of.dumps(made)
+        try:
+            content = io_of.dumps(made)
+        except Exception as error:  # of any kind: objects are asked for their state
+            raise CannotBeStored(f"its part for skops: {error}") from error
+    for name in io_of.get_untrusted_types(data=content):
+        if "<" in name:  # as in <lambda> and <locals>: skops would not find it again
+            raise CannotBeStored(
+                f"its part for skops: {name}, which cannot be found by its name (write "
+                "it with def, in a module)"
+            )
     return {
         "$": "skops",
         "of": encoder.add(tensor_of(content)),
