@@ -22,6 +22,7 @@ from display_cases import (
 )
 from helpers import OF_ROWS
 from sklearn.base import clone
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -280,3 +281,25 @@ def test_images_of_three_channels_and_flat_ones() -> None:
         ReconstructionsDisplay.from_estimator(dense.fit(flat), flat).form.kind
         == "table"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        (ExplanationDisplay, "explain"),
+        (OutlierScoresDisplay, "score_samples"),
+        (SampleGridDisplay, "sample"),
+        (DrawnRowsDisplay, "sample"),
+    ],
+)
+def test_estimators_without_the_method_are_named_with_the_cure(
+    kind: Any, method: str
+) -> None:
+    samples = [] if kind is SampleGridDisplay else [X_IRIS]
+    with pytest.raises(TypeError, match=f"SimpleImputer has no method {method}. Draw"):
+        kind.from_estimator(SimpleImputer(), *samples)
+    if method == "score_samples":
+        return  # that of a Pipeline is its last step's
+    estimator = OF_ROWS["table" if method == "sample" else "detector"]
+    with pytest.raises(TypeError, match=r"Pipeline has no .* pipeline\[:-1\]"):
+        kind.from_estimator(make_pipeline(StandardScaler(), estimator), *samples)

@@ -19,6 +19,7 @@ from skautoencoder.displays.axes import (
     legend_above,
     near_square,
 )
+from skautoencoder.displays.sample_form import require_method
 
 # A column of numbers with at most so many values is drawn as bars.
 _FEW_VALUES = 12
@@ -116,6 +117,7 @@ class DrawnRowsDisplay:
         display : DrawnRowsDisplay
             The display.
         """
+        require_method(estimator, "sample", "a VAESampler")
         drawn = estimator.sample(n_samples or len(X), random_state)
         return cls.from_predictions(X, drawn, ax=ax, **kwargs)
 

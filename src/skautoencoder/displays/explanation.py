@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from skautoencoder._estimator.containers import as_pandas, is_frame
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import axes_grid, hide_ticks, short, single_axes
-from skautoencoder.displays.sample_form import SampleForm
+from skautoencoder.displays.sample_form import SampleForm, require_method
 
 
 class ExplanationDisplay:
@@ -99,6 +99,7 @@ class ExplanationDisplay:
         display : ExplanationDisplay
             The display.
         """
+        require_method(estimator, "explain", "an AutoencoderOutlierDetector")
         X = _one_sample(X, estimator)
         return cls._from(estimator.explain(X), X, estimator, sample_shape, kind).plot(
             ax, **kwargs

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import COLORS, LINE_STYLES, MARKERS, single_axes
+from skautoencoder.displays.sample_form import require_method
 
 
 class OutlierScoresDisplay:
@@ -101,6 +102,7 @@ class OutlierScoresDisplay:
         display : OutlierScoresDisplay
             The display.
         """
+        require_method(estimator, "score_samples", "a detector")
         last = estimator[-1] if hasattr(estimator, "named_steps") else estimator
         return cls.from_predictions(
             estimator.score_samples(X),

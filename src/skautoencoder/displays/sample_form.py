@@ -283,3 +283,26 @@ def require_codes(estimator: Any, *methods: str) -> None:
             "are OutlierScoresDisplay and ExplanationDisplay, for an imputer "
             "FilledValuesDisplay."
         )
+
+
+def require_method(estimator: Any, method: str, whose: str) -> None:
+    """Raise if an estimator lacks a method whose results are drawn.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator.
+    method : str
+        Name of the method.
+    whose : str
+        Which estimators have it, for the message.
+    """
+    if hasattr(estimator, method):
+        return
+    cure = f"Draw {whose}."
+    if hasattr(last_step(estimator), method):
+        cure = (
+            "Pass its last step, and what the steps before make of X: pipeline[-1] and "
+            "pipeline[:-1].transform(X)."
+        )
+    raise TypeError(f"{type(estimator).__name__} has no method {method}. {cure}")

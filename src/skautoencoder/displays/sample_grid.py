@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skautoencoder.displays.axes import axes_grid
-from skautoencoder.displays.sample_form import SampleForm
+from skautoencoder.displays.sample_form import SampleForm, require_method
 
 
 class SampleGridDisplay:
@@ -91,6 +91,7 @@ class SampleGridDisplay:
         display : SampleGridDisplay
             The display.
         """
+        require_method(estimator, "sample", "a VAESampler")
         given = {} if y is None else {"y": y}
         samples = estimator.sample(n_samples, random_state, **given)
         form = SampleForm.of(samples, estimator, sample_shape, kind)
