@@ -115,6 +115,14 @@ class Recorder(Callback):
         return (what for event, what in self.said if event == name)
 
 
+class Targets(Recorder):
+    """Keeps the targets that a network learns from."""
+
+    def on_batch_begin(self, net: Any, batch: Any, training: Any, **kw: Any) -> None:
+        if training:
+            self.said.extend(batch[1].numpy().copy())
+
+
 class ValidationRecorder(Recorder):
     """Keeps the rows that early stopping holds back."""
 

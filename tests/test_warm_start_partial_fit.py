@@ -13,6 +13,7 @@ from helpers import (
     OF_ROWS,
     ROWS,
     Recorder,
+    Targets,
     assert_same_weights,
     have_same_weights,
     noise,
@@ -178,14 +179,6 @@ def test_a_second_fit_takes_the_rows_in_another_order() -> None:
     said.clear()
     estimator.partial_fit(X)
     assert not np.array_equal(np.vstack(said), first)
-
-
-class Targets(Recorder):
-    """Keeps the targets that a network learns from."""
-
-    def on_batch_begin(self, net: Any, batch: Any, training: Any, **kw: Any) -> None:
-        if training:
-            self.said.extend(batch[1].numpy().copy())
 
 
 @pytest.mark.parametrize("given", [None, np.random.RandomState(0)], ids=["no", "own"])

@@ -10,13 +10,20 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from helpers import OF_ROWS, ROWS, assert_same_weights, have_same_weights, tiny_dense
+from helpers import (
+    OF_ROWS,
+    ROWS,
+    Targets,
+    assert_same_weights,
+    have_same_weights,
+    tiny_dense,
+)
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skautoencoder import VAESampler
+from skautoencoder import AutoencoderTransformer, VAESampler, transformers
 from skautoencoder.architectures import Conv1d, Dense
 from skautoencoder.training import RowBatches, Rows
 
@@ -129,6 +136,38 @@ def test_samples_of_weight_0_are_left_out(name: str) -> None:
     alone = clone(OF_ROWS[name]).fit(X[some], sample_weight=weights[some])
     assert_same_weights(weighted, alone)
     np.testing.assert_array_equal(weighted.transform(V), alone.transform(V))
+
+
+@pytest.mark.parametrize(
+    "params", [{"early_stopping": True}, {"ordered": True}], ids=str
+)
+def test_copies_of_a_sample_are_learnt_from_or_held_out(params: dict[str, Any]) -> None:
+    targets: list[Any] = []
+    estimator = tiny_dense(
+        validation_fraction=0.3, callbacks=[Targets(targets)], **params
+    )
+    estimator.fit(X, sample_weight=np.arange(60) % 4)  # 45 samples
+    assert len(np.unique(targets, axis=0)) == 45 - round(0.3 * 45)
+
+
+def test_a_single_sample_of_any_weight_can_be_fitted() -> None:
+    weights = np.where(np.arange(60) == 3, 5, 0)
+    estimator = tiny_dense(early_stopping=True).fit(X, sample_weight=weights)
+    assert "valid_loss" in estimator.history_[0]
+
+
+def test_halves_in_which_codes_of_pca_are_judged_share_no_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learnt: list[Any] = []
+
+    def train(nets: Any, plan: Any, params: Any) -> None:
+        learnt.append(plan.data.rows)
+
+    monkeypatch.setattr(transformers, "train_nets", train)
+    autoencoder = AutoencoderTransformer(2, batch_size=60, random_state=0)
+    autoencoder.fit(X, sample_weight=1 + np.arange(60) % 3)
+    assert [len(half.unique(dim=0)) for half in learnt] == [30, 30]
 
 
 def test_heavy_rows_are_reconstructed_better() -> None:

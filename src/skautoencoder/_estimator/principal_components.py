@@ -152,9 +152,14 @@ def better_from_pca(
         ahead = _is_significant(_differences(loss, found[1], network, new))
         return None if ahead else found
     differences = []
-    for halves in KFold(2, shuffle=True, random_state=seed).split(rows):
-        learnt, new = (rows[torch.from_numpy(half)] for half in halves)
-        part = replace(plan, data=Rows(learnt))
+    samples = plan.data.samples
+    # Copies of a sample are in the same half.
+    of_rows = torch.arange(len(rows)) if samples is None else samples
+    every, numbers = of_rows.unique(return_inverse=True)
+    for halves in KFold(2, shuffle=True, random_state=seed).split(every):
+        is_learnt, is_new = (torch.isin(numbers, torch.from_numpy(h)) for h in halves)
+        own, new = None if samples is None else samples[is_learnt], rows[is_new]
+        part = replace(plan, data=Rows(rows[is_learnt], samples=own))
         other = learn_from_pca(part, seed)[1]
         differences.append(_differences(loss, other, train(part), new))
     ahead = _is_significant(np.concatenate(differences))

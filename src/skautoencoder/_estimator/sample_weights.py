@@ -43,7 +43,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Weights | None:
 
 def weighted_samples(
     X: Any, y: Any, sample_weight: Any
-) -> tuple[Any, Any, Weights | None]:
+) -> tuple[Any, Any, Weights | None, NDArray[np.intp] | None]:
     """Return samples, repeated if their weights are counts; and other weights.
 
     Samples of weight 0 are left out.
@@ -59,25 +59,29 @@ def weighted_samples(
         In their containers.
     weights : ndarray of shape (n_left,) or None
         How often samples are drawn. None: all the same.
+    numbers : ndarray of int of shape (n_left,) or None
+        Index of the sample that each is a copy of. None: there are no copies.
     """
     if sample_weight is None:
-        return X, y, None
+        return X, y, None, None
     with naming("X"):
         n_samples = _num_samples(X)
     weights = check_sample_weight(sample_weight, n_samples)
     if weights is None:
-        return X, y, None
+        return X, y, None, None
     few = weights.sum() <= _MOST_REPEATED * len(weights)
-    if few and (weights == np.rint(weights)).all():
-        rows = np.repeat(np.arange(n_samples), weights.astype(np.intp))
-        left = None
-    elif weights.all():
-        return X, y, weights
-    else:  # a weight of 0 leaves a sample out, as it does among whole numbers
-        rows = np.flatnonzero(weights)
-        left = check_sample_weight(weights[rows], len(rows))
+    are_counts = few and bool((weights == np.rint(weights)).all())
+    if weights.all() and not are_counts:
+        return X, y, weights, None
+    # A weight of 0 leaves a sample out in any case.
+    counts = weights if are_counts else weights > 0
+    rows = np.repeat(np.arange(n_samples), counts.astype(np.intp))
+    left = None if are_counts else check_sample_weight(weights[rows], len(rows))
     X = _safe_indexing(from_torch(X), rows)
-    return X, None if y is None else _safe_indexing(from_torch(y), rows), left
+    y = None if y is None else _safe_indexing(from_torch(y), rows)
+    # Copies of a single sample cannot be kept together: there would be no others.
+    numbers = rows if are_counts and rows[0] != rows[-1] else None
+    return X, y, left, numbers
 
 
 def weighted_share_explained(errors: Array, rows: Array, weights: Weights) -> float:
