@@ -118,9 +118,9 @@ class TableColumns:
 
     Notes
     -----
-    Each column of numbers is transformed to a normal distribution. The inverse maps any
-    output of the network to the range of the values of `fit`, so that columns may have
-    several modes or heavy tails. The network learns how the columns depend on each
+    Each column of numbers is transformed to a normal distribution. The inverse maps all
+    but far outputs of the network to the range of the values of `fit`, so that columns
+    may have several modes or heavy tails. The network learns how the columns depend on each
     other.
 
     Examples
