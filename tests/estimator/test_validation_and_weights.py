@@ -25,6 +25,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skautoencoder import AutoencoderTransformer, VAESampler, transformers
 from skautoencoder.architectures import Conv1d, Dense
+from skautoencoder.model_selection import AutoencoderSearchCV
 from skautoencoder.training import RowBatches, Rows
 
 X, V, Y = ROWS[:60, 18:28], ROWS[60:100, 18:28], np.arange(60) % 2
@@ -148,6 +149,16 @@ def test_copies_of_a_sample_are_learnt_from_or_held_out(params: dict[str, Any]) 
     )
     estimator.fit(X, sample_weight=np.arange(60) % 4)  # 45 samples
     assert len(np.unique(targets, axis=0)) == 45 - round(0.3 * 45)
+
+
+def test_searches_with_copies_of_samples_train_together() -> None:
+    with sklearn.config_context(enable_metadata_routing=True):
+        estimator = tiny_dense(batch_size=32)
+        estimator.set_fit_request(sample_weight=True)
+        estimator.set_score_request(sample_weight=True)
+        search = AutoencoderSearchCV(estimator, {"code_size": [1, 2]}, cv=2)
+        search.fit(ROWS[:60], sample_weight=1 + np.arange(60) % 3)
+    assert search.trained_alone_ == []
 
 
 def test_a_single_sample_of_any_weight_can_be_fitted() -> None:

@@ -120,8 +120,8 @@ class TableColumns:
     -----
     Each column of numbers is transformed to a normal distribution. The inverse maps all
     but far outputs of the network to the range of the values of `fit`, so that columns
-    may have several modes or heavy tails. The network learns how the columns depend on each
-    other.
+    may have several modes or heavy tails. The network learns how the columns depend on
+    each other.
 
     Examples
     --------

@@ -99,7 +99,7 @@ def _obstacle(net: Any, rows: Rows) -> str | None:
         return f"it has callbacks ({', '.join(callbacks)})"
     if net.history:
         return "its training continues from an earlier fit"
-    if rows.targets is not None or rows.samples is not None:
+    if rows.targets is not None:
         return "its targets are not its rows"
     if net.validation_fraction is not None or net.valid_rows is not None:
         return "some of its rows are kept for validation"
