@@ -16,6 +16,7 @@ from helpers import (
     Targets,
     assert_same_weights,
     have_same_weights,
+    noise,
     tiny_dense,
 )
 from sklearn.base import clone
@@ -91,7 +92,7 @@ def test_validation_of_pairs_of_classes_and_of_sequences() -> None:
     assert "valid_loss" in series.fit(waves, X_valid=waves[:7]).history_[0]
 
 
-@pytest.mark.parametrize("name", WEIGHTED)
+@pytest.mark.parametrize("name", [name for name in WEIGHTED if name != "table"])
 def test_a_whole_number_is_a_repeated_row(name: str) -> None:
     weights = np.arange(60) % 3
     estimator = clone(OF_ROWS[name]).set_params(max_epochs=2)
@@ -129,6 +130,13 @@ def test_fits_with_other_weights(name: str) -> None:
     assert not have_same_weights(fitted, clone(estimator).fit(X))
 
 
+def test_copies_do_not_make_a_column_one_of_few_values() -> None:
+    table = noise(60, 2)
+    sampler = clone(OF_ROWS["table"]).fit(table, sample_weight=2 + np.arange(60) % 3)
+    assert {*sampler.column_kinds_.values()} == {"continuous"}
+    assert not np.isin(sampler.sample(50, 0), table).any()
+
+
 @pytest.mark.parametrize("name", WEIGHTED)
 def test_samples_of_weight_0_are_left_out(name: str) -> None:
     weights = np.arange(60) % 4 / 3
@@ -159,12 +167,6 @@ def test_searches_with_copies_of_samples_train_together() -> None:
         search = AutoencoderSearchCV(estimator, {"code_size": [1, 2]}, cv=2)
         search.fit(ROWS[:60], sample_weight=1 + np.arange(60) % 3)
     assert search.trained_alone_ == []
-
-
-def test_a_single_sample_of_any_weight_can_be_fitted() -> None:
-    weights = np.where(np.arange(60) == 3, 5, 0)
-    estimator = tiny_dense(early_stopping=True).fit(X, sample_weight=weights)
-    assert "valid_loss" in estimator.history_[0]
 
 
 def test_halves_in_which_codes_of_pca_are_judged_share_no_sample(

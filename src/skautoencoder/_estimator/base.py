@@ -241,16 +241,16 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
                 attributes["random_state"] = checkpoint.seed
             elif not isinstance(given, Integral):
                 attributes["random_state"] = draw_seed(given)
-            X, y, weights, numbers = weighted_samples(X, y, sample_weight)
+            X, y, weights, copies = weighted_samples(X, y, sample_weight)
             samples = self._validate(X, y, previous)
+            if copies is not None:
+                samples = samples.repeated(copies)
             plan = self._make_plan(samples, previous)
             if weights is not None:
                 plan = replace(plan, data=plan.data.weighted(weights))
-            if (
-                numbers is not None
-            ):  # no copy of a row is held out that others learn from
-                copies = torch.from_numpy(numbers)
-                plan = replace(plan, data=replace(plan.data, samples=copies))
+            if copies is not None:  # of a sample are not learnt from and held out
+                together = replace(plan.data, samples=torch.from_numpy(copies))
+                plan = replace(plan, data=together)
             if X_valid is not None:
                 plan = self._with_validation(plan, X_valid, samples)
             tasks = FitTasks(self, X, y, is_part=is_part)

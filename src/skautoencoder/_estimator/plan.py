@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skautoencoder._estimator.array_statistics import range_of
@@ -65,6 +66,15 @@ class Samples:
     def are_small_images(self) -> bool:
         """Whether they are images of few pixels, which are convolved."""
         return isinstance(self.architecture, Conv) and is_small(self.sample_shape)
+
+    def repeated(self, copies: NDArray[np.intp]) -> Self:
+        """Return samples of these indices, which may be there several times.
+
+        What was learnt of the samples, such as the values of a column that are there
+        several times, stays what it was.
+        """
+        targets = None if self.targets is None else self.targets[copies]
+        return replace(self, rows=self.rows[copies], targets=targets)
 
     def usual_batch_size(self, n_rows: int) -> int:
         """Return the batch size for ``batch_size="auto"``."""

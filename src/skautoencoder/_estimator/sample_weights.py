@@ -44,9 +44,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Weights | None:
 def weighted_samples(
     X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Any, Weights | None, NDArray[np.intp] | None]:
-    """Return samples, repeated if their weights are counts; and other weights.
-
-    Samples of weight 0 are left out.
+    """Return the samples that have a weight, and what is to be done about it.
 
     Parameters
     ----------
@@ -56,11 +54,12 @@ def weighted_samples(
     Returns
     -------
     X, y : object
-        In their containers.
+        Without the samples of weight 0, in their containers.
     weights : ndarray of shape (n_left,) or None
         How often samples are drawn. None: all the same.
-    numbers : ndarray of int of shape (n_left,) or None
-        Index of the sample that each is a copy of. None: there are no copies.
+    copies : ndarray of int of shape (n_copies,) or None
+        Indices of these samples, each as often as its weight counts it. None: weights
+        are no counts.
     """
     if sample_weight is None:
         return X, y, None, None
@@ -69,19 +68,16 @@ def weighted_samples(
     weights = check_sample_weight(sample_weight, n_samples)
     if weights is None:
         return X, y, None, None
-    few = weights.sum() <= _MOST_REPEATED * len(weights)
+    few = weights.sum() <= _MOST_REPEATED * n_samples
     are_counts = few and bool((weights == np.rint(weights)).all())
-    if weights.all() and not are_counts:
-        return X, y, weights, None
-    # A weight of 0 leaves a sample out in any case.
-    counts = weights if are_counts else weights > 0
-    rows = np.repeat(np.arange(n_samples), counts.astype(np.intp))
-    left = None if are_counts else check_sample_weight(weights[rows], len(rows))
-    X = _safe_indexing(from_torch(X), rows)
-    y = None if y is None else _safe_indexing(from_torch(y), rows)
-    # Copies of a single sample cannot be kept together: there would be no others.
-    numbers = rows if are_counts and rows[0] != rows[-1] else None
-    return X, y, left, numbers
+    if not weights.all():
+        rows = np.flatnonzero(weights)
+        weights = weights[rows]
+        X = _safe_indexing(from_torch(X), rows)
+        y = None if y is None else _safe_indexing(from_torch(y), rows)
+    if not are_counts:
+        return X, y, check_sample_weight(weights, len(weights)), None
+    return X, y, None, np.repeat(np.arange(len(weights)), weights.astype(np.intp))
 
 
 def weighted_share_explained(errors: Array, rows: Array, weights: Weights) -> float:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -69,9 +69,10 @@ class Classes:
             raise ValueError(f"y has no rows, but {name} needs the classes of some.")
         return cls(names, np.bincount(numbers) / len(y)), numbers
 
-    def weighted(self, numbers: NDArray[np.intp], weights: NDArray[np.float64]) -> Self:
-        """Return the same classes with the shares of the weights of their rows."""
-        return replace(self, shares=np.bincount(numbers, weights) / weights.sum())
+    def counted(self, numbers: NDArray[np.intp], weights: ArrayLike | None) -> Self:
+        """Return the same classes with the shares of rows, by their weights if any."""
+        counts = np.bincount(numbers, weights, len(self.names))
+        return replace(self, shares=counts / counts.sum())
 
     def number(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         """Return indices of classes, given one class for all rows or one for each."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -66,6 +66,11 @@ class SampledRows(Samples):
     has_probabilities: bool
     classes: Classes | None
     numbers: NDArray[np.intp] | None
+
+    def repeated(self, copies: NDArray[np.intp]) -> Self:
+        """Return samples of these indices, and their classes."""
+        numbers = None if self.numbers is None else self.numbers[copies]
+        return replace(super().repeated(copies), numbers=numbers)
 
     @property
     def network_shape(self) -> Shape:

@@ -503,8 +503,8 @@ class VAESampler(
         weights, numbers, counted = plan.data.weights, samples.numbers, means
         if weights is not None:
             counted = means[drawn_by_weight(weights, 0.5).numpy()]
-            if classes is not None and numbers is not None:
-                self._classes = classes.weighted(numbers, weights.numpy())
+        if classes is not None and numbers is not None:
+            self._classes = classes.counted(numbers, weights)
         self.n_active_units_ = int((counted.var(axis=0) > _ACTIVE_VARIANCE).sum())
         self._priors = [NormalPrior(self.code_size_)]
         if self.prior == "mixture":
