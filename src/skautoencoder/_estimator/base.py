@@ -10,7 +10,6 @@ from numbers import Integral
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone
 from sklearn.utils import Tags
@@ -242,15 +241,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             elif not isinstance(given, Integral):
                 attributes["random_state"] = draw_seed(given)
             X, y, weights, copies = weighted_samples(X, y, sample_weight)
-            samples = self._validate(X, y, previous)
-            if copies is not None:
-                samples = samples.repeated(copies)
-            plan = self._make_plan(samples, previous)
-            if weights is not None:
-                plan = replace(plan, data=plan.data.weighted(weights))
-            if copies is not None:  # of a sample are not learnt from and held out
-                together = replace(plan.data, samples=torch.from_numpy(copies))
-                plan = replace(plan, data=together)
+            samples = self._validate(X, y, previous).repeated(copies)
+            plan = self._make_plan(samples, previous).weighted(weights, copies)
             if X_valid is not None:
                 plan = self._with_validation(plan, X_valid, samples)
             tasks = FitTasks(self, X, y, is_part=is_part)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -67,12 +68,14 @@ class Samples:
         """Whether they are images of few pixels, which are convolved."""
         return isinstance(self.architecture, Conv) and is_small(self.sample_shape)
 
-    def repeated(self, copies: NDArray[np.intp]) -> Self:
-        """Return samples of these indices, which may be there several times.
+    def repeated(self, copies: NDArray[np.intp] | None) -> Self:
+        """Return samples of these indices, which may be there several times; or all.
 
         What was learnt of the samples, such as the values of a column that are there
         several times, stays what it was.
         """
+        if copies is None:
+            return self
         targets = None if self.targets is None else self.targets[copies]
         return replace(self, rows=self.rows[copies], targets=targets)
 
@@ -173,6 +176,17 @@ class TrainingPlan:
     schedule: Schedule
     valid: Rows | None = None
     start: Callable[[Network, Tensor], None] | None = None
+
+    def weighted(
+        self, weights: NDArray[np.float64] | None, copies: NDArray[np.intp] | None
+    ) -> Self:
+        """Return the plan for rows of these weights, or for copies of samples."""
+        data = self.data
+        if weights is not None:
+            data = data.weighted(weights)
+        if copies is not None:  # of a sample are not learnt from and held out
+            data = replace(data, samples=torch.from_numpy(copies))
+        return replace(self, data=data)
 
 
 def build_network(architecture: Architecture, **arguments: Any) -> Network:

@@ -67,9 +67,11 @@ class SampledRows(Samples):
     classes: Classes | None
     numbers: NDArray[np.intp] | None
 
-    def repeated(self, copies: NDArray[np.intp]) -> Self:
+    def repeated(self, copies: NDArray[np.intp] | None) -> Self:
         """Return samples of these indices, and their classes."""
-        numbers = None if self.numbers is None else self.numbers[copies]
+        numbers = self.numbers
+        if copies is not None and numbers is not None:
+            numbers = numbers[copies]
         return replace(super().repeated(copies), numbers=numbers)
 
     @property
