@@ -49,6 +49,12 @@ def test_scores_of_a_series_have_their_flags_and_contributions(zone: Any) -> Non
         np.testing.assert_array_equal(shaded(ax, places), flagged)
 
 
+def test_true_outliers_may_be_labels_like_those_of_predict() -> None:
+    scores, labels = np.zeros(len(SERIES)), np.where(STRANGE, -1, 1)
+    display = SeriesScoresDisplay.from_predictions(SERIES, scores, labels)
+    np.testing.assert_array_equal(display.y, STRANGE)
+
+
 def test_a_series_may_be_an_array_of_many_channels() -> None:
     rng = np.random.RandomState(0)
     X, scores = rng.randn(50, 9), -np.arange(50.0)

@@ -131,6 +131,26 @@ def hide_ticks(ax: Any) -> None:
     ax.set(xticks=[], yticks=[])
 
 
+def plain(name: object, most: int = 24) -> str:
+    """Return a name, shortened; dollars are no formulas, which matplotlib would read.
+
+    Parameters
+    ----------
+    name : object
+        The name of a column, a class or a fit.
+    most : int, default=24
+        Number of characters that are kept.
+    """
+    text = str(name)
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
+    return text.replace("$", r"\$")
+
+
+def count_axis(axis: Any) -> None:
+    """Let an axis of epochs or sizes have whole numbers, also if there is only one."""
+    axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
 def short(number: float) -> str:
     """Return a number with three significant digits."""
     return f"{number:.3g}"

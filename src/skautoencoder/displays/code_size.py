@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skautoencoder._estimator.ordered_codes import bound_of_best
-from skautoencoder.displays.axes import FIRST, SECOND, single_axes
+from skautoencoder.displays.axes import FIRST, SECOND, count_axis, single_axes
 from skautoencoder.displays.sample_form import last_step
 
 # A logarithmic axis is used if the highest error is this many times the lowest.
@@ -156,6 +156,6 @@ class CodeSizeDisplay:
             ylabel="mean squared error",
             yscale=("log" if wide else "linear") if yscale == "auto" else yscale,
         )
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        count_axis(self.ax_.xaxis)
         self.ax_.legend(fontsize="small")
         return self

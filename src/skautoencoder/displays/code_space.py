@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils.validation import check_consistent_length
 
 from skautoencoder._estimator.sample_validation import from_torch
-from skautoencoder.displays.axes import COLORS, MARKERS, single_axes
+from skautoencoder.displays.axes import COLORS, MARKERS, plain, single_axes
 from skautoencoder.displays.sample_form import require_codes
 
 METHODS = ("auto", "pca", "tsne", "umap")
@@ -203,7 +203,7 @@ class CodeSpaceDisplay:
         else:
             points = self.ax_.scatter(x, y, c=self.y, **{"cmap": "cividis", **style})
             self.colorbar_ = self.figure_.colorbar(points, ax=self.ax_)
-            self.colorbar_.set_label(self.y_name or "y")
+            self.colorbar_.set_label(plain(self.y_name or "y", 60))
             self.colorbar_.solids.set_alpha(1)
         self.ax_.set(xlabel=self.axis_labels[0], ylabel=self.axis_labels[1])
         if not self.axis_labels[1]:
@@ -223,11 +223,11 @@ class CodeSpaceDisplay:
             own = {
                 "color": [color],
                 "marker": MARKERS[number % len(MARKERS)],
-                "label": str(label),
+                "label": plain(label),
             }
             self.ax_.scatter(x[mine], y[mine], **{**own, **style})
         legend = self.ax_.legend(
-            title=self.y_name,
+            title=self.y_name and plain(self.y_name),
             fontsize="small",
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),

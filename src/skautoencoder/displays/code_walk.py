@@ -17,7 +17,11 @@ from skautoencoder.displays.axes import (
     pyplot,
     short,
 )
-from skautoencoder.displays.sample_form import SampleForm, require_codes
+from skautoencoder.displays.sample_form import (
+    SampleForm,
+    as_last_step_sees,
+    require_codes,
+)
 
 # Quantiles of a unit of the code between which it walks.
 _ENDS = (0.02, 0.98)
@@ -99,6 +103,7 @@ class CodeWalkDisplay:
         ----------
         estimator : estimator instance
             A fitted estimator, or Pipeline, with `transform` and `inverse_transform`.
+            Of a Pipeline, samples are drawn as its last step sees them.
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples. Each unit goes from the 2 % to the 98 % quantile of their codes.
         units : int or sequence of int, default=6
@@ -121,8 +126,9 @@ class CodeWalkDisplay:
         """
         require_codes(estimator, "transform", "inverse_transform")
         check_scalar(n_steps, "n_steps", int, min_val=2)
+        last, X = as_last_step_sees(estimator, X)
         form = SampleForm.of(X, estimator, sample_shape, kind)
-        codes = np.asarray(estimator.transform(X), dtype=np.float64)
+        codes = np.asarray(last.transform(X), dtype=np.float64)
         if isinstance(units, int):
             by_variance = codes.var(axis=0).argsort(kind="stable")[::-1]
             chosen = sorted(by_variance[:units].tolist())
@@ -134,12 +140,17 @@ class CodeWalkDisplay:
                 f"{codes.shape[1] - 1}, got {units!r}."
             )
         begin = np.median(codes, axis=0) if start is None else np.asarray(start)
+        if begin.shape != codes.shape[1:]:
+            raise ValueError(
+                f"start must be a code, of shape {codes.shape[1:]}, but has "
+                f"{begin.shape}. Pass transform(X)[0], for example."
+            )
         low, high = np.quantile(codes[:, chosen], _ENDS, axis=0)
         values = np.linspace(low, high, n_steps).T
         walks = np.tile(begin.astype(np.float64), (len(chosen), n_steps, 1))
         for number, unit in enumerate(chosen):
             walks[number, :, unit] = values[number]
-        decoded = estimator.inverse_transform(walks.reshape(-1, codes.shape[1]))
+        decoded = last.inverse_transform(walks.reshape(-1, codes.shape[1]))
         samples = form.read(decoded).reshape(len(chosen), n_steps, *form.shape)
         return cls(samples, values, units=chosen, form=form).plot(ax)
 

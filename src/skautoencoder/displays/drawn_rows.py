@@ -18,6 +18,7 @@ from skautoencoder.displays.axes import (
     axes_grid,
     legend_above,
     near_square,
+    plain,
 )
 from skautoencoder.displays.sample_form import require_method
 
@@ -208,7 +209,7 @@ class DrawnRowsDisplay:
             else:
                 _draw_histograms(panel, real, drawn)
             what = "TV" if levels else "KS"
-            panel.set_title(f"{name} ({what} {distance:.2f})", fontsize="small")
+            panel.set_title(f"{plain(name)} ({what} {distance:.2f})", fontsize="small")
             panel.tick_params(labelsize="x-small")
         for panel in self.axes_.flat[len(names) :]:
             panel.set_axis_off()
@@ -220,15 +221,18 @@ class DrawnRowsDisplay:
         real = associations(self.real[names], categorical)
         drawn = associations(self.drawn[names], categorical)
         self.trends_ = real, drawn
+        labels = list(map(plain, names))
         side = 1.6 + 0.18 * len(names)
         panel = (side, side + 1.0)  # room for names and titles
         self.axes_ = axes_grid("DrawnRowsDisplay", ax, (1, 3), panel)[0]
         difference = np.abs(real - drawn)
-        mean = np.nanmean(difference[np.triu_indices(len(names), 1)])
+        known = difference[np.triu_indices(len(names), 1)]
+        known = known[np.isfinite(known)]
+        mean = f", mean {known.mean():.2f}" if len(known) else ""
         for axes, shown, title in zip(
             self.axes_,
             (real, drawn, difference),
-            ("real", "drawn", f"|difference|, mean {mean:.2f}"),
+            ("real", "drawn", f"|difference|{mean}"),
             strict=True,
         ):
             is_difference = shown is difference
@@ -239,12 +243,12 @@ class DrawnRowsDisplay:
                 vmax=1,
             )
             axes.set_title(title, fontsize="small")
-            axes.set_xticks(range(len(names)), names, rotation=90, fontsize="x-small")
+            axes.set_xticks(range(len(names)), labels, rotation=90, fontsize="x-small")
             axes.set_yticks([])
             if axes is not self.axes_[0]:
                 bar = axes.figure.colorbar(image, ax=axes, shrink=0.7)
                 bar.ax.tick_params(labelsize="x-small")
-        self.axes_[0].set_yticks(range(len(names)), names, fontsize="x-small")
+        self.axes_[0].set_yticks(range(len(names)), labels, fontsize="x-small")
         self.axes_[1].set_xlabel("association of two columns", fontsize="small")
 
 
@@ -299,7 +303,8 @@ def _draw_bars(panel: Any, real: pd.Series, drawn: pd.Series) -> None:
     style = {"color": "white", "edgecolor": SECOND["color"], "hatch": "////"}
     panel.bar(places + 0.2, shares[1], 0.4, label="drawn", **style)
     labels = [
-        f"{v:g}" if isinstance(v, float) else str(v)[:12] for v in shares.index.tolist()
+        f"{v:g}" if isinstance(v, float) else plain(v, 12)
+        for v in shares.index.tolist()
     ]
     panel.set_xticks(places, labels, rotation=45 if len(labels) > 4 else 0)
 

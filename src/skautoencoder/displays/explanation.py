@@ -9,8 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from skautoencoder._estimator.containers import as_pandas, is_frame
 from skautoencoder._estimator.sample_validation import from_torch
-from skautoencoder.displays.axes import axes_grid, hide_ticks, short, single_axes
-from skautoencoder.displays.sample_form import SampleForm, require_method
+from skautoencoder.displays.axes import axes_grid, hide_ticks, plain, short, single_axes
+from skautoencoder.displays.sample_form import (
+    SampleForm,
+    as_array,
+    as_last_step_sees,
+    last_step,
+    require_method,
+)
 
 
 class ExplanationDisplay:
@@ -82,7 +88,8 @@ class ExplanationDisplay:
         Parameters
         ----------
         estimator : AutoencoderOutlierDetector
-            A fitted detector with `explain`.
+            A fitted detector with `explain`, or a Pipeline that ends in one, of which
+            is drawn what its last step sees.
         X : array-like of shape (1, n_features) or (1, ...), or of one sample
             The sample.
         sample_shape : tuple of int, default=None
@@ -99,9 +106,10 @@ class ExplanationDisplay:
         display : ExplanationDisplay
             The display.
         """
-        require_method(estimator, "explain", "an AutoencoderOutlierDetector")
-        X = _one_sample(X, estimator)
-        return cls._from(estimator.explain(X), X, estimator, sample_shape, kind).plot(
+        whose = "an AutoencoderOutlierDetector, or a Pipeline that ends in one"
+        require_method(last_step(estimator), "explain", whose)
+        last, X = as_last_step_sees(estimator, _one_sample(X, estimator))
+        return cls._from(last.explain(X), X, estimator, sample_shape, kind).plot(
             ax, **kwargs
         )
 
@@ -152,12 +160,13 @@ class ExplanationDisplay:
         names: tuple[str, ...] = ()
         if is_frame(contributions):
             table = as_pandas(contributions)
-            names, contributions = tuple(map(str, table)), table.to_numpy()
-        given = contributions if X is None or is_frame(X) else X
+            names, contributions = tuple(map(plain, table)), table.to_numpy()
+        X = as_array(X) if is_frame(X) else X
+        given = contributions if X is None else X
         form = SampleForm.of(given, estimator, sample_shape, kind)
         names = names or form.names
         form = SampleForm(form.kind, form.shape, names, (), form.limits)
-        sample = None if X is None or is_frame(X) else form.read(X)[0]
+        sample = None if X is None or form.kind == "table" else form.read(X)[0]
         return cls(form.read(contributions)[0], sample=sample, form=form)
 
     def plot(self, ax: Any = None, *, n_features: int = 10) -> Self:

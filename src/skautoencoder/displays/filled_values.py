@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skautoencoder._estimator.containers import as_pandas, is_frame
+from skautoencoder._estimator.containers import is_frame
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import (
     FIRST,
@@ -17,7 +17,7 @@ from skautoencoder.displays.axes import (
     near_square,
     short,
 )
-from skautoencoder.displays.sample_form import SampleForm
+from skautoencoder.displays.sample_form import SampleForm, as_array, as_last_step_sees
 
 # Most columns of a table that are drawn: those with the most holes.
 _MOST_COLUMNS = 9
@@ -102,7 +102,8 @@ class FilledValuesDisplay:
         ----------
         estimator : AutoencoderImputer
             A fitted imputer, of this package or of scikit-learn, that keeps all
-            features and adds none.
+            features and adds none; or a Pipeline that ends in one, of which is drawn
+            what its last step sees.
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples with holes.
         X_true : array-like of the same shape, default=None
@@ -121,8 +122,9 @@ class FilledValuesDisplay:
         display : FilledValuesDisplay
             The display.
         """
-        filled = estimator.transform(X)
-        missing = getattr(estimator, "missing_values", np.nan)
+        last, X, X_true = as_last_step_sees(estimator, X, X_true)
+        filled = last.transform(X)
+        missing = getattr(last, "missing_values", np.nan)
         form = SampleForm.of(X, estimator, sample_shape, kind)
         return cls._from(X, filled, X_true, missing, form).plot(ax, **kwargs)
 
@@ -172,9 +174,17 @@ class FilledValuesDisplay:
     def _from(
         cls, X: Any, X_filled: Any, X_true: Any, missing: Any, form: SampleForm
     ) -> Self:
-        if is_frame(X):  # in the units of the data: columns are not drawn together
-            names, X = form.names, as_pandas(X).to_numpy(dtype=np.float64)
-            form = SampleForm("table", form.shape, names)
+        X = as_array(X) if is_frame(X) else X
+        if form.columns:  # in the units of the data: columns are not drawn together
+            form = SampleForm("table", form.shape, form.names)
+        shapes = {np.shape(part) for part in (X, X_filled, X_true) if part is not None}
+        if len(shapes) > 1 and len({np.prod(shape) for shape in shapes}) > 1:
+            raise ValueError(
+                f"X is of shape {np.shape(X)}, but what was filled or is true of "
+                f"{sorted(shapes - {np.shape(X)})}. An imputer has to keep all "
+                "features (keep_empty_features=True) and add none "
+                "(add_indicator=False)."
+            )
         samples, filled = (
             form.read(np.asarray(from_torch(part))) for part in (X, X_filled)
         )

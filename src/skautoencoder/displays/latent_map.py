@@ -16,7 +16,11 @@ from skautoencoder.displays.axes import (
     short,
     single_axes,
 )
-from skautoencoder.displays.sample_form import SampleForm, require_codes
+from skautoencoder.displays.sample_form import (
+    SampleForm,
+    as_last_step_sees,
+    require_codes,
+)
 
 # Quantiles of the codes that the map covers.
 _ENDS = (0.02, 0.98)
@@ -97,7 +101,8 @@ class LatentMapDisplay:
         Parameters
         ----------
         estimator : estimator instance
-            A fitted estimator, or Pipeline, with codes of two numbers.
+            A fitted estimator, or Pipeline, with codes of two numbers. Of a Pipeline,
+            samples are drawn as its last step sees them.
         X : array-like of shape (n_samples, n_features) or (n_samples, ...), \
                 default=None
             Samples: the map covers their codes, from the 2 % to the 98 % quantile of
@@ -121,18 +126,19 @@ class LatentMapDisplay:
         """
         require_codes(estimator, "inverse_transform")
         check_scalar(n_steps, "n_steps", int, min_val=2)
+        last, X = as_last_step_sees(estimator, X)
         if X is None:
             units = [norm.ppf(np.linspace(*_ENDS, n_steps))] * 2
         else:
-            codes = np.asarray(estimator.transform(X), dtype=np.float64)
+            codes = np.asarray(last.transform(X), dtype=np.float64)
             _check_two(codes.shape[1])
             low, high = np.quantile(codes, _ENDS, axis=0)
             units = list(np.linspace(low, high, n_steps).T)
-        if hasattr(estimator, "code_size_"):
-            _check_two(estimator.code_size_)
+        if hasattr(last, "code_size_"):
+            _check_two(last.code_size_)
         plane = np.stack(np.meshgrid(*units), axis=-1).reshape(-1, 2)
         given = {} if y is None else {"y": y}
-        decoded = estimator.inverse_transform(plane, **given)
+        decoded = last.inverse_transform(plane, **given)
         form = SampleForm.of(decoded if X is None else X, estimator, sample_shape, kind)
         samples = form.read(decoded).reshape(n_steps, n_steps, *form.shape)
         return cls(samples, units[0], units[1], form=form).plot(ax)

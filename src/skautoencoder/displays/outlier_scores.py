@@ -6,11 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from skautoencoder._estimator.sample_validation import from_torch
-from skautoencoder.displays.axes import COLORS, LINE_STYLES, MARKERS, single_axes
+from skautoencoder.displays.axes import COLORS, LINE_STYLES, MARKERS, plain, single_axes
 from skautoencoder.displays.sample_form import require_method
+
+_MOST_GROUPS = 20
 
 
 class OutlierScoresDisplay:
@@ -145,10 +147,13 @@ class OutlierScoresDisplay:
         display : OutlierScoresDisplay
             The display.
         """
+        numbers = check_array(
+            scores, ensure_2d=False, dtype=np.float64, input_name="scores"
+        )
         groups = None if y is None else np.asarray(from_torch(y))
-        check_consistent_length(scores, groups)
+        check_consistent_length(numbers, groups)
         display = cls(
-            np.asarray(scores, dtype=np.float64),
+            numbers,
             threshold=threshold,
             y=groups,
             score_label=score_label,
@@ -179,7 +184,12 @@ class OutlierScoresDisplay:
         self.figure_ = self.ax_.figure
         groups: list[tuple[str | None, Any]] = [(None, slice(None))]
         if self.y is not None:
-            groups = [(str(g), self.y == g) for g in np.unique(self.y)]
+            groups = [(plain(g, 40), self.y == g) for g in np.unique(self.y)]
+            if len(groups) > _MOST_GROUPS:
+                raise ValueError(
+                    f"y has {len(groups)} groups, of which at most {_MOST_GROUPS} can "
+                    "be told apart. Put them together, numbers with pandas.cut."
+                )
         draw = self._draw_histogram if kind == "histogram" else self._draw_points
         edges = np.histogram_bin_edges(self.scores, bins)
         for number, (name, mine) in enumerate(groups):

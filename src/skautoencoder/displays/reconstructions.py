@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_consistent_length
 
 from skautoencoder.displays.axes import (
     FIRST,
@@ -15,7 +17,7 @@ from skautoencoder.displays.axes import (
     near_square,
     short,
 )
-from skautoencoder.displays.sample_form import SampleForm
+from skautoencoder.displays.sample_form import SampleForm, as_last_step_sees
 
 # Wide and pale, so that a reconstruction that lies on it is seen.
 _ORIGINAL = {**FIRST, "linewidth": 3.0, "alpha": 0.4}
@@ -102,7 +104,7 @@ class ReconstructionsDisplay:
         ----------
         estimator : estimator instance
             A fitted autoencoder whose `predict` reconstructs, or a Pipeline that
-            ends in one.
+            ends in one, of which is drawn what its last step sees.
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples. Of a denoiser, noisy ones.
         X_clean : array-like of the shape of `X`, default=None
@@ -126,10 +128,12 @@ class ReconstructionsDisplay:
                 f"{type(estimator).__name__}.predict returns labels, not "
                 "reconstructions. Use OutlierScoresDisplay or ExplanationDisplay."
             )
+        check_scalar(n_samples, "n_samples", int, min_val=1)
+        last, X, X_clean = as_last_step_sees(estimator, X, X_clean)
         form = SampleForm.of(X, estimator, sample_shape, kind)
         first = X[:n_samples]
         clean = first if X_clean is None else X_clean[:n_samples]
-        display = cls(form.read(clean), form.read(estimator.predict(first)), form=form)
+        display = cls(form.read(clean), form.read(last.predict(first)), form=form)
         return display.plot(ax)
 
     @classmethod
@@ -165,6 +169,8 @@ class ReconstructionsDisplay:
         display : ReconstructionsDisplay
             The display.
         """
+        check_scalar(n_samples, "n_samples", int, min_val=1)
+        check_consistent_length(X, X_reconstructed)
         form = SampleForm.of(X, None, sample_shape, kind)
         display = cls(
             form.read(X[:n_samples]), form.read(X_reconstructed[:n_samples]), form=form

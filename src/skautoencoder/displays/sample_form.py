@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,7 +16,8 @@ from skautoencoder._estimator.image_detection import looks_like_image
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder._estimator.sequences import Sequences
 from skautoencoder.architectures import Conv, Conv1d, Recurrent
-from skautoencoder.displays.axes import COLORS, FIRST, hide_ticks
+from skautoencoder.displays.axes import COLORS, FIRST, hide_ticks, plain
+from skautoencoder.imputation import AutoencoderImputer
 
 Float64 = NDArray[np.float64]
 KINDS = ("image", "sequence", "table")
@@ -89,17 +91,20 @@ class SampleForm:
         """
         if kind not in ("auto", *KINDS):
             raise ValueError(f"kind must be one of 'auto', {KINDS}, got {kind!r}.")
-        if is_frame(X):
+        if not len(X):
+            raise ValueError("There is nothing to draw: X has no samples.")
+        last = last_step(estimator)
+        fitted_shape: Any = getattr(last, "sample_shape_", ())
+        has_shape = sample_shape is not None or len(fitted_shape) > 1
+        if is_frame(X) and not has_shape and kind in ("auto", "table"):
             table = as_pandas(X)
             columns = tuple(
                 map(_column, (table.iloc[:, i] for i in range(len(table.T))))
             )
-            return cls("table", (len(columns),), tuple(map(str, table)), columns)
-        last = last_step(estimator)
-        fitted_shape: Any = getattr(last, "sample_shape_", ())
-        array = _as_array(X, fitted_shape[0] if len(fitted_shape) == 2 else None)
+            return cls("table", (len(columns),), tuple(map(plain, table)), columns)
+        array = as_array(X, fitted_shape[0] if len(fitted_shape) == 2 else None)
         shape = tuple(sample_shape or array.shape[1:])
-        if sample_shape is None and len(shape) == 1 and last is estimator:
+        if sample_shape is None and len(shape) == 1:
             shape = tuple(fitted_shape or shape)
         if np.prod(shape) != array[0].size:
             raise ValueError(
@@ -108,7 +113,7 @@ class SampleForm:
             )
         if kind == "auto":
             kind = _kind_of(shape, last, given=sample_shape is not None)
-        names = tuple(map(str, getattr(last, "feature_names_in_", ())))
+        names = tuple(map(plain, _names_of(estimator)))
         finite = array[np.isfinite(array.astype(np.float64))].astype(np.float64)
         limits = (float(finite.min()), float(finite.max())) if finite.size else (0, 1)
         if kind == "table":
@@ -128,9 +133,10 @@ class SampleForm:
         Columns of a data frame are given in standard deviations from their mean.
         """
         if not self.columns:
-            array = _as_array(X, self.shape[0]).astype(np.float64)
+            array = as_array(X, self.shape[0]).astype(np.float64)
             return array.reshape(len(array), *self.shape)
-        table = as_pandas(X) if is_frame(X) else pd.DataFrame(np.asarray(X))
+        flat = X if is_frame(X) else np.asarray(X).reshape(len(X), -1)
+        table = as_pandas(flat) if is_frame(X) else pd.DataFrame(flat)
         read = [
             _numbers(table.iloc[:, i], column.levels)
             for i, column in enumerate(self.columns)
@@ -215,17 +221,27 @@ class SampleForm:
             if self.kind == "sequence":
                 ax.set_xlabel("step", fontsize="small")
             elif self._shows_names:
-                names = [name[:16] for name in self.names]
-                places = np.arange(len(names))
-                ax.set_xticks(places, names, rotation=90, fontsize="x-small")
+                places = np.arange(len(self.names))
+                ax.set_xticks(places, self.names, rotation=90, fontsize="x-small")
             else:
                 ax.set_xlabel("feature", fontsize="small")
         for ax in axes[:, 0]:
             ax.set_ylabel(self.value_label, fontsize="small")
 
 
-def _as_array(X: Any, n_steps: int | None) -> NDArray[Any]:
-    """Return samples as an array; shorter sequences have NaN after their ends."""
+def as_array(X: Any, n_steps: int | None = None) -> NDArray[Any]:
+    """Return samples as an array; shorter sequences have NaN after their ends.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame
+        Samples.
+    n_steps : int, default=None
+        Steps that sequences have at least.
+    """
+    if is_frame(X):
+        numbers: Float64 = as_pandas(X).to_numpy(np.float64, na_value=np.nan)
+        return numbers
     sequences = Sequences.read(X, "the display", None, None)
     if sequences is None:
         return np.asarray(from_torch(X))
@@ -238,6 +254,27 @@ def last_step(estimator: Any) -> Any:
     """Return the autoencoder at the end of a search or a Pipeline."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def as_last_step_sees(estimator: Any, *samples: Any) -> tuple[Any, ...]:
+    """Return the last step of a Pipeline or search, and samples as they reach it.
+
+    What it decodes is in these units: beside samples in other ones it looks wrong.
+    """
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline) or len(estimator) == 1:
+        return last_step(estimator), *samples
+    before = estimator[:-1]
+    return estimator[-1], *(X if X is None else before.transform(X) for X in samples)
+
+
+def _names_of(estimator: Any) -> Any:
+    """Return the names of the features that the last step of a Pipeline sees."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    with suppress(AttributeError, ValueError):
+        if isinstance(estimator, Pipeline):
+            return estimator[:-1].get_feature_names_out()
+    return getattr(last_step(estimator), "feature_names_in_", ())
 
 
 def _kind_of(shape: tuple[int, ...], estimator: Any, *, given: bool) -> str:
@@ -275,13 +312,13 @@ def _numbers(values: pd.Series, levels: tuple[Any, ...] | None) -> Float64:
 
 def require_codes(estimator: Any, *methods: str) -> None:
     """Raise if an estimator lacks methods that make codes, or samples of them."""
+    last = last_step(estimator)
     missing = [name for name in methods if not hasattr(estimator, name)]
-    if missing:
+    if missing or isinstance(last, AutoencoderImputer):
         raise TypeError(
-            f"{type(estimator).__name__} has no codes to draw (no {missing[0]}). Draw "
-            "those of a transformer, a denoiser or a VAESampler; for a detector there "
-            "are OutlierScoresDisplay and ExplanationDisplay, for an imputer "
-            "FilledValuesDisplay."
+            f"{type(last).__name__} has no codes to draw. Draw those of a transformer, "
+            "a denoiser or a VAESampler; for a detector there are OutlierScoresDisplay "
+            "and ExplanationDisplay, for an imputer FilledValuesDisplay."
         )
 
 

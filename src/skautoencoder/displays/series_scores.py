@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skautoencoder._estimator.containers import as_pandas, is_frame
 from skautoencoder._estimator.sample_validation import from_torch
-from skautoencoder.displays.axes import COLORS, LINE_STYLES, axes_grid
+from skautoencoder.displays.axes import COLORS, LINE_STYLES, axes_grid, plain
 
 _FLAGGED: dict[str, Any] = {
     "color": "#b2182b",
@@ -109,7 +109,8 @@ class SeriesScoresDisplay:
         X : array-like of shape (n_timepoints,) or (n_timepoints, n_channels)
             One series.
         y : array-like of shape (n_timepoints,), default=None
-            Whether each step truly is an outlier, as a boolean or 0 and 1.
+            Whether each step truly is an outlier, as a boolean, as 0 and 1, or
+            as 1 and -1 like `predict`.
         before : array-like of the kind of `X`, default=None
             The time steps that come directly before `X`.
         explain : bool, default=False
@@ -155,7 +156,8 @@ class SeriesScoresDisplay:
         scores : array-like of shape (n_timepoints,)
             The scores of its steps, as `score_samples` returns them.
         y : array-like of shape (n_timepoints,), default=None
-            Whether each step truly is an outlier, as a boolean or 0 and 1.
+            Whether each step truly is an outlier, as a boolean, as 0 and 1, or
+            as 1 and -1 like `predict`.
         threshold : float, default=None
             The score below which steps are outliers: the detector's `offset_`.
         contributions : array-like of the shape of `X`, default=None
@@ -181,7 +183,9 @@ class SeriesScoresDisplay:
             parts = _as_table(contributions, "contributions")
             parts = parts.set_axis(series.columns, axis=1)
         numbers = np.asarray(scores, dtype=np.float64)
-        truth = None if y is None else np.asarray(from_torch(y)).astype(bool)
+        truth = None if y is None else np.asarray(from_torch(y))
+        if truth is not None:  # labels as `predict` gives them, or 0 and 1
+            truth = truth == -1 if (truth == -1).any() else truth.astype(bool)
         check_consistent_length(series, numbers, truth, parts)
         display = cls(
             series, numbers, threshold=threshold, y=truth, contributions=parts
@@ -213,7 +217,7 @@ class SeriesScoresDisplay:
         steps = _places(self.series.index)
         for panel, name in zip(axes, channels, strict=False):
             panel.plot(steps, self.series[name], color="black", linewidth=0.7)
-            panel.set_ylabel(name, fontsize="small")
+            panel.set_ylabel(plain(name, 16), fontsize="small")
         self._draw_scores(steps)
         if self.contributions is not None:
             self._draw_contributions(axes[-1], steps, channels)
@@ -272,7 +276,7 @@ class SeriesScoresDisplay:
     ) -> None:
         parts = self.contributions
         assert parts is not None
-        shown = {str(name): parts[name] for name in channels}
+        shown = {plain(name): parts[name] for name in channels}
         if len(channels) < parts.shape[1]:
             shown["others"] = parts.drop(columns=channels).sum(axis=1)
         below = np.zeros(len(parts))

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skautoencoder.displays.axes import COLORS, MARKERS, axes_grid
+from skautoencoder.displays.axes import COLORS, MARKERS, axes_grid, count_axis, plain
 from skautoencoder.displays.sample_form import last_step
 
 # Terms of the loss that `history_` holds apart, and their titles.
@@ -90,7 +90,7 @@ class TrainingCurvesDisplay:
             Fitted autoencoders, or Pipelines and searches with one at their end; a
             dict gives them names.
         name : str, default=None
-            Name of a single fit in the legend. None: the estimator's class.
+            Name of a single fit in the legend. None: none.
         ax : matplotlib Axes, default=None
             Where to draw. None: in a new figure.
         **kwargs : dict
@@ -106,12 +106,16 @@ class TrainingCurvesDisplay:
         elif isinstance(estimator, list | tuple):
             fits = {f"fit {i}": last_step(fit) for i, fit in enumerate(estimator, 1)}
         else:
-            fit = last_step(estimator)
-            fits = {name or type(fit).__name__: fit}
+            fits = {name or "": last_step(estimator)}
         if not fits:
             raise ValueError("estimator is empty. Pass one fitted estimator at least.")
         for fit in fits.values():
-            check_is_fitted(fit, "history_")
+            if not hasattr(fit, "history_"):
+                check_is_fitted(fit)
+                raise TypeError(
+                    "estimator must be a fitted autoencoder, or a Pipeline or a search "
+                    f"with one at its end, got {type(fit).__name__}."
+                )
         labels = {_loss_label(fit) for fit in fits.values()}
         display = cls(
             {key: list(fit.history_) for key, fit in fits.items()},
@@ -148,9 +152,9 @@ class TrainingCurvesDisplay:
             wide = min(losses) > 0 and max(losses) > _WIDE * min(losses)
             scale = ("log" if wide else "linear") if yscale == "auto" else yscale
             panel.set(xlabel="epoch", yscale=scale)
-            panel.xaxis.get_major_locator().set_params(integer=True)
+            count_axis(panel.xaxis)
             if term != "loss":
-                panel.set_title(_TERMS[term])
+                panel.set_title(_TERMS[term], fontsize="small")
         self.ax_.set_ylabel(self.loss_label)
         self.ax_.legend(fontsize="small")
         return self
@@ -172,8 +176,7 @@ class TrainingCurvesDisplay:
                 if not pairs:
                     continue
                 label = "training" if part == "train" else "validation"
-                if len(self.histories) > 1:
-                    label = f"{name}, {label}"
+                label = f"{plain(name, 40)}, {label}" if name else label
                 face = style["color"] if part == "train" else "white"
                 lines += ax.plot(
                     *np.transpose(pairs),
@@ -191,4 +194,6 @@ def _loss_label(estimator: Any) -> str:
     loss = getattr(estimator, "loss", None)
     if loss is None:
         return "minus the ELBO (nats a row)"
+    if getattr(estimator.net_, "criterion__penalties", ()):
+        return "loss and penalties (network's units)"
     return _UNITS.get(loss, "loss (network's units)")
