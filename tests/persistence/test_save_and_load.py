@@ -342,6 +342,27 @@ def test_classes_come_back(y: Any, tmp_path: Path) -> None:
     assert_same(loaded.sample(3, 0, y=y[0]), fitted.sample(3, 0, y=y[0]))
 
 
+def test_types_of_arrow_with_parameters_come_back(tmp_path: Path) -> None:
+    """Parquet gives these: categories and money."""
+    arrow = pytest.importorskip("pyarrow")
+    levels = arrow.array(["no", "yes"] * 30).dictionary_encode()
+    numbers = arrow.array([3, 5] * 30).dictionary_encode()
+    money = pd.ArrowDtype(arrow.decimal128(10, 2))
+    table = pd.DataFrame(
+        {
+            "level": pd.arrays.ArrowExtensionArray(levels),
+            "number": pd.arrays.ArrowExtensionArray(numbers),
+            "money": pd.Series(X[:, 20].round(2)).astype(money),
+        }
+    )
+    fitted = VAESampler(2, **SMALL).fit(table)
+    drawn = fitted.sample(5, 0)
+    assert list(drawn.dtypes) == list(table.dtypes)
+    assert set(drawn["level"]) <= {"no", "yes"}
+    assert set(drawn["number"]) <= {3, 5}
+    assert_same(stored(fitted, tmp_path).sample(5, 0), drawn)
+
+
 def test_a_file_is_one_of_safetensors(tmp_path: Path) -> None:
     fitted = tiny_dense(max_epochs=1).fit(X)
     save(fitted, tmp_path / "model.safetensors")

@@ -38,6 +38,10 @@ _POLARS = {
 }
 
 
+# Arrow's types with a precision and a scale.
+_DECIMALS = {"decimal32", "decimal64", "decimal128", "decimal256"}
+
+
 class CannotBeStored(TypeError):
     """A value that a file cannot hold."""
 
@@ -90,11 +94,43 @@ def encode_pandas_dtype(encoder: Encoder, dtype: Any) -> Json:
         )
     try:
         same = pd.api.types.pandas_dtype(str(dtype)) == dtype
-    except TypeError:
+    except (TypeError, NotImplementedError):
         same = False
-    if not same:
-        raise CannotBeStored(f": the pandas type {dtype}")
-    return tagged("pandas_dtype", of=str(dtype))
+    if same:
+        return tagged("pandas_dtype", of=str(dtype))
+    if isinstance(dtype, pd.ArrowDtype):
+        return tagged("arrow", of=_parts_of_arrow(dtype.pyarrow_dtype))
+    raise CannotBeStored(f": the pandas type {dtype}")
+
+
+def _parts_of_arrow(dtype: Any) -> Json:
+    """Return the name of a type of Arrow, and what it is made of."""
+    name, _, parameters = str(dtype).partition("(")
+    if name.startswith("dictionary"):
+        parts = _parts_of_arrow(dtype.index_type), _parts_of_arrow(dtype.value_type)
+        return ["dictionary", *parts, dtype.ordered]
+    if name in _DECIMALS:
+        return [name, dtype.precision, dtype.scale]
+    if parameters or name.endswith("]"):
+        raise CannotBeStored(f": the pandas type {dtype}[pyarrow]")
+    return [name]
+
+
+def decode_arrow(decoder: Decoder, of: Json) -> Any:
+    """Return the type of Arrow of JSON, for pandas."""
+    return pd.ArrowDtype(_arrow_type(of))
+
+
+def _arrow_type(of: Json) -> Any:
+    import pyarrow
+
+    name, *parts = of
+    if name == "dictionary":
+        index, values, ordered = parts
+        return pyarrow.dictionary(_arrow_type(index), _arrow_type(values), ordered)
+    if name in _DECIMALS:
+        return getattr(pyarrow, name)(*parts)
+    return pyarrow.type_for_alias(name)
 
 
 def encode_interval(encoder: Encoder, interval: Any) -> Json:

@@ -27,6 +27,7 @@ from skautoencoder._estimator.estimator_protocol import EstimatorProtocol, is_ne
 from skautoencoder.persistence import classes
 from skautoencoder.persistence.frame_types import (
     CannotBeStored,
+    decode_arrow,
     decode_index,
     decode_interval,
     decode_polars,
@@ -493,6 +494,7 @@ def _decode_own(decoder: Decoder, name: str, fields: Json = None) -> Any:
 
 _DECODERS: dict[str, Callable[..., Any]] = {
     "array": _decode_array,
+    "arrow": decode_arrow,
     "categories": lambda decoder, of, ordered: pd.CategoricalDtype(
         decoder.decode(of), ordered
     ),

@@ -407,6 +407,8 @@ def _is_number(name: Any, values: Values) -> bool:
         return True
     if isinstance(values.dtype, pd.CategoricalDtype) or types.is_bool_dtype(values):
         return False
+    if str(values.dtype).startswith("dictionary"):  # the categories of Arrow
+        return False
     if types.is_object_dtype(values):
         return _holds_numbers(name, values)
     if types.is_complex_dtype(numpy_type(values.dtype)):
