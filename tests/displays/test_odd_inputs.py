@@ -98,6 +98,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: CodeSpaceDisplay.from_estimator(fitted("imputer", "iris"), X_IRIS),
         "AutoencoderImputer has no codes.*FilledValuesDisplay",
     ),
+    "dates as labels": (
+        lambda: CodeSpaceDisplay.from_predictions(
+            X_IRIS, pd.date_range("2026-01-01", periods=150)
+        ),
+        "y has 150 labels.*numbers, for a colour bar",
+    ),
     "samples as a code": (
         lambda: CodeWalkDisplay.from_estimator(
             fitted("transformer"), X_IMAGES, start=X_IMAGES[0]

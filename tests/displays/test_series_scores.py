@@ -55,6 +55,11 @@ def test_true_outliers_may_be_labels_like_those_of_predict() -> None:
     np.testing.assert_array_equal(display.y, STRANGE)
 
 
+def test_a_single_step_can_be_seen() -> None:
+    display = SeriesScoresDisplay.from_predictions(SERIES[:1], [-1.0])
+    assert [ax.lines[0].get_marker() for ax in display.axes_] == ["."] * 3
+
+
 def test_a_series_may_be_an_array_of_many_channels() -> None:
     rng = np.random.RandomState(0)
     X, scores = rng.randn(50, 9), -np.arange(50.0)

@@ -15,8 +15,9 @@ from skautoencoder.displays.axes import COLORS, MARKERS, plain, single_axes
 from skautoencoder.displays.sample_form import require_codes
 
 METHODS = ("auto", "pca", "tsne", "umap")
-# Up to this many whole numbers or names are labels, with a marker each.
+# Up to this many whole numbers are labels, with a marker each; so many labels at most.
 _MOST_LABELS = 20
+_MOST_NAMED = 40
 
 
 class CodeSpaceDisplay:
@@ -215,6 +216,12 @@ class CodeSpaceDisplay:
     ) -> None:
         given = given.astype(str) if given.dtype == object else given
         labels = np.unique(given)
+        if len(labels) > _MOST_NAMED:
+            raise ValueError(
+                f"y has {len(labels)} labels, of which at most {_MOST_NAMED} fit "
+                "beside the picture. Put them together, or pass numbers, for a colour "
+                "bar."
+            )
         shades = np.linspace(0, 1, max(len(labels), 2))
         colormap = _colormap("nipy_spectral") if len(labels) > len(COLORS) else None
         for number, label in enumerate(labels):
@@ -231,6 +238,7 @@ class CodeSpaceDisplay:
             fontsize="small",
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
+            ncols=-(-len(labels) // 20),
             markerscale=1.5,
         )
         for handle in legend.legend_handles:

@@ -170,8 +170,11 @@ class LatentMapDisplay:
         # The map's first row is at the top of the picture and has the highest values.
         rows = [np.concatenate(list(row), axis=-1) for row in self.samples[::-1]]
         self.form.draw_image(self.ax_, np.concatenate(rows, axis=-2))
-        columns = np.linspace(0, n_columns - 1, min(n_columns, 5)).round().astype(int)
-        lines = np.linspace(0, n_rows - 1, min(n_rows, 5)).round().astype(int)
+        # At equal distances, from the middle.
+        columns, lines = (
+            np.arange(n // 2 % (step := -(-n // 5)), n, step)
+            for n in (n_columns, n_rows)
+        )
         self.ax_.set_xticks(
             (columns + 0.5) * width - 0.5, [short(v) for v in self.unit_1[columns]]
         )

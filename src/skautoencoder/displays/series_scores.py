@@ -222,6 +222,8 @@ class SeriesScoresDisplay:
         if self.contributions is not None:
             self._draw_contributions(axes[-1], steps, channels)
         for panel in axes:
+            if len(steps) == 1 and panel.lines:  # a line would not be seen
+                panel.lines[0].set_marker(".")
             panel.margins(x=0)
             panel.tick_params(labelsize="small")
             if panel is not axes[-1]:
