@@ -327,24 +327,6 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         units.check(value_range, architecture, self.loss)
         return units
 
-    def _require_as_before(self, name: str, before: Any) -> None:
-        """Raise if a parameter of the data is not that of the fit that goes on.
-
-        Parameters
-        ----------
-        name : str
-            The parameter, which may also be "auto".
-        before : object
-            Its value in the fit before.
-        """
-        value = getattr(self, name)
-        if value not in ("auto", before):
-            raise ValueError(
-                "warm_start=True continues with the network of the fit before, which "
-                f"had {name}={before!r}, but now it is {value!r}. Set warm_start=False "
-                "or put it back."
-            )
-
     def _new_units(self, samples: SamplesT, value_range: Range) -> Units:
         """Choose the units in which the network sees rows.
 

@@ -215,3 +215,23 @@ def did_you_mean(value: object, known: list[str]) -> str:
 
 def _class_name(value: object) -> str:
     return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+def require_as_before(name: str, value: Any, before: Any) -> None:
+    """Raise if a warm start is asked for with another parameter of the data.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    value : object
+        Its value, or "auto".
+    before : object
+        Its value in the fit that goes on.
+    """
+    if value not in ("auto", before):
+        raise ValueError(
+            "warm_start=True continues with the network of the fit before, which had "
+            f"{name}={before!r}, but now it is {value!r}. Set warm_start=False or put "
+            "it back."
+        )

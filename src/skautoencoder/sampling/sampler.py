@@ -29,6 +29,7 @@ from skautoencoder._estimator.interpolation import (
     codes_between,
     require_one,
 )
+from skautoencoder._estimator.parameter_hints import require_as_before
 from skautoencoder._estimator.plan import Recipe, TrainingPlan
 from skautoencoder._estimator.sample_validation import (
     check_codes,
@@ -400,7 +401,7 @@ class VAESampler(
                 categorical_features=self.categorical_features,
             )
         else:
-            self._require_as_before("likelihood", previous.likelihood_)
+            require_as_before("likelihood", self.likelihood, previous.likelihood_)
             form = previous._format
             if classes is not None and previous._classes is not None:
                 classes.require(previous._classes)

@@ -24,6 +24,7 @@ from skautoencoder._estimator.array_types import Array, Range, Shape
 from skautoencoder._estimator.base import CODE_SIZE_OR_AUTO, BaseAutoencoder
 from skautoencoder._estimator.data_units import Scaling, Units
 from skautoencoder._estimator.input_hints import naming
+from skautoencoder._estimator.parameter_hints import require_as_before
 from skautoencoder._estimator.plan import Samples, TrainingPlan, auto_or
 from skautoencoder.architectures import Architecture
 from skautoencoder.outliers.detector import (
@@ -393,7 +394,7 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         if previous is None:
             self.window_ = self._resolve_window(filled)
         else:
-            self._require_as_before("window", previous.window_)
+            require_as_before("window", self.window, previous.window_)
             self.window_ = previous.window_
         self._check_stride()
         n_training = [self._n_training(len(values)) for values in series]
