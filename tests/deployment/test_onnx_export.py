@@ -259,6 +259,17 @@ def test_a_pipeline_of_several_of_our_steps() -> None:
     np.testing.assert_allclose(chances, made.predict_proba(X[:7]), atol=1e-5)
 
 
+def test_codes_of_a_sampler_in_a_pipeline() -> None:
+    register_converters()
+    made = make_pipeline(StandardScaler(), VAESampler(2, likelihood="gaussian", **HOW))
+    model = pipeline_to_onnx(made.fit(X), X[:1])
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (codes,) = session.run(None, {"X": X[:7]})
+    np.testing.assert_allclose(codes, made.transform(X[:7]), atol=1e-5)
+    with pytest.raises(ValueError, match="learnt from a table"):
+        pipeline_to_onnx(make_pipeline(VAESampler(2, **HOW)).fit(X[:, 20:25]), X[:1])
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = tiny_dense(max_epochs=1).fit(X)
     monkeypatch.setitem(sys.modules, "onnx", None)

@@ -7,6 +7,7 @@ from typing import Any
 from skautoencoder.denoising import DenoisingAutoencoder
 from skautoencoder.deployment.onnx_export import export
 from skautoencoder.outliers import AutoencoderOutlierDetector
+from skautoencoder.sampling import VAESampler
 from skautoencoder.transformers import (
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
@@ -17,11 +18,11 @@ _HIGHEST_OPSET = 20
 
 
 def register_converters() -> None:
-    """Let skl2onnx convert our transformers, denoisers and outlier detectors.
+    """Let skl2onnx convert our transformers, denoisers, samplers and outlier detectors.
 
-    Call it once, before ``skl2onnx.to_onnx(pipeline, X[:1])``. A transformer's
-    output are its codes; a detector has two, "label" (-1 or 1) and "scores" (those of
-    `decision_function`), as scikit-learn's detectors have there.
+    Call it once, before ``skl2onnx.to_onnx(pipeline, X[:1])``. A transformer's and a
+    sampler's output are its codes; a detector has two, "label" (-1 or 1) and "scores"
+    (those of `decision_function`), as scikit-learn's detectors have there.
 
     Raises
     ------
@@ -62,6 +63,7 @@ def register_converters() -> None:
         AutoencoderTransformer,
         ConvAutoencoderTransformer,
         DenoisingAutoencoder,
+        VAESampler,
     ):
         update_registered_converter(
             kind, f"Skautoencoder{kind.__name__}", _set_shape_of_codes, _convert_codes
