@@ -11,9 +11,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,6 +98,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         with open(unfinished, "x+b") as file:
+            with suppress(FileNotFoundError):  # who may read it stays as it was
+                shutil.copymode(target, unfinished)
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -400,6 +401,15 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def _full(descriptor: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    save(tiny_dense(), path)
+    path.chmod(0o600)
+    save(tiny_dense(), path)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_generator_of_torch_is_left_alone(tmp_path: Path) -> None:
