@@ -248,7 +248,7 @@ class TestCausal:
         pieces, start = [], 0
         for size in (1, 5, 100, 13, 300, 181):
             piece = series[start : start + size]
-            before = series[max(start - PERIOD + 1, 0) : start] if start else None
+            before = series[max(start - PERIOD + 1, 0) : start]  # none at first
             pieces.append(found.score_samples(piece, before=before))
             start += size
         np.testing.assert_array_equal(np.concatenate(pieces), whole)

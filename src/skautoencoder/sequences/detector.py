@@ -620,7 +620,8 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         if before is None:
             return given, given.values
         with naming("before"):
-            earlier = SeriesInput.check(self, before, is_fitted=True)
+            # At the beginning of a stream nothing has come before.
+            earlier = SeriesInput.check(self, before, is_fitted=True, least=0)
         if (len(earlier.values), earlier.is_list) != (len(given.values), given.is_list):
             raise ValueError(
                 "before must have the steps that come before each series of X: a list "

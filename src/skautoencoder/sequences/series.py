@@ -44,7 +44,9 @@ class SeriesInput:
     is_list: bool
 
     @classmethod
-    def check(cls, estimator: Any, X: Any, *, is_fitted: bool) -> SeriesInput:
+    def check(
+        cls, estimator: Any, X: Any, *, is_fitted: bool, least: int = 1
+    ) -> SeriesInput:
         """Validate what `fit` or another method was given.
 
         Parameters
@@ -55,15 +57,17 @@ class SeriesInput:
             The series.
         is_fitted : bool
             Whether to compare the channels with those of the estimator.
+        least : int, default=1
+            How many time steps a series has at least.
         """
         if not _is_list_of_series(X):
-            return cls([_check_one(estimator, X, is_fitted)], [X], False)
+            return cls([_check_one(estimator, X, is_fitted, least)], [X], False)
         if not len(X):
             raise ValueError("X is an empty list. Pass at least one series.")
         values = []
         for i, series in enumerate(X):
             try:
-                values.append(_check_one(estimator, series, is_fitted or i > 0))
+                values.append(_check_one(estimator, series, is_fitted or i > 0, least))
             except ValueError as error:
                 raise ValueError(f"Series {i} of the list: {error}") from error
         return cls(values, list(X), True)
@@ -100,7 +104,7 @@ def _is_list_of_series(X: Any) -> bool:
     )
 
 
-def _check_one(estimator: Any, X: Any, is_fitted: bool) -> Array:
+def _check_one(estimator: Any, X: Any, is_fitted: bool, least: int) -> Array:
     name = type(estimator).__name__
     X = from_torch(X)
     _check_order(X)
@@ -111,6 +115,7 @@ def _check_one(estimator: Any, X: Any, is_fitted: bool) -> Array:
     checks: dict[str, Any] = {
         "dtype": float_types(X),
         "ensure_all_finite": "allow-nan",
+        "ensure_min_samples": least,
         "order": "C",
     }
     with with_hints(X, name):
