@@ -346,6 +346,9 @@ class TestContainers:
         index = pd.date_range("2026-01-01", periods=600, freq="h")[::-1]
         with pytest.raises(ValueError, match="sort_index"):
             fitted().predict(pd.Series(with_event()[:, 0], index=index))
+        unknown = index[::-1][:-1].append(pd.DatetimeIndex([pd.NaT]))
+        with pytest.raises(ValueError, match=r"NaT.*X\[X\.index\.notna\(\)\]"):
+            fitted().predict(pd.Series(with_event()[:, 0], index=unknown))
 
     @pytest.mark.parametrize(
         "times",

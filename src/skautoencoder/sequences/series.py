@@ -139,7 +139,14 @@ def _check_order(X: Any) -> None:
     """Raise if the time index of a pandas object does not go up."""
     index = getattr(X, "index", None)
     kinds = (pd.DatetimeIndex, pd.PeriodIndex, pd.TimedeltaIndex)
-    if isinstance(index, kinds) and not index.is_monotonic_increasing:
+    if not isinstance(index, kinds):
+        return
+    if index.hasnans:
+        raise ValueError(
+            "The time index of X has no time (NaT) for some steps. Leave them out: "
+            "X[X.index.notna()]."
+        )
+    if not index.is_monotonic_increasing:
         raise ValueError(
             "The time index of X is not in order, but the rows of a series are time "
             "steps that follow one another. Pass X.sort_index()."
