@@ -170,7 +170,9 @@ named = {
 # -----------------------------------------
 #
 # Trained on zeros, the detector is asked about digits of every kind. Images are given
-# a convolutional network.
+# a convolutional network. The threshold lets a tenth of zeros like those of training
+# lie below it. The new ones are the last of the file, written by other people, and more
+# of them do: draw training rows at random where they shall stand for all.
 
 digits = load_digits()
 images = digits.images / 16
