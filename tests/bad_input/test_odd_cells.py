@@ -19,6 +19,7 @@ from skautoencoder import (
     AutoencoderTransformer,
     ConvAutoencoderTransformer,
     DenoisingAutoencoder,
+    SeriesOutlierDetector,
     VAEOverSampler,
     VAESampler,
 )
@@ -70,6 +71,15 @@ def test_what_a_mask_hides_is_missing() -> None:
     assert np.isfinite(imputer.fit_transform(counts)).all()
     with pytest.raises(ValueError, match="(?s)contains NaN.*AutoencoderImputer"):
         tiny_dense().fit(masked)
+
+
+def test_only_masked_arrays_have_masks() -> None:
+    frame = pd.DataFrame(X).rename(columns={0: "_mask"}).rename(columns=str)
+    assert np.array_equal(
+        tiny_dense().fit_transform(frame), tiny_dense().fit_transform(X)
+    )
+    series = pd.array([*X[:, 9], None], dtype="Float64")
+    assert SeriesOutlierDetector(window=5, max_epochs=1).fit(series).window_ == 5
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(index=range(9)), pl.DataFrame()])

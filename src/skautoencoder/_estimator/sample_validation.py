@@ -32,10 +32,11 @@ def from_torch(X: Any) -> Any:
     """
     if type(X).__name__ == "LazyFrame":
         raise TypeError("X is a LazyFrame, which has no rows yet. Pass X.collect().")
-    if np.ma.is_masked(X):
+    # NumPy would also take the attribute `_mask` of frames and pandas arrays for one.
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
         is_numeric = X.dtype.kind in "buif"
         dtype = np.result_type(X, np.float32) if is_numeric else np.dtype(object)
-        return X.astype(dtype).filled(np.nan)
+        return np.ma.filled(X.astype(dtype), np.nan)
     if not isinstance(X, Tensor):
         return X
     if X.layout != torch.strided or X.is_meta:
