@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.deployment.answers import METHODS, Answer
@@ -21,9 +23,9 @@ from skautoencoder.training import evaluating, one_thread
 # releases of torch that this package supports write it.
 OPSET = 17
 
-# Modules that are known to be exported for any number of samples: those of this package
-# and, by `_let_states_start_at_zero`, recurrent layers.
-_KNOWN = (str(Path(__file__).parents[1]), str(torch.nn.modules.rnn.__file__))
+# Folders of modules that are known to be exported for any number of samples: those of
+# this package and of torch, whose recurrent layers `_let_states_start_at_zero` mends.
+_KNOWN = (f"{Path(__file__).parents[1]}{os.sep}", f"{Path(nn.__file__).parent}{os.sep}")
 
 
 def to_onnx(estimator: Any, method: str = "transform") -> Any:
@@ -122,7 +124,7 @@ def export(
         example = torch.zeros(2, *shape, dtype=torch.float32)
         with (
             evaluating(answer.network),
-            warnings.catch_warnings(record=True) as told,
+            warnings.catch_warnings(record=True) as caught,
         ):
             # torch warns of constants, which here are meant, and deprecates this
             # exporter, whose successor needs the compiler.
@@ -144,25 +146,25 @@ def export(
                     f"{type(estimator).__name__}: {str(error).rstrip('. ')}. Write "
                     "them with others, or deploy a file of skautoencoder.save."
                 ) from error
-    _warn_of_decisions(told)
+    _warn_of_decisions(caught)
     model = onnx.load_from_string(file.getvalue())
     _let_states_start_at_zero(model.graph)
     return model
 
 
-def _warn_of_decisions(told: list[warnings.WarningMessage]) -> None:
+def _warn_of_decisions(caught: list[warnings.WarningMessage]) -> None:
     """Warn if modules look at samples, or at their number, in Python.
 
     Parameters
     ----------
-    told : list of WarningMessage
-        What torch warned of.
+    caught : list of WarningMessage
+        The warnings of torch's export.
     """
-    for warning in told:
-        said = str(warning.message)
+    for warning in caught:
+        message = str(warning.message)
         if (
             issubclass(warning.category, torch.jit.TracerWarning)
-            and said.startswith(("Converting", "Iterating", "Using len"))
+            and message.startswith(("Converting", "Iterating", "Using len"))
             and not warning.filename.startswith(_KNOWN)
         ):
             warn_user(
@@ -170,7 +172,7 @@ def _warn_of_decisions(told: list[warnings.WarningMessage]) -> None:
                 "Python, which an ONNX model cannot do: it does what was done here for "
                 "two samples of zeros, and may fail for another number of samples. Use "
                 "operators of torch, such as torch.where. (torch: "
-                f"{said.partition('. ')[0]}.)"
+                f"{message.partition('. ')[0]}.)"
             )
             return
 
