@@ -296,10 +296,30 @@ def test_estimators_without_the_method_are_named_with_the_cure(
     kind: Any, method: str
 ) -> None:
     samples = [] if kind is SampleGridDisplay else [X_IRIS]
-    with pytest.raises(TypeError, match=f"SimpleImputer has no method {method}. Draw"):
-        kind.from_estimator(SimpleImputer(), *samples)
-    if method != "sample":
-        return  # that of a Pipeline is its last step's
-    estimator = OF_ROWS["table"]
-    with pytest.raises(TypeError, match=r"Pipeline has no .* pipeline\[:-1\]"):
-        kind.from_estimator(make_pipeline(StandardScaler(), estimator), *samples)
+    imputer = SimpleImputer()
+    for estimator in (imputer, make_pipeline(StandardScaler(), imputer)):
+        with pytest.raises(TypeError, match=f"SimpleImputer has no method {method}."):
+            kind.from_estimator(estimator, *samples)
+
+
+def test_a_pipeline_of_one_step_is_drawn_like_that_step() -> None:
+    alone = clone(OF_ROWS["transformer"]).fit(IRIS)
+    displays = [
+        ReconstructionsDisplay.from_estimator(estimator, IRIS, n_samples=np.int64(3))
+        for estimator in (alone, make_pipeline(alone))
+    ]
+    assert displays[0].form.names == displays[1].form.names
+    np.testing.assert_array_equal(*(each.reconstructions for each in displays))
+
+
+def test_samplers_and_detectors_in_pipelines() -> None:
+    pipeline = make_pipeline(StandardScaler(), clone(OF_ROWS["table"])).fit(X_IRIS)
+    seen = pipeline[:-1].transform(X_IRIS)
+    how = {"n_samples": 5, "random_state": 0}
+    display = DrawnRowsDisplay.from_estimator(pipeline, X_IRIS, **how)
+    np.testing.assert_array_equal(display.real, seen)
+    grid = SampleGridDisplay.from_estimator(pipeline, **how)
+    np.testing.assert_array_equal(grid.samples, pipeline[-1].sample(5, 0))
+    detector = make_pipeline(StandardScaler(), clone(OF_ROWS["detector"]))
+    scores = OutlierScoresDisplay.from_estimator(detector.fit(X_IRIS), X_IRIS)
+    assert scores.threshold == detector[-1].offset_

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -125,7 +126,7 @@ class CodeWalkDisplay:
             The display.
         """
         require_codes(estimator, "transform", "inverse_transform")
-        check_scalar(n_steps, "n_steps", int, min_val=2)
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
         last, X = as_last_step_sees(estimator, X)
         form = SampleForm.of(X, estimator, sample_shape, kind)
         codes = np.asarray(last.transform(X), dtype=np.float64)

@@ -20,7 +20,7 @@ from skautoencoder.displays.axes import (
     near_square,
     plain,
 )
-from skautoencoder.displays.sample_form import require_method
+from skautoencoder.displays.sample_form import as_last_step_sees, require_method
 
 # A column of numbers with at most so many values is drawn as bars.
 _FEW_VALUES = 12
@@ -101,7 +101,8 @@ class DrawnRowsDisplay:
         Parameters
         ----------
         estimator : VAESampler
-            A sampler that is fitted to a table.
+            A sampler that is fitted to a table, or a Pipeline that ends in one, whose
+            rows are drawn as its last step sees them.
         X : DataFrame or array-like of shape (n_samples, n_features)
             Real rows; better those that were kept out of `fit`.
         n_samples : int, default=None
@@ -119,7 +120,8 @@ class DrawnRowsDisplay:
             The display.
         """
         require_method(estimator, "sample", "a VAESampler")
-        drawn = estimator.sample(n_samples or len(X), random_state)
+        sampler, X = as_last_step_sees(estimator, X)
+        drawn = sampler.sample(n_samples or len(X), random_state)
         return cls.from_predictions(X, drawn, ax=ax, **kwargs)
 
     @classmethod

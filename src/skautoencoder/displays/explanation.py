@@ -14,7 +14,6 @@ from skautoencoder.displays.sample_form import (
     SampleForm,
     as_array,
     as_last_step_sees,
-    last_step,
     require_method,
 )
 
@@ -106,8 +105,7 @@ class ExplanationDisplay:
         display : ExplanationDisplay
             The display.
         """
-        whose = "an AutoencoderOutlierDetector, or a Pipeline that ends in one"
-        require_method(last_step(estimator), "explain", whose)
+        require_method(estimator, "explain", "an AutoencoderOutlierDetector")
         last, X = as_last_step_sees(estimator, _one_sample(X, estimator))
         return cls._from(last.explain(X), X, estimator, sample_shape, kind).plot(
             ax, **kwargs

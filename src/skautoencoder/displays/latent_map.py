@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -125,7 +126,7 @@ class LatentMapDisplay:
             The display.
         """
         require_codes(estimator, "inverse_transform")
-        check_scalar(n_steps, "n_steps", int, min_val=2)
+        check_scalar(n_steps, "n_steps", Integral, min_val=2)
         last, X = as_last_step_sees(estimator, X)
         if X is None:
             units = [norm.ppf(np.linspace(*_ENDS, n_steps))] * 2

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from skautoencoder._estimator.sample_validation import from_torch
 from skautoencoder.displays.axes import COLORS, LINE_STYLES, MARKERS, plain, single_axes
-from skautoencoder.displays.sample_form import require_method
+from skautoencoder.displays.sample_form import last_step, require_method
 
 _MOST_GROUPS = 20
 
@@ -105,11 +105,10 @@ class OutlierScoresDisplay:
             The display.
         """
         require_method(estimator, "score_samples", "a detector")
-        last = estimator[-1] if hasattr(estimator, "named_steps") else estimator
         return cls.from_predictions(
             estimator.score_samples(X),
             y,
-            threshold=getattr(last, "offset_", None),
+            threshold=getattr(last_step(estimator), "offset_", None),
             ax=ax,
             **kwargs,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -128,7 +129,7 @@ class ReconstructionsDisplay:
                 f"{type(estimator).__name__}.predict returns labels, not "
                 "reconstructions. Use OutlierScoresDisplay or ExplanationDisplay."
             )
-        check_scalar(n_samples, "n_samples", int, min_val=1)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         last, X, X_clean = as_last_step_sees(estimator, X, X_clean)
         form = SampleForm.of(X, estimator, sample_shape, kind)
         first = X[:n_samples]
@@ -169,7 +170,7 @@ class ReconstructionsDisplay:
         display : ReconstructionsDisplay
             The display.
         """
-        check_scalar(n_samples, "n_samples", int, min_val=1)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         check_consistent_length(X, X_reconstructed)
         form = SampleForm.of(X, None, sample_shape, kind)
         display = cls(

@@ -271,10 +271,12 @@ def as_last_step_sees(estimator: Any, *samples: Any) -> tuple[Any, ...]:
 def _names_of(estimator: Any) -> Any:
     """Return the names of the features that the last step of a Pipeline sees."""
     estimator = getattr(estimator, "best_estimator_", estimator)
+    names = None
     with suppress(AttributeError, ValueError):
-        if isinstance(estimator, Pipeline):
-            return estimator[:-1].get_feature_names_out()
-    return getattr(last_step(estimator), "feature_names_in_", ())
+        if isinstance(estimator, Pipeline):  # None if there are no other steps
+            names = estimator[:-1].get_feature_names_out()
+    own = getattr(last_step(estimator), "feature_names_in_", ())
+    return own if names is None else names
 
 
 def _kind_of(shape: tuple[int, ...], estimator: Any, *, given: bool) -> str:
@@ -323,7 +325,7 @@ def require_codes(estimator: Any, *methods: str) -> None:
 
 
 def require_method(estimator: Any, method: str, whose: str) -> None:
-    """Raise if an estimator lacks a method whose results are drawn.
+    """Raise if the last step of a Pipeline or search lacks a method that is drawn.
 
     Parameters
     ----------
@@ -334,12 +336,9 @@ def require_method(estimator: Any, method: str, whose: str) -> None:
     whose : str
         Which estimators have it, for the message.
     """
-    if hasattr(estimator, method):
-        return
-    cure = f"Draw {whose}."
-    if hasattr(last_step(estimator), method):
-        cure = (
-            "Pass its last step, and what the steps before make of X: pipeline[-1] and "
-            "pipeline[:-1].transform(X)."
+    last = last_step(estimator)
+    if not hasattr(last, method):
+        raise TypeError(
+            f"{type(last).__name__} has no method {method}. Draw {whose}, or a "
+            "Pipeline that ends in one."
         )
-    raise TypeError(f"{type(estimator).__name__} has no method {method}. {cure}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skautoencoder.displays.axes import axes_grid
-from skautoencoder.displays.sample_form import SampleForm, require_method
+from skautoencoder.displays.sample_form import SampleForm, last_step, require_method
 
 
 class SampleGridDisplay:
@@ -72,7 +72,8 @@ class SampleGridDisplay:
         Parameters
         ----------
         estimator : VAESampler
-            A fitted sampler.
+            A fitted sampler, or a Pipeline that ends in one, whose samples are drawn as
+            its last step sees them.
         n_samples : int, default=24
             How many.
         y : array-like of shape (n_samples,) or a class, default=None
@@ -93,7 +94,7 @@ class SampleGridDisplay:
         """
         require_method(estimator, "sample", "a VAESampler")
         given = {} if y is None else {"y": y}
-        samples = estimator.sample(n_samples, random_state, **given)
+        samples = last_step(estimator).sample(n_samples, random_state, **given)
         form = SampleForm.of(samples, estimator, sample_shape, kind)
         return cls(form.read(samples), form=form).plot(ax)
 
