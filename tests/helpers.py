@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
@@ -24,6 +26,10 @@ from skautoencoder.architectures import Dense
 DIGITS = load_digits()
 IMAGES = DIGITS.images / 16
 ROWS = IMAGES.reshape(len(IMAGES), -1)
+
+needs_fast = pytest.mark.skipif(
+    find_spec("skautoencoder.training.fast") is None, reason="training/fast is deleted"
+)
 
 
 def tiny_dense(code_size: int | None = 3, **params: Any) -> AutoencoderTransformer:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import threading
 import warnings
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers import IMAGES, assert_same_weights, noise, tiny_conv, tiny_dense
+from helpers import (
+    IMAGES,
+    assert_same_weights,
+    needs_fast,
+    noise,
+    tiny_conv,
+    tiny_dense,
+)
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.exceptions import FitFailedWarning
@@ -30,10 +36,6 @@ from skautoencoder.training import run_in_company
 
 WINE, KINDS = load_wine(return_X_y=True)
 SCALED = StandardScaler().fit_transform(WINE)
-
-needs_fast = pytest.mark.skipif(
-    find_spec("skautoencoder.training.fast") is None, reason="training/fast is deleted"
-)
 
 
 def both(estimator: Any, grid: Any, X: Any, y: Any = None, **params: Any) -> Any:

@@ -98,7 +98,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         with open(unfinished, "x+b") as file:
-            with suppress(FileNotFoundError):  # who may read it stays as it was
+            # Who may read it stays as it was, where the file system knows of that.
+            with suppress(OSError):
                 shutil.copymode(target, unfinished)
             yield file
             file.flush()

@@ -16,6 +16,7 @@ from helpers import (
     Targets,
     assert_same_weights,
     have_same_weights,
+    needs_fast,
     noise,
     tiny_dense,
 )
@@ -159,6 +160,7 @@ def test_copies_of_a_sample_are_learnt_from_or_held_out(params: dict[str, Any]) 
     assert len(np.unique(targets, axis=0)) == 45 - round(0.3 * 45)
 
 
+@needs_fast
 def test_searches_with_copies_of_samples_train_together() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         estimator = tiny_dense(batch_size=32)

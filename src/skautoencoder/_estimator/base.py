@@ -250,18 +250,8 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
             if previous is None and not is_part:
                 plan = self._settle(samples, plan)
             self._complete(samples, plan)
-            scaling = plan.units.scaling
-            # Else features have been scaled already, one by one or by the user, or are
-            # of one kind.
-            may_scale = not samples.architecture.standardizes or (
-                len(samples.data_shape) == 1
-                and scaling.offset is not None
-                and np.ndim(scaling.scale) == 0
-            )
             with operating():
-                warn_of_divergence(
-                    self.net_, plan.data, is_part=is_part, may_scale=may_scale
-                )
+                warn_of_divergence(self.net_, samples, plan, is_part=is_part)
             if not is_part:
                 self.net_.forget_steps()
             tasks.end()

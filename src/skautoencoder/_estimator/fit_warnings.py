@@ -9,9 +9,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skautoencoder._estimator.array_types import Array, Shape
+from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.user_warnings import warn_user
 from skautoencoder.objectives import LOSSES
-from skautoencoder.training import AutoencoderNet, Rows, evaluating
+from skautoencoder.training import AutoencoderNet, evaluating
 
 # Ratio of the largest variance of a feature or channel to the median one: it is 16 for
 # iris, about 3 for pixels, and 1e5 and 1e8 for the raw tables of wine and of breast
@@ -90,7 +91,7 @@ def warn_of_large_codes(code_size: int, n_features: int) -> None:
 
 
 def warn_of_divergence(
-    net: AutoencoderNet, data: Rows, *, is_part: bool, may_scale: bool
+    net: AutoencoderNet, samples: Samples, plan: TrainingPlan, *, is_part: bool
 ) -> None:
     """Warn if a network reconstructs worse than the mean would.
 
@@ -98,16 +99,17 @@ def warn_of_divergence(
     ----------
     net : AutoencoderNet
         The trained net.
-    data : Rows
-        The training data.
+    samples : Samples
+        The samples of the fit.
+    plan : TrainingPlan
+        Its plan.
     is_part : bool
-        Whether they are a part of the data, in `partial_fit`. A few rows may have
+        Whether these are a part of the data, in `partial_fit`. A few rows may have
         nearly no variance, or be unlike all previous ones, so the bound is higher, and
         relative to the loss of the first part if that is larger. A fit that diverges
         soon exceeds it.
-    may_scale : bool
-        Whether it may help to scale features.
     """
+    data = plan.data
     network, objective = net.module_, net.criterion_
     device = next(network.parameters()).device
     rows, targets = (tensor.to(device) for tensor in data[_few(len(data), _FEW_ROWS)])
@@ -128,7 +130,7 @@ def warn_of_divergence(
         found = float(objective.loss_of_answers(network, rows, targets))
     if found > most:
         cure = "Lower lr, or train longer (max_epochs)."
-        if may_scale:
+        if _scaler_may_help(samples, plan):
             cure = (
                 "Lower lr, train longer (max_epochs), or scale the data "
                 "(StandardScaler, MinMaxScaler)."
@@ -143,3 +145,13 @@ def warn_of_divergence(
 def _few(n_rows: int, n_wanted: int) -> slice:
     """Return a slice of about `n_wanted` rows, evenly spaced over the data."""
     return slice(None, None, max(n_rows // n_wanted, 1))
+
+
+def _scaler_may_help(samples: Samples, plan: TrainingPlan) -> bool:
+    """Return whether features have one scale, and may be of several kinds."""
+    if not samples.architecture.standardizes:
+        return True
+    scaling = plan.units.scaling
+    # Data in [0, 1], which have no offset, and images are of one kind.
+    has_one_scale = scaling.offset is not None and np.ndim(scaling.scale) == 0
+    return has_one_scale and len(samples.data_shape) == 1

@@ -119,7 +119,7 @@ class Corruption(nn.Module):
             for bound in (self.low, self.high)
         )
         clip = f"({low:.4g}, {high:.4g})" if self.clip else "None"
-        return f"noise={self.noise!r}, level={self.level:.4g}, clip={clip}"
+        return f"noise={self.noise!r}, level={self.level:.9g}, clip={clip}"
 
     def _ask(self, rows: Tensor) -> Tensor:
         """Return the result of the user's callable for rows."""
