@@ -198,6 +198,15 @@ def test_architecture_of_another_name(value: str, name: str) -> None:
         AutoencoderTransformer(architecture=value).fit(X)
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [("muon", "matrices and no others"), ("SparseAdam", "sparse gradients only")],
+)
+def test_optimizers_that_are_not_for_these_networks(value: str, reason: str) -> None:
+    with pytest.raises(InvalidParameterError, match=f"{reason}.* 'adam'"):
+        AutoencoderTransformer(optimizer=value).fit(X)
+
+
 def test_upsampling() -> None:
     for estimator in (
         ConvAutoencoderTransformer(upsampling="bilinear"),

@@ -136,8 +136,6 @@ _ALIASES = {
     "seed": "random_state",
     "smooth_l1": "huber",
     "smoothl1loss": "huber",
-    "sparse_adam": "adam",
-    "sparseadam": "adam",
     "squared_error": "mse",
     "swish": "silu",
     "threshold": "contamination",
@@ -187,6 +185,16 @@ _CURES = {
     "validation_split": _VALIDATION,
     "X_valid": "It is one of fit, which measures valid_loss on these samples.",
 }
+# Names of torch.optim that are not among ours, and why.
+_UNFIT = {
+    "muon": (
+        "It takes weights that are matrices and no others. For Custom modules of "
+        "such weights pass the class, torch.optim.Muon. Else use 'adam'."
+    ),
+    "sparseadam": (
+        "It takes sparse gradients only, which these networks do not have. Use 'adam'."
+    ),
+}
 # Parameters of optimizers and batches, and their prefixes.
 _PARTS = {
     "betas": "optimizer",
@@ -200,12 +208,14 @@ _PARTS = {
 
 
 def did_you_mean(value: object, known: list[str]) -> str:
-    """Return a sentence with the most similar known name, if there is one.
+    """Return a sentence with the most similar known name, or why there is none, or "".
 
     Classes and objects, such as losses of torch, are compared by their class's name.
     """
     name = value if isinstance(value, str) else _class_name(value)
     lowered = name.lower()
+    if reason := _UNFIT.get(lowered.replace("_", "")):
+        return f" {reason}"
     near = [k for k in known if sorted(k) == sorted(lowered)]
     near += [k for k in known if k == _ALIASES.get(lowered)]
     near += [k for k in known if len(k) > 2 and lowered.startswith(k)]
