@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -139,3 +140,11 @@ def test_the_units_are_those_of_the_clean_samples() -> None:
     answered = estimator.predict(noisy)
     assert answered.min() >= 0
     assert answered.max() <= 1
+
+
+def test_infinite_clean_samples_are_refused_without_a_warning() -> None:
+    clean = np.where(X.mean() < X, np.inf, -np.inf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="X_clean contains infinity"):
+            tiny().fit(X, X_clean=clean)

@@ -137,6 +137,24 @@ def test_frames_of_polars_come_out_as_such(name: str) -> None:
             assert answer.columns == NAMES
 
 
+def test_tables_of_arrow_are_taken() -> None:
+    """Also as codes and as clean samples, and their columns are named in errors."""
+    pytest.importorskip("pyarrow")
+    table, codes = pl.from_pandas(TABLE).to_arrow(), noise(5, 2)
+    for name in ("transformer", "table"):
+        answer = fitted(name).inverse_transform(pl.DataFrame(codes).to_arrow())
+        assert np.array_equal(answer, fitted(name).inverse_transform(codes))
+    named = pl.DataFrame(codes, schema=[*fitted("table").get_feature_names_out()[::-1]])
+    with pytest.raises(ValueError, match="in their order"):
+        fitted("table").inverse_transform(named.to_arrow())
+    denoiser = fresh("denoiser").fit(table, X_clean=table)
+    with pytest.raises(ValueError, match="X_clean has the column 'b' where X has 'a'"):
+        denoiser.fit(table, X_clean=table.select(NAMES[::-1][2:] + NAMES[2:]))
+    words = table.append_column("city", [["x"] * len(TABLE)])
+    with pytest.raises(ValueError, match="Column 'city' of X has strings"):
+        denoiser.fit(words)
+
+
 def test_images_fit_into_no_frame() -> None:
     images = noise(30, 4, 4)
     for estimator in (fresh("transformer"), fresh("table")):

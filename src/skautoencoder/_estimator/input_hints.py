@@ -63,7 +63,8 @@ def with_hints(X: Any, name: str) -> Iterator[None]:
 def naming(parameter: str) -> Iterator[None]:
     """Let errors of the block say which parameter they are about.
 
-    What checks `X` also checks other samples, and then speaks of `X`.
+    What checks `X` also checks other samples, and then speaks of `X`. NumPy does not
+    warn of invalid sums, see `with_hints`.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def naming(parameter: str) -> Iterator[None]:
         Name of the parameter whose value the block reads.
     """
     try:
-        yield
+        with np.errstate(invalid="ignore"):
+            yield
     except (TypeError, ValueError, OverflowError) as error:
         if re.search(rf"\b{parameter}\b", str(error)):
             raise
@@ -118,13 +120,21 @@ def _is_no_array(X: Any) -> bool:
         return False
 
 
+def column_names(X: Any) -> list[Any] | None:
+    """Return the names of a frame's columns, whatever library it is of, or None."""
+    if hasattr(type(X), "column_names"):  # a table of Arrow: values are its columns
+        return list(X.column_names)
+    return list(X.columns) if hasattr(X, "columns") else None
+
+
 def _columns(X: Any) -> Iterator[tuple[str, Any]]:
     """Yield the columns of a table that may hold other cells than numbers."""
-    if hasattr(X, "columns"):
-        for name in X.columns:
+    names = column_names(X)
+    if names is not None:
+        for name in names:
             try:
                 named = np.asarray(X[name])
-                n_inside = named.ndim - len(X[name].shape)
+                n_inside = named.ndim - len(getattr(X[name], "shape", "1"))
             except Exception:  # of a library whose frames are not read like this
                 return
             if n_inside and len(named):  # a column of arrays, such as polars' Array

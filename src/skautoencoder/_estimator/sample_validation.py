@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array, Shape
-from skautoencoder._estimator.input_hints import with_hints
+from skautoencoder._estimator.input_hints import column_names, with_hints
 from skautoencoder._estimator.user_warnings import warn_user
 
 
@@ -256,8 +256,9 @@ def check_codes(estimator: Any, X: ArrayLike, *, takes_leading: bool = False) ->
         )
     if np.abs(codes).max() > np.finfo(np.float32).max:
         raise too_large(codes, type(estimator).__name__)
-    if hasattr(X, "columns"):
-        _check_order([*X.columns], [*estimator.get_feature_names_out()])
+    given = column_names(X)
+    if given is not None:
+        _check_order(given, [*estimator.get_feature_names_out()])
     return codes
 
 

@@ -22,7 +22,7 @@ from skautoencoder._estimator.code_transformer import (
     CodeTransformer,
     fraction_explained,
 )
-from skautoencoder._estimator.input_hints import naming
+from skautoencoder._estimator.input_hints import column_names, naming
 from skautoencoder._estimator.penalties import PENALTY_CONSTRAINTS
 from skautoencoder._estimator.plan import Samples, TrainingPlan
 from skautoencoder._estimator.sample_validation import (
@@ -655,9 +655,10 @@ class DenoisingAutoencoder(CodeTransformer):
     def _check_names(self, X_clean: Any) -> None:
         """Raise if clean samples have other columns than the noisy ones."""
         names = getattr(self, "feature_names_in_", None)
-        if names is None or not hasattr(X_clean, "columns"):
+        given = column_names(X_clean)
+        if names is None or given is None:
             return
-        for name, column in zip(names, X_clean.columns, strict=False):
+        for name, column in zip(names, given, strict=False):
             if name != column:
                 raise ValueError(
                     f"X_clean has the column {column!r} where X has {name!r}. Put its "

@@ -709,7 +709,9 @@ def _training_units(rows: Array) -> NDArray[np.float64]:
     as indicators of rare categories, would dominate training.
     """
     spread = feature_spread(rows)
-    extent = np.maximum(np.ptp(rows, axis=0), spread)
+    # The range of finite float32 may be infinite in float32.
+    extent = np.subtract(rows.max(axis=0), rows.min(axis=0), dtype=np.float64)
+    extent = np.maximum(extent, spread)
     units = np.sqrt(spread) * np.sqrt(extent)
     mean_square: float = np.square(spread / units).mean()
     scaled: NDArray[np.float64] = units * np.sqrt(mean_square)
