@@ -50,7 +50,7 @@ class ImageFilling:
         for part in row_chunks(rows):
             shown[part] = self.shown(rows[part], observed[part])
         targets = shown[:, :n_features].clone()
-        targets[torch.from_numpy(~observed)] = math.nan
+        targets.masked_fill_(torch.from_numpy(~observed), math.nan)
         return Rows(shown, targets)
 
     def fill(
