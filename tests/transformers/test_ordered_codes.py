@@ -211,6 +211,15 @@ def test_files_and_continued_fits(estimator, tmp_path):
             ),
             "functions of code_size",
         ),
+        (
+            # The encoder is right for the whole code and no other.
+            AutoencoderTransformer(
+                5,
+                ordered=True,
+                architecture=Custom(nn.Linear(64, 5), nn.Linear(5, 64)),
+            ),
+            "functions of code_size",
+        ),
         (AutoencoderTransformer(5, ordered="yes"), "'ordered' parameter"),
     ],
 )

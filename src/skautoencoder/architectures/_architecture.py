@@ -185,11 +185,14 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         )
         self._check_units(encoder, sample_shape, code_size)
         part = self.narrowed(SHARE_OF_WIDTH)
-        # Halves of networks, as both halves of one have the same code size.
-        decoders = [
-            part._build_encoder_decoder(sample_shape, size, code_activation)[1]
-            for size in sizes[:-1]
-        ]
+        decoders = []
+        for size in sizes[:-1]:
+            # Both halves of a network have the same code size.
+            half, decoder = part._build_encoder_decoder(
+                sample_shape, size, code_activation
+            )
+            self._check_units(half, sample_shape, size)
+            decoders.append(decoder)
         n_features = math.prod(sample_shape)
         is_free = code_activation == "identity"
         has_lines = is_free and not getattr(self, "code_batch_norm", False)
