@@ -234,6 +234,9 @@ def test_what_is_wrong_is_said() -> None:
     for grid in ({}, []):
         with pytest.raises(ValueError, match="param_grid=.* is empty"):
             AutoencoderSearchCV(tiny_dense(), grid).fit(SCALED)
+    for grid in (None, (), np.array([]), np.array([2, 4])):
+        with pytest.raises(ValueError, match="instance of 'dict' or an instance of"):
+            AutoencoderSearchCV(tiny_dense(), grid).fit(SCALED)
     with pytest.raises(ValueError, match="code_siez"):
         AutoencoderSearchCV(tiny_dense(), {"code_siez": [2]}).fit(SCALED)
     with pytest.raises(ValueError, match="non-empty"):

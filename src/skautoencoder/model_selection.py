@@ -173,7 +173,8 @@ class AutoencoderSearchCV(GridSearchCV):
         ValueError
             If `param_grid` is empty or names a parameter that does not exist.
         """
-        if not self.param_grid:
+        # What is neither of these is refused by scikit-learn, which says so.
+        if isinstance(self.param_grid, (dict, list)) and not self.param_grid:
             raise ValueError(
                 f"param_grid={self.param_grid!r} is empty, so there is nothing to "
                 "choose. Give values to try, such as {'code_size': [2, 4, 8]}."

@@ -103,6 +103,11 @@ def test_sizes_of_codes() -> None:
     assert some.ax_.get_legend_handles_labels()[1][-1] == "chosen: 2"
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         CodeSizeDisplay([1, 2], [0.5], [0.1]).plot()
+    before = plt.get_fignums()
+    for none in ([], [np.nan, np.nan]):
+        with pytest.raises(ValueError, match="errors=.* has no number to draw"):
+            CodeSizeDisplay(none, none, none).plot()
+    assert plt.get_fignums() == before
 
 
 @pytest.mark.parametrize("kind", [CodeSpaceDisplay, CodeWalkDisplay, LatentMapDisplay])

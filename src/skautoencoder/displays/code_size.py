@@ -126,13 +126,19 @@ class CodeSizeDisplay:
         display : CodeSizeDisplay
             This object.
         """
-        self.ax_ = single_axes("CodeSizeDisplay", ax, (5.2, 3.4))
-        self.figure_ = self.ax_.figure
         sizes, errors, spread = (
             np.asarray(values, dtype=float)
             for values in (self.sizes, self.errors, self.standard_errors)
         )
         check_consistent_length(sizes, errors, spread)
+        if not np.isfinite(errors).any():
+            raise ValueError(
+                f"errors={self.errors!r} has no number to draw. Give the error of at "
+                "least one size; after a search in which every fit failed, set "
+                "error_score='raise' there to see why."
+            )
+        self.ax_ = single_axes("CodeSizeDisplay", ax, (5.2, 3.4))
+        self.figure_ = self.ax_.figure
         bound = bound_of_best(errors, spread)
         chosen = self.chosen_size
         if chosen is None:
