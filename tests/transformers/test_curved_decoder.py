@@ -202,6 +202,18 @@ def test_the_same_bits(fitted: AutoencoderTransformer, tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_double_precision_as_the_default_of_torch(
+    fitted: AutoencoderTransformer,
+) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = clone(fitted).fit(bent(40))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    X = bent(77, 1)
+    np.testing.assert_array_equal(other.predict(X), fitted.predict(X))
+
+
 def test_further_training_stays_near(fitted: AutoencoderTransformer) -> None:
     X, X_new = bent(40), bent(500, 1)
     other = pickle.loads(pickle.dumps(fitted))
@@ -240,6 +252,18 @@ def test_many_rows_are_learnt_from_some_of_them() -> None:
     X = bent(2100)
     fitted = transformer(batch_size=512).fit(X)
     assert error(fitted.predict(X), X) < 0.5 * error(of_pca(X, X), X)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_row_far_away_is_answered_as_by_pca(
+    fitted: AutoencoderTransformer, sign: int
+) -> None:
+    """Nothing was learnt there: a curve that went on would add errors of its own."""
+    X, axis = bent(40), fitted.encoder_[0].weight.detach().numpy()
+    end = X[np.argmax(sign * fitted.transform(X)[:, 0])]
+    steps = np.array([0.0, 1.0, 10.0, 100.0])[:, None] * sign * axis
+    answers = fitted.predict(end + steps) - fitted.predict(end[None])
+    np.testing.assert_allclose(answers, steps, rtol=1e-4, atol=1e-4)
 
 
 def test_an_untrained_curved_network_is_affine() -> None:

@@ -93,6 +93,9 @@ def learn_curve(
         decoder.hidden.bias.copy_(torch.cat(biases))
         decoder.curve.weight.copy_(torch.cat(curve).T * decoder.hidden.out_features)
         decoder.curve.bias.copy_(share * offset)
+        if decoder.lowest is not None:
+            decoder.lowest.copy_(codes.amin(0))
+            decoder.highest.copy_(codes.amax(0))
     return bool(share.any())
 
 

@@ -84,7 +84,7 @@ def learn_from_pca(plan: TrainingPlan, seed: int) -> tuple[TrainingPlan, Network
     seed : int
         Seed of the hidden units, and of the choice among many rows.
     """
-    curved = plan_with(plan, Curved())
+    curved = plan_with(plan, Curved(has_limits=True))
     with isolated_randomness(seed, torch.device("cpu")):
         network = curved.network.make(**curved.network.arguments)
     decoder, rows = network.decoder, plan.data.rows

@@ -21,6 +21,10 @@ class CurvedDecoder(nn.Module):
         Number of hidden units.
     n_features : int
         Numbers in a row.
+    has_limits : bool
+        Whether the hidden units see each number of a code between two limits only,
+        its lowest and highest value in training. Beyond them, where nothing was learnt,
+        the decoder is affine.
 
     References
     ----------
@@ -30,8 +34,17 @@ class CurvedDecoder(nn.Module):
     linear: nn.Linear
     hidden: nn.Linear
     curve: nn.Linear
+    lowest: Tensor | None
+    highest: Tensor
 
-    def __init__(self, code_size: int, n_hidden_units: int, n_features: int) -> None:
+    def __init__(
+        self,
+        code_size: int,
+        n_hidden_units: int,
+        n_features: int,
+        *,
+        has_limits: bool = False,
+    ) -> None:
         super().__init__()
         self.linear = nn.Linear(code_size, n_features)
         self.hidden = nn.Linear(code_size, n_hidden_units)
@@ -39,9 +52,16 @@ class CurvedDecoder(nn.Module):
         self.curve = nn.Linear(n_hidden_units, n_features)
         nn.init.zeros_(self.curve.weight)
         nn.init.zeros_(self.curve.bias)
+        largest = torch.finfo(torch.float32).max
+        no_limit = torch.full((code_size,), largest, dtype=torch.float32)
+        self.register_buffer("lowest", -no_limit if has_limits else None)
+        self.register_buffer("highest", no_limit if has_limits else None)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the rows that codes stand for."""
-        units = torch.tanh(self.hidden(codes))
+        seen = codes
+        if self.lowest is not None:
+            seen = torch.minimum(torch.maximum(codes, self.lowest), self.highest)
+        units = torch.tanh(self.hidden(seen))
         curved: Tensor = self.curve(units / units.shape[1])
         return curved.add(self.linear(codes))

@@ -23,15 +23,19 @@ class Curved(Architecture):
     ----------
     n_hidden_units : int, default=1024
         Number of the decoder's hidden units.
+    has_limits : bool, default=False
+        Whether the decoder is affine beyond the codes of training.
     """
 
     _parameter_constraints = {
         "n_hidden_units": [Interval(Integral, 1, None, closed="left")],
+        "has_limits": ["boolean"],
     }
     output_activation = "identity"
 
-    def __init__(self, n_hidden_units: int = 1024) -> None:
+    def __init__(self, n_hidden_units: int = 1024, has_limits: bool = False) -> None:
         self.n_hidden_units = n_hidden_units
+        self.has_limits = has_limits
 
     def _build_encoder_decoder(
         self, sample_shape: tuple[int, ...], code_size: int | None, code_activation: str
@@ -39,4 +43,7 @@ class Curved(Architecture):
         code_size = require_code_size(code_size, self)
         n_features = math.prod(sample_shape)
         encoder = nn.Sequential(linear(n_features, code_size))
-        return encoder, CurvedDecoder(code_size, self.n_hidden_units, n_features)
+        decoder = CurvedDecoder(
+            code_size, self.n_hidden_units, n_features, has_limits=self.has_limits
+        )
+        return encoder, decoder
