@@ -257,6 +257,21 @@ def test_parts_go_on_with_the_network_that_there_is(ordered):
         assert ours.error_path_[-1] == pytest.approx(error, rel=1e-4)
 
 
+def halved(X: Any) -> Any:
+    return X / 2
+
+
+def test_path_of_a_denoiser_is_of_noisy_rows():
+    X = linear_table(0, 100)
+    ours = DenoisingAutoencoder(code_size=4, ordered=True, noise=halved, **SMALL)
+    for fitted in (clone(ours).fit(X, X_valid=X), clone(ours).partial_fit(X)):
+        codes = fitted.transform(X / 2)
+        for size in (1, 4):
+            residual = fitted.inverse_transform(codes[:, :size]) - X
+            error = fitted.error_path_[size - 1]
+            assert error == pytest.approx(np.square(residual).mean(), rel=1e-4)
+
+
 def test_unordered_codes_have_one_size():
     X = linear_table(0, 100)
     plain = AutoencoderTransformer(4, **SMALL).fit(X)

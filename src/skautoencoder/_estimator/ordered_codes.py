@@ -109,8 +109,8 @@ class ErrorPath:
         cls, net: AutoencoderNet, plan: TrainingPlan, trained: TrainedNetwork
     ) -> Self:
         """Return the path on the rows that were not trained on, if there are any."""
-        valid = _held_out(net, plan)
-        rows, targets = (plan.data if valid is None else valid)[:]
+        is_held_out = plan.valid is not None or net.validation_fraction is not None
+        rows, targets = _rows_to_measure(net, plan, is_held_out)[:]
         n_rows, n_features = rows.shape
         n_sizes = trained.code_size
         unit = torch.tensor(trained.scaling.scale, dtype=torch.float64)
@@ -144,7 +144,7 @@ class ErrorPath:
             errors.mean(axis=0),
             errors.std(axis=0) / np.sqrt(max(n_rows - 1, 1)),
             sum(squares) / wanted.numel(),
-            valid is not None,
+            is_held_out,
         )
 
     def least_units(self, sizes: Sequence[int]) -> tuple[int, ...]:
@@ -189,15 +189,15 @@ class ErrorPath:
         return falls
 
 
-def _held_out(net: AutoencoderNet, plan: TrainingPlan) -> Rows | None:
-    """Return the rows that a net measured its loss on, if there are any."""
-    if plan.valid is None and net.validation_fraction is None:
-        return None
-    net.valid_rows = plan.valid
+def _rows_to_measure(
+    net: AutoencoderNet, plan: TrainingPlan, is_held_out: bool
+) -> Rows:
+    """Return what a net measured its loss on, or else all rows, with their noise."""
+    net.valid_rows = plan.valid if is_held_out else plan.data
     try:
         with isolated_randomness(net.seed, torch.device("cpu")):
-            _, valid = net.get_split_datasets(plan.data)
+            _, rows = net.get_split_datasets(plan.data)
     finally:
         net.__dict__.pop("valid_rows", None)
-    held_out: Rows | None = valid
-    return held_out
+    assert rows is not None
+    return rows

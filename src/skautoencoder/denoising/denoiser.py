@@ -222,7 +222,7 @@ class DenoisingAutoencoder(CodeTransformer):
         With ordered codes, the squared error per feature of reconstructions from the
         leading 1, 2, ... numbers of codes, in squared units of the data: the mean over
         samples that were not trained on (`X_valid`, or `validation_fraction` of `X`;
-        after `partial_fit` over those of its last call).
+        after `partial_fit` over those of its last call), with the noise of training.
     error_path_standard_errors_ : ndarray of shape (n_sizes,)
         Standard errors of these means.
     explained_variance_ratio_ : ndarray of shape (`code_size_`,)
