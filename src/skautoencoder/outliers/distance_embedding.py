@@ -36,6 +36,8 @@ _CODE_WEIGHT = 2.0
 # Background and usual contrast are taken from about so many pixels, of at least so many
 # images.
 _MANY_PIXELS, _FEWEST_IMAGES = 2**21, 256
+# So many images' contrasts are computed at once, as that takes copies of the images.
+_ROWS_AT_ONCE = 512
 # Replaces outputs that overflow, as they may far from the training data.
 _LARGEST = 1e30
 
@@ -199,7 +201,12 @@ class ImageEmbedding(Embedding):
         # On several threads, sums over all rows would be rounded differently.
         with one_thread():
             background = float(shown.nanmedian())
-            usual = float(cls._squared_contrast(shown, background).mean())
+            contrasts = [
+                cls._squared_contrast(part, background)
+                for part in shown.split(_ROWS_AT_ONCE)
+            ]
+            usual = float(torch.cat(contrasts).mean())
+            del shown
             mean = codes.mean(dim=0)
             centred = codes - mean
             values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
