@@ -134,7 +134,8 @@ def _columns(X: Any) -> Iterator[tuple[str, Any]]:
         for name in names:
             try:
                 named = np.asarray(X[name])
-                n_inside = named.ndim - len(getattr(X[name], "shape", "1"))
+                # A column of Arrow has one axis, and no shape.
+                n_inside = named.ndim - len(getattr(X[name], "shape", (len(named),)))
             except Exception:  # of a library whose frames are not read like this
                 return
             if n_inside and len(named):  # a column of arrays, such as polars' Array

@@ -178,7 +178,7 @@ class FilledValuesDisplay:
         if form.columns:  # in the units of the data: columns are not drawn together
             form = SampleForm("table", form.shape, form.names)
         shapes = {np.shape(part) for part in (X, X_filled, X_true) if part is not None}
-        if len(shapes) > 1 and len({np.prod(shape) for shape in shapes}) > 1:
+        if len({np.prod(shape) for shape in shapes}) > 1:
             raise ValueError(
                 f"X is of shape {np.shape(X)}, but what was filled or is true of "
                 f"{sorted(shapes - {np.shape(X)})}. An imputer has to keep all "

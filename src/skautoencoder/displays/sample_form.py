@@ -250,10 +250,17 @@ def as_array(X: Any, n_steps: int | None = None) -> NDArray[Any]:
     return np.pad(padded, ((0, 0), (0, wider), (0, 0)), constant_values=np.nan)
 
 
+def _steps(estimator: Any) -> tuple[Pipeline | None, Any]:
+    """Return the steps before the last one, of a Pipeline or search, and that one."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline):
+        return None, estimator
+    return (estimator[:-1] if len(estimator) > 1 else None), estimator[-1]
+
+
 def last_step(estimator: Any) -> Any:
     """Return the autoencoder at the end of a search or a Pipeline."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return _steps(estimator)[1]
 
 
 def as_last_step_sees(estimator: Any, *samples: Any) -> tuple[Any, ...]:
@@ -261,22 +268,20 @@ def as_last_step_sees(estimator: Any, *samples: Any) -> tuple[Any, ...]:
 
     What it decodes is in these units: beside samples in other ones it looks wrong.
     """
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, Pipeline) or len(estimator) == 1:
-        return last_step(estimator), *samples
-    before = estimator[:-1]
-    return estimator[-1], *(X if X is None else before.transform(X) for X in samples)
+    before, last = _steps(estimator)
+    if before is None:
+        return last, *samples
+    return last, *(X if X is None else before.transform(X) for X in samples)
 
 
 def _names_of(estimator: Any) -> Any:
     """Return the names of the features that the last step of a Pipeline sees."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
+    before, last = _steps(estimator)
     names = None
-    with suppress(AttributeError, ValueError):
-        if isinstance(estimator, Pipeline):  # None if there are no other steps
-            names = estimator[:-1].get_feature_names_out()
-    own = getattr(last_step(estimator), "feature_names_in_", ())
-    return own if names is None else names
+    if before is not None:
+        with suppress(AttributeError, ValueError):
+            names = before.get_feature_names_out()
+    return getattr(last, "feature_names_in_", ()) if names is None else names
 
 
 def _kind_of(shape: tuple[int, ...], estimator: Any, *, given: bool) -> str:
@@ -315,8 +320,8 @@ def _numbers(values: pd.Series, levels: tuple[Any, ...] | None) -> Float64:
 def require_codes(estimator: Any, *methods: str) -> None:
     """Raise if an estimator lacks methods that make codes, or samples of them."""
     last = last_step(estimator)
-    missing = [name for name in methods if not hasattr(estimator, name)]
-    if missing or isinstance(last, AutoencoderImputer):
+    has_codes = all(hasattr(estimator, name) for name in methods)
+    if not has_codes or isinstance(last, AutoencoderImputer):
         raise TypeError(
             f"{type(last).__name__} has no codes to draw. Draw those of a transformer, "
             "a denoiser or a VAESampler; for a detector there are OutlierScoresDisplay "

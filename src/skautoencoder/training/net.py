@@ -336,10 +336,8 @@ class AutoencoderNet(NeuralNet):
             gradients.
         """
         unknown = unknown and (notifies or bool(self._listeners("on_grad_computed")))
-        weigh: Callable[..., float] = len
-        # Not where the target of a step is another one than that of the batch.
-        if not hasattr(self.criterion_, "prepare"):
-            weigh = getattr(self.criterion_, "weigh", len)
+        # The target of a step may be another one than that of the batch.
+        weigh = len if hasattr(self.criterion_, "prepare") else self._weigh
         for batch in batches:
             if notifies:
                 self.notify("on_batch_begin", batch=batch, training=training)
@@ -386,10 +384,9 @@ class AutoencoderNet(NeuralNet):
     def _learn(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Set the gradients of the weights with autograd; return the objective."""
         self.optimizer_.zero_grad()
-        shown, weigh = self._prepared(batch), getattr(self.criterion_, "weigh", len)
-        shards = self._shards_if_independent()
+        shown, shards = self._prepared(batch), self._shards_if_independent()
         if shards is not None:
-            loss = shards.learn(self._objective, self.module_, shown, weigh)
+            loss = shards.learn(self._objective, self.module_, shown, self._weigh)
         else:
             with self._whole_batch():
                 loss = self._objective(shown)
@@ -416,12 +413,17 @@ class AutoencoderNet(NeuralNet):
         self, batch: tuple[Tensor, Tensor], **fit_params: Any
     ) -> dict[str, Tensor]:
         """Return the loss of a batch, without gradients."""
-        shown, weigh = self._prepared(batch), getattr(self.criterion_, "weigh", len)
-        shards = self._shards_if_independent()
+        shown, shards = self._prepared(batch), self._shards_if_independent()
         if shards is not None:
-            return {"loss": shards.evaluate(self._objective, shown, weigh)}
+            return {"loss": shards.evaluate(self._objective, shown, self._weigh)}
         with torch.no_grad(), self._whole_batch():
             return {"loss": self._objective(shown)}
+
+    @property
+    def _weigh(self) -> Callable[[Tensor], float]:
+        """A function of targets: over how many terms the objective is the mean."""
+        weigh: Callable[[Tensor], float] = getattr(self.criterion_, "weigh", len)
+        return weigh
 
     def _shards_if_independent(self) -> Shards | None:
         """Return the shards, or None if those of a batch depend on each other."""

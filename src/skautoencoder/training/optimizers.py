@@ -55,20 +55,9 @@ class SGD(Uncompiled, torch.optim.SGD):
     """torch's SGD, for weights of which some learn later than others."""
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take a step, see torch.optim.Optimizer.
+        """Take a step, torch's plain one where a layer was frozen until now.
 
         The fused kernel either makes the momentum of all weights or needs that of all.
-        Where a layer was frozen until now, torch's plain step is taken once.
-
-        Parameters
-        ----------
-        closure : callable, default=None
-            Sets the gradients of the weights and returns the loss.
-
-        Returns
-        -------
-        loss : object
-            What the closure returned.
         """
         late = [group for group in self.param_groups if self._starts_late(group)]
         for group in late:
