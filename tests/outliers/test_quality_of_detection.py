@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from detectors import BOTH_MODES, curve, detector, sparse_images, strokes
 from helpers import DIGITS, IMAGES, noise
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, make_moons
 from sklearn.metrics import roc_auc_score
 
 from skautoencoder import AutoencoderOutlierDetector
@@ -74,6 +74,17 @@ class TestOddTables:
 
 class TestQuality:
     """Floors, well below what is measured."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_a_cluster_of_outliers_in_two_features(self, seed: int) -> None:
+        # With a code of one number it was .2 to .8.
+        random = np.random.RandomState(seed)
+        moons, _ = make_moons(250, noise=0.05, random_state=seed)
+        cluster = [5, -4] + 0.3 * random.normal(size=(15, 2))
+        X = np.vstack([4 * (moons - [0.5, 0.25]), cluster])
+        fitted = detector(max_epochs="auto", random_state=seed).fit(X)
+        assert fitted.code_size_ == 2
+        assert roc_auc_score(np.arange(265) >= 250, -fitted.score_samples(X)) > 0.93
 
     @pytest.mark.parametrize("seed", range(3))
     def test_contaminated_table(self, seed: int) -> None:

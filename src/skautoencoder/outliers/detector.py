@@ -91,9 +91,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
     ----------
     code_size : int, "auto" or None, default="auto"
         How many numbers the code has. "auto" is half the number of features, at
-        most 8 for tables and 16 for images. None keeps the spatial
-        map of a convolutional architecture without hidden layers as the code;
-        with :class:`~skautoencoder.architectures.Custom` modules the encoder
+        least 2 (1 for a single feature) and at most 8, for images 16. None keeps
+        the spatial map of a convolutional architecture without hidden layers as the
+        code; with :class:`~skautoencoder.architectures.Custom` modules the encoder
         decides.
         Of sequences of different lengths, the last number of a code is the length,
         as a share of the longest in `fit`.
@@ -387,8 +387,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
     def _make_plan(self, samples: SplitSamples, previous: Self | None) -> TrainingPlan:
         n_features = math.prod(samples.sample_shape)
-        # Of sequences of different lengths one number is the length.
-        fewest = 1 if samples.sequences is None else 2
+        # A single number tells little of two or three features. Of sequences of
+        # different lengths one number is the length.
+        fewest = min(n_features, 2) if samples.sequences is None else 2
         most = 16 if _sees_images(samples) else 8
         code_size = max(min(most, n_features // 2), fewest)
         return self._usual_plan(samples, previous, auto_or(self.code_size, code_size))
