@@ -38,6 +38,9 @@ _CODE_SIZE_OF_TABLES = 8
 # batch sizes of all steps.
 _STEPS_A_ROW = 1.4
 _FEWEST_STEPS = 1000
+# Tables of so few columns take this many times as many steps a row, and may show twice
+# as many rows: they are hard to overfit, and thin shapes in a plane take long to learn.
+_FEW_COLUMNS, _MORE_STEPS, _MORE_SHOWN = 3, 10, 2
 # With as many steps as for other samples, images of 8×8 pixels are overfitted.
 _STEPS_OF_SMALL_IMAGES = 1500
 _MOST_SHOWN = 384_000
@@ -126,8 +129,11 @@ class SampledRows(Samples):
             n_steps = _STEPS_OF_SMALL_IMAGES
         if self.likelihood == "columns":
             # With more steps, short tables are overfitted.
-            most = max(_MOST_SHOWN / batch_size, _FEWEST_STEPS)
-            n_steps = np.clip(_STEPS_A_ROW * n_rows, _FEWEST_STEPS, most)
+            n_steps, n_shown = _STEPS_A_ROW * n_rows, _MOST_SHOWN
+            if self.rows.shape[1] <= _FEW_COLUMNS:
+                n_steps, n_shown = _MORE_STEPS * n_steps, _MORE_SHOWN * n_shown
+            most = max(n_shown / batch_size, _FEWEST_STEPS)
+            n_steps = np.clip(n_steps, _FEWEST_STEPS, most)
         return max(math.ceil(n_steps / math.ceil(n_rows / batch_size)), fewest)
 
     def check(self) -> None:

@@ -164,7 +164,8 @@ class VAESampler(
         Passes over the training data. "auto" is at least 8, and as many as make
         about 4000 steps, or 1500 where images of at most 8×8 pixels are convolved;
         of tables, 1.4 steps for each row, at least 1000, and at most those in which
-        384 000 rows are shown.
+        384 000 rows are shown; of tables of up to three columns, 14 for each row, and
+        768 000.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
