@@ -196,6 +196,7 @@ CASES: dict[str, tuple[Any, Any]] = {
     },
     "momentum": (tiny_dense(optimizer="sgd", optimizer__momentum=0.9, **HOW), X),
     "decay": (tiny_dense(optimizer="adamw", lr_schedule="cosine", **HOW), X),
+    "of numpy": (tiny_dense(**HOW | {"lr": np.float64(0.01)}), X),
     "stopping": (tiny_dense(early_stopping=True, n_iter_no_change=2, **HOW), X),
     "noise": (
         DenoisingAutoencoder(

@@ -105,7 +105,7 @@ def make_nets(
             plan.network.make,
             plan.objective.make,
             optimizer=kind,
-            lr=params["lr"],
+            lr=float(params["lr"]),  # checkpoints hold no numbers of NumPy
             lr_schedule=params["lr_schedule"],
             batch_size=batch_size,
             max_epochs=schedule.max_epochs,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
+import io
 import os
+import pickle
 import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,7 +39,7 @@ from skautoencoder.training.batches import Rows
 from skautoencoder.training.stopping import EarlyStopping
 
 _FILE, _LOCK = "checkpoint.safetensors", "lock"
-_OF_STOPPING = ("best_loss_", "n_waited_", "lowest_loss_")
+_OF_STOPPING = ("best_loss_", "n_waited_", "lowest_loss_", "best_weights_")
 # Callbacks without a state that later epochs depend on. (The state of early stopping is
 # stored.)
 _STATELESS = (EpochTimer, GradientNormClipping, PrintLog, ProgressBar)
@@ -68,7 +68,7 @@ class Checkpoint:
         if self._found is None:
             self.seed = int(np.random.default_rng().integers(2**31 - 1))
         else:
-            self.seed = self._found.said["seed"]
+            self.seed = self._found["seed"]
 
     @classmethod
     @contextmanager
@@ -145,25 +145,27 @@ class Checkpoint:
         finally:
             net.callbacks_.remove(("checkpoint", callback))
 
-    def write(self, said: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        """Replace the checkpoint, so that one of the two is there at any time."""
-        raw = json.dumps(said | {"seed": self.seed}).encode()
-        arrays = {
-            name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
-        }
-        with replacing(self.path) as file:
-            write(file, {**arrays, DOCUMENT: tensor_of(raw)}, "checkpoint")
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint, so that one of the two is there at any time.
 
-    def _read(self) -> _State | None:
+        The file has what torch.save makes of the state, and a checksum.
+        """
+        buffer = io.BytesIO()
+        torch.save(state | {"seed": self.seed}, buffer)
+        with replacing(self.path) as file:
+            write(file, {DOCUMENT: tensor_of(buffer.getbuffer())}, "checkpoint")
+
+    def _read(self) -> dict[str, Any] | None:
         try:
             with open(self.path, "rb") as file:
-                tensors = TensorFile(file)
-                raw = tensors.read_bytes(DOCUMENT)
-                arrays = {n: tensors.read(n) for n in tensors if n != DOCUMENT}
-            return _State(json.loads(raw), arrays)
+                raw = io.BytesIO(TensorFile(file).read_bytes(DOCUMENT))
+            found: dict[str, Any] = torch.load(
+                raw, map_location="cpu", weights_only=True
+            )
+            return found
         except FileNotFoundError:
             return None
-        except UnreadableFile as error:
+        except (UnreadableFile, pickle.UnpicklingError) as error:
             raise UnreadableFile(
                 f"checkpoint={os.fspath(self.folder)!r}: {error} Empty the folder to "
                 "begin anew."
@@ -172,7 +174,7 @@ class Checkpoint:
     def _require_same(self, identity: dict[str, Any]) -> None:
         """Raise if the checkpoint is that of another fit."""
         assert self._found is not None
-        before = self._found.said["identity"]
+        before = self._found["identity"]
         where = f"checkpoint={os.fspath(self.folder)!r}"
         cure = "Use another folder, or empty this one to begin anew."
         for name, value in identity["model"].items():
@@ -204,30 +206,6 @@ class Checkpoint:
             )
 
 
-@dataclass(eq=False)
-class _State:
-    """What a checkpoint holds.
-
-    Parameters
-    ----------
-    said : dict
-        Numbers and names.
-    arrays : dict of str to Tensor
-        Arrays, by name.
-    """
-
-    said: dict[str, Any]
-    arrays: dict[str, Tensor]
-
-    def under(self, prefix: str) -> dict[str, Tensor]:
-        """Return the arrays whose names start with a prefix."""
-        return {
-            name.removeprefix(prefix): tensor
-            for name, tensor in self.arrays.items()
-            if name.startswith(prefix)
-        }
-
-
 class KeepsState(Callback):
     """Writes a net's state after each epoch, and puts a state back before the first.
 
@@ -235,7 +213,10 @@ class KeepsState(Callback):
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, identity: dict[str, Any], found: _State | None
+        self,
+        checkpoint: Checkpoint,
+        identity: dict[str, Any],
+        found: dict[str, Any] | None,
     ) -> None:
         self.checkpoint = checkpoint
         self.identity = identity
@@ -244,36 +225,36 @@ class KeepsState(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Put back the state, or write that of the beginning."""
         self.n_before = len(net.history)
-        self.random: _State | None = None
-        if self.found is None:
+        self.random: dict[str, Tensor] = {}
+        found = self.found
+        if found is None:
             self.keep(net)
             return
-        said = self.found.said
-        if not said["history"]:
+        if not found["history"]:
             # As at the beginning of any fit. The generators above all: they have yet
             # to draw the noise of the rows held out.
             return
-        net.module_.load_state_dict(self.found.under("weights/"))
-        _load_optimizer(net.optimizer_, said["optimizer"], self.found)
-        net.history.extend(said["history"])
-        for stopping, state in zip(_stopping(net), said["stopping"], strict=True):
-            best = self.found.under("best/")
-            stopping.__dict__.update(state, best_weights_=best or None)
-        net.n_done = said["n_done"]
-        net.n_epochs_before = len(said["history"])
+        net.module_.load_state_dict(found["weights"])
+        # Its groups are those of the same parameters; only its state has changed.
+        optimizer = net.optimizer_.state_dict() | {"state": found["optimizer"]}
+        net.optimizer_.load_state_dict(optimizer)
+        net.history.extend(found["history"])
+        for stopping, state in zip(_stopping(net), found["stopping"], strict=True):
+            stopping.__dict__.update(state)
+        net.n_done = found["n_done"]
+        net.n_epochs_before = len(found["history"])
         if any(s.n_waited_ >= s.patience for s in _stopping(net)):
             net.n_epochs_before = net.max_epochs
-        self.random = self.found
+        self.random = found["random"]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Put back the state of torch's generators.
 
         Not earlier: what is drawn before the first epoch is drawn anew.
         """
-        if self.random is not None:
-            for name, state in self.random.under("random/").items():
-                _set_random_state(name, state)
-        self.random = None
+        for name, state in self.random.items():
+            _set_random_state(name, state)
+        self.random = {}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the state."""
@@ -281,79 +262,22 @@ class KeepsState(Callback):
 
     def keep(self, net: Any) -> None:
         """Write the state of now."""
-        tensors = {f"weights/{k}": v for k, v in net.module_.state_dict().items()}
-        optimizer = _said_of_optimizer(net.optimizer_, tensors)
-        stopping = []
-        for each in _stopping(net):
-            stopping.append({name: getattr(each, name) for name in _OF_STOPPING})
-            best = each.best_weights_ or {}
-            tensors |= {f"best/{name}": weight for name, weight in best.items()}
-        for name, state in _random_states(net.device):
-            tensors[f"random/{name}"] = state
-        rows = [dict(row, batches=[{}]) for row in net.history[self.n_before :]]
-        said = {
-            "identity": self.identity,
-            "optimizer": optimizer,
-            "history": rows,
-            "stopping": stopping,
-            "n_done": net.n_done,
-        }
-        self.checkpoint.write(said, tensors)
-
-
-# ---- the optimizer ---------------------------------------------------------------
-
-
-def _said_of_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Return an optimizer's state but for its tensors, which are added to others."""
-    state = optimizer.state_dict()
-    numbers: dict[str, dict[str, Any]] = {}
-    for weight, values in state["state"].items():
-        numbers[str(weight)] = {}
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer/{weight}/{name}"] = value
-            elif isinstance(value, list):  # the memory of L-BFGS
-                are_tensors = [isinstance(part, Tensor) for part in value]
-                numbers[str(weight)][name] = [
-                    None if is_tensor else part
-                    for part, is_tensor in zip(value, are_tensors, strict=True)
-                ]
-                for place in np.flatnonzero(are_tensors):
-                    tensors[f"optimizer/{weight}/{name}/{place}"] = value[place]
-            else:
-                numbers[str(weight)][name] = value
-    groups = [
-        {k: v for k, v in group.items() if k != "params"}
-        for group in state["param_groups"]
-    ]
-    return {"numbers": numbers, "groups": groups}
-
-
-def _load_optimizer(optimizer: Any, said: dict[str, Any], found: _State) -> None:
-    state = optimizer.state_dict()
-    values: dict[int, dict[str, Any]] = {
-        int(weight): dict(numbers) for weight, numbers in said["numbers"].items()
-    }
-    for place, tensor in found.under("optimizer/").items():
-        weight, name, *part = place.split("/")
-        if part:
-            values[int(weight)][name][int(part[0])] = tensor
-        else:
-            values[int(weight)][name] = tensor
-    groups = [
-        group | _as_before(stored, group)
-        for group, stored in zip(state["param_groups"], said["groups"], strict=True)
-    ]
-    optimizer.load_state_dict({"state": values, "param_groups": groups})
-
-
-def _as_before(stored: dict[str, Any], group: dict[str, Any]) -> dict[str, Any]:
-    """Return a group's stored values; JSON has made lists of tuples."""
-    return {
-        name: tuple(value) if isinstance(group.get(name), tuple) else value
-        for name, value in stored.items()
-    }
+        self.checkpoint.write(
+            {
+                "identity": self.identity,
+                "weights": net.module_.state_dict(),
+                "optimizer": net.optimizer_.state_dict()["state"],
+                "history": [
+                    dict(row, batches=[{}]) for row in net.history[self.n_before :]
+                ],
+                "stopping": [
+                    {name: getattr(each, name) for name in _OF_STOPPING}
+                    for each in _stopping(net)
+                ],
+                "n_done": net.n_done,
+                "random": dict(_random_states(net.device)),
+            }
+        )
 
 
 # ---- generators and callbacks ------------------------------------------------------
