@@ -32,21 +32,6 @@ from skautoencoder.training.fast.sequential_gradients import (
 )
 
 
-class _Line:
-    """A linear layer without a bias, beside a chain."""
-
-    def __init__(self, layer: nn.Linear) -> None:
-        self.weight = layer.weight
-
-    def add(self, inputs: Tensor, outputs: Tensor) -> Tensor:
-        """Return outputs plus the layer's own."""
-        return torch.addmm(outputs, inputs, self.weight.t())
-
-    def learn(self, inputs: Tensor, gradient: Tensor) -> None:
-        """Set the weights' ``grad``, given the gradient by the outputs."""
-        learn_weight(self.weight, inputs, gradient)
-
-
 class _Stack:
     """Linear layers of one shape, one of each decoder.
 
@@ -120,9 +105,8 @@ class _OrderedChain:
         self.network, self.encoder, self.whole = network, encoder, whole
         decoder = network.decoder
         self.sizes, self.absent = decoder.sizes, decoder.absent
-        to_code, to_rows = network.encoder.line, decoder.line
-        self.to_code = None if to_code is None else _Line(to_code)
-        self.to_rows = None if to_rows is None else _Line(to_rows)
+        # Linear layers without a bias, beside the chains.
+        self.to_code, self.to_rows = network.encoder.line, decoder.line
         self.leading = None
         if len(self.sizes) > 1:
             self.leading = _LeadingDecoders(decoder.decoders[:-1], self.sizes[:-1])
@@ -132,7 +116,7 @@ class _OrderedChain:
         self.shown = self.network.encoder_input(rows)
         codes = self.encoder.forward(self.shown)
         if self.to_code is not None:
-            codes = self.to_code.add(self.shown, codes)
+            codes = torch.addmm(codes, self.shown, self.to_code.weight.t())
         self.codes, outputs = codes, []
         if self.leading is not None:
             given = codes[:, : self.sizes[-2]] * self.leading.is_read
@@ -146,7 +130,7 @@ class _OrderedChain:
         self.given = codes
         whole = self.whole.forward(codes)
         if self.to_rows is not None:
-            whole = self.to_rows.add(codes, whole)
+            whole = torch.addmm(whole, codes, self.to_rows.weight.t())
         outputs.append(whole[None])
         return [self.network.with_offset(one) for one in outputs]
 
@@ -166,7 +150,7 @@ class _OrderedChain:
         last = gradients[-1][0]
         by_codes = self.whole.backward_to_inputs(last)
         if self.to_rows is not None:
-            self.to_rows.learn(self.given, last)
+            learn_weight(self.to_rows.weight, self.given, last)
             by_codes.addmm_(last, self.to_rows.weight)
         self._uncut(parts[-1], by_codes)
         if self.leading is not None:
@@ -176,7 +160,7 @@ class _OrderedChain:
             earlier = by_codes[:, : self.sizes[-2]]
             earlier.mul_(share).add_(self.leading.shared(by_given, share))
         if self.to_code is not None:
-            self.to_code.learn(self.shown, by_codes)
+            learn_weight(self.to_code.weight, self.shown, by_codes)
         self.encoder.backward(by_codes)
 
     def _uncut(self, part: OrderedPart, gradient: Tensor) -> None:

@@ -27,20 +27,9 @@ from skautoencoder.architectures.hook_checks import (
 )
 
 
-class _Missing(Exception):
-    """torch does not have a private function that is used here."""
-
-
-def _private(owner: Any, name: str) -> Any:
-    """Return a private function of torch."""
-    found = getattr(owner, name, None)
-    if found is None:
-        raise _Missing(name)
-    return found
-
-
 def _derivative(name: str) -> Callable[..., Any]:
-    derivative: Callable[..., Any] = _private(torch.ops.aten, name).default
+    """Return a private function of torch; AttributeError if it has not got it."""
+    derivative: Callable[..., Any] = getattr(torch.ops.aten, name).default
     return derivative
 
 
@@ -55,13 +44,6 @@ class LayerGradient(Protocol):
 
         May overwrite what `forward` returned, which is not used afterwards.
         """
-
-
-class FirstLayerGradient(LayerGradient, Protocol):
-    """A layer that may be the first one of a chain."""
-
-    def learn(self, gradient: Tensor) -> None:
-        """Set the weights' ``grad``, given the gradient by the outputs."""
 
 
 class _Linear:
@@ -98,29 +80,31 @@ def learn_weight(weight: Tensor, inputs: Tensor, gradient: Tensor) -> None:
 
 
 @dataclass
-class _FromOutput:
-    """An activation whose derivative is a function of its output."""
+class _Activation:
+    """An activation whose derivative is a function of its output, or of its input.
+
+    Parameters
+    ----------
+    function : callable
+        The activation.
+    derivative : callable
+        Given the gradient by the outputs, and outputs or inputs, returns the gradient
+        by the inputs.
+    is_of_output : bool, default=True
+        Whether the derivative takes outputs.
+    """
 
     function: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor, Tensor], Tensor]
+    is_of_output: bool = True
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.outputs = self.function(inputs)
-        return self.outputs
+        outputs = self.function(inputs)
+        self.kept = outputs if self.is_of_output else inputs
+        return outputs
 
     def backward(self, gradient: Tensor) -> Tensor:
-        return self.derivative(gradient, self.outputs)
-
-
-class _FromInput(_FromOutput):
-    """An activation whose derivative is a function of its input."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        self.inputs = inputs
-        return self.function(inputs)
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        return self.derivative(gradient, self.inputs)
+        return self.derivative(gradient, self.kept)
 
 
 class _Dropout:
@@ -142,7 +126,7 @@ class _BatchNorm:
         assert layer.momentum is not None
         self.momentum, self.eps = layer.momentum, layer.eps
         self.n_batches = layer.num_batches_tracked
-        self.normalize = _private(torch, "native_batch_norm")
+        self.normalize = torch.native_batch_norm
         self.derivative = _derivative("native_batch_norm_backward")
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -177,70 +161,55 @@ class _BatchNorm:
 
 
 def _relu(layer: nn.ReLU) -> LayerGradient:
-    def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
-        return gradient * outputs.sign_()
-
-    return _FromOutput(torch.relu_, derivative)
+    return _Activation(
+        torch.relu_, lambda gradient, outputs: gradient * outputs.sign_()
+    )
 
 
 def _leaky_relu(layer: nn.LeakyReLU) -> LayerGradient:
-    slope = layer.negative_slope
-
-    backward = _derivative("leaky_relu_backward")
-
-    def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
-        slopes: Tensor = backward(gradient, outputs, slope, True)
-        return slopes
-
-    return _FromOutput(partial(F.leaky_relu_, negative_slope=slope), derivative)
+    slope, slopes = layer.negative_slope, _derivative("leaky_relu_backward")
+    return _Activation(
+        partial(F.leaky_relu_, negative_slope=slope),
+        lambda gradient, outputs: slopes(gradient, outputs, slope, True),
+    )
 
 
 def _elu(layer: nn.ELU) -> LayerGradient:
-    alpha = layer.alpha
-
-    backward = _derivative("elu_backward")
-
-    def derivative(gradient: Tensor, outputs: Tensor) -> Tensor:
-        slopes: Tensor = backward(gradient, alpha, 1, 1, True, outputs)
-        return slopes
-
-    return _FromOutput(partial(F.elu_, alpha=alpha), derivative)
+    alpha, slopes = layer.alpha, _derivative("elu_backward")
+    return _Activation(
+        partial(F.elu_, alpha=alpha),
+        lambda gradient, outputs: slopes(gradient, alpha, 1, 1, True, outputs),
+    )
 
 
 def _gelu(layer: nn.GELU) -> LayerGradient:
-    kind = layer.approximate
-
-    backward = _derivative("gelu_backward")
-
-    def derivative(gradient: Tensor, inputs: Tensor) -> Tensor:
-        slopes: Tensor = backward(gradient, inputs, approximate=kind)
-        return slopes
-
-    return _FromInput(partial(F.gelu, approximate=kind), derivative)
+    kind, slopes = layer.approximate, _derivative("gelu_backward")
+    return _Activation(
+        partial(F.gelu, approximate=kind),
+        partial(slopes, approximate=kind),
+        is_of_output=False,
+    )
 
 
 def _softplus(layer: nn.Softplus) -> LayerGradient:
-    settings = layer.beta, layer.threshold
-
-    backward = _derivative("softplus_backward")
-
-    def derivative(gradient: Tensor, inputs: Tensor) -> Tensor:
-        slopes: Tensor = backward(gradient, inputs, *settings)
-        return slopes
-
-    return _FromInput(lambda inputs: F.softplus(inputs, *settings), derivative)
+    settings, slopes = (layer.beta, layer.threshold), _derivative("softplus_backward")
+    return _Activation(
+        lambda inputs: F.softplus(inputs, *settings),
+        lambda gradient, inputs: slopes(gradient, inputs, *settings),
+        is_of_output=False,
+    )
 
 
 def _sigmoid(layer: nn.Sigmoid) -> LayerGradient:
-    return _FromOutput(torch.sigmoid_, _derivative("sigmoid_backward"))
+    return _Activation(torch.sigmoid_, _derivative("sigmoid_backward"))
 
 
 def _silu(layer: nn.SiLU) -> LayerGradient:
-    return _FromInput(F.silu, _derivative("silu_backward"))
+    return _Activation(F.silu, _derivative("silu_backward"), is_of_output=False)
 
 
 def _tanh(layer: nn.Tanh) -> LayerGradient:
-    return _FromOutput(torch.tanh_, _derivative("tanh_backward"))
+    return _Activation(torch.tanh_, _derivative("tanh_backward"))
 
 
 # Exact types only: a subclass may compute something else.
@@ -271,7 +240,7 @@ class Chain:
     Parameters
     ----------
     links : list of LayerGradient
-        The layers. The first one must have weights.
+        The layers. For `backward`, the first one is linear.
     before, after : callable, default=None
         Applied to rows before the first layer, and to the output of the last one. None:
         nothing is.
@@ -299,8 +268,7 @@ class Chain:
         """Set each weight's ``grad``, given the gradient by the logits."""
         for link in reversed(self.links[1:]):
             gradient = link.backward(gradient)
-        first = cast(FirstLayerGradient, self.links[0])
-        first.learn(gradient)
+        cast(_Linear, self.links[0]).learn(gradient)
 
 
 def chain_of(network: nn.Module) -> Chain | None:
@@ -358,7 +326,7 @@ def chain_of_layers(*modules: nn.Module) -> Chain | None:
             return None
     try:
         return Chain([LAYER_GRADIENTS[type(layer)](layer) for layer in layers])
-    except _Missing:
+    except AttributeError:  # a private function of torch, which is not there any more
         return None
 
 
