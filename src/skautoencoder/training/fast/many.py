@@ -26,12 +26,12 @@ from skautoencoder.training.batches import RowBatches, Rows
 from skautoencoder.training.devices import usual_torch
 from skautoencoder.training.fast.adam import update_for
 from skautoencoder.training.fast.objective_gradient import gradient_for
+from skautoencoder.training.fast.sequential_gradients import layers_of
 from skautoencoder.training.fast.stacked_layers import LINE
 from skautoencoder.training.fast.stacked_program import (
     Outcome,
     StackedFit,
     code_size_of,
-    layers_of,
     n_encoder_layers,
     train_stacked,
 )
@@ -128,7 +128,7 @@ def _obstacle_in_parts(net: Any, rows: Rows) -> str | None:
         return "its gradients need autograd (layers, loss, penalty or tied weights)"
     if objective.corruption is not None:
         return "it learns from noise"
-    layers = layers_of(network)
+    layers = layers_of(network.encoder, network.decoder)
     if any(isinstance(layer, nn.Dropout | nn.BatchNorm1d) for layer in layers):
         return "it has dropout or batch normalisation"
     if network.center is not None:
@@ -144,7 +144,7 @@ def _program_key(net: Any, rows: Rows) -> tuple[Any, ...]:
     """Return what nets that are trained together have in common."""
     network, n_coding = net.module_, n_encoder_layers(net.module_)
     shapes: list[Any] = []
-    for layer in layers_of(network):
+    for layer in layers_of(network.encoder, network.decoder):
         if isinstance(layer, nn.Linear):
             n_in, n_out = layer.in_features, layer.out_features
             n_linear = sum(isinstance(shape, tuple) for shape in shapes) + 1

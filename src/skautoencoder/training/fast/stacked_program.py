@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skautoencoder.architectures._layers import flat_layers
 from skautoencoder.training.batch_invariance import VECTOR
 from skautoencoder.training.batches import RowBatches, Rows
+from skautoencoder.training.fast.sequential_gradients import layers_of
 from skautoencoder.training.fast.stacked_layers import (
     LINE,
     StackedActivation,
@@ -30,19 +30,14 @@ from skautoencoder.training.threads import operating
 Outcome = bool | str | Exception
 
 
-def layers_of(network: Any) -> list[nn.Module]:
-    """Return the layers of a dense network, from rows to logits."""
-    both = [*flat_layers(network.encoder), *flat_layers(network.decoder)]
-    return [layer for layer in both if type(layer) is not nn.Identity]
-
-
 def _linear_layers(network: Any) -> list[nn.Linear]:
-    return [layer for layer in layers_of(network) if isinstance(layer, nn.Linear)]
+    layers = layers_of(network.encoder, network.decoder)
+    return [layer for layer in layers if isinstance(layer, nn.Linear)]
 
 
 def n_encoder_layers(network: Any) -> int:
     """Return the number of linear layers up to the code."""
-    return sum(isinstance(layer, nn.Linear) for layer in flat_layers(network.encoder))
+    return sum(isinstance(layer, nn.Linear) for layer in layers_of(network.encoder))
 
 
 def code_size_of(network: Any) -> int:
@@ -92,7 +87,8 @@ class _Part:
     def __init__(self, program: _Program, rows: StackedRows) -> None:
         self.program, self.part = program, slice(len(rows.counts))
         network = program.fits[0].network
-        layers, n_coding = layers_of(network), n_encoder_layers(network)
+        layers = layers_of(network.encoder, network.decoder)
+        n_coding = n_encoder_layers(network)
         fits = program.fits[self.part]
         by_code = sorted(fits, key=lambda fit: fit.code_place)
         order = [fit.place for fit in by_code]
@@ -191,34 +187,44 @@ def _locate(
     raise AssertionError
 
 
-class _Update:
-    """Adam's step for nets with the same options and number of steps."""
+class _Block:
+    """Neighbouring nets with as many batches and the same steps of Adam."""
 
     def __init__(self, program: _Program, fits: list[StackedFit]) -> None:
-        lists: tuple[list[Tensor], ...] = ([], [], [], [])
+        self.start, self.stop = fits[0].place, fits[-1].place + 1
+        self.n_batches, self.n_done = len(fits[0].batches), 0
+        self.n_steps = program.max_epochs * self.n_batches
+        # Weights, gradients, and Adam's two averages.
+        self.tensors: tuple[list[Tensor], ...] = ([], [], [], [])
         for stacks in program.stacks:
             for stack, places in stacks:
                 found = sorted(places[f.index] for f in fits if f.index in places)
                 for kind in (stack.weights, stack.biases) if found else ():
                     at_once = not kind[0][0].numel() % VECTOR
                     first, last = found[0], found[-1] + 1
-                    for target, tensor in zip(lists, kind, strict=True):
+                    for target, tensor in zip(self.tensors, kind, strict=True):
                         if at_once:
                             target.append(tensor[first:last])
                         else:
                             target.extend(tensor[first:last].unbind())
-        self.tensors = lists
-        self.counters = torch.zeros(len(lists[0]))
+        self.counters = torch.zeros(len(self.tensors[0]))
         self.steps = [*self.counters]
-        group = fits[0].group
-        self.lr, (self.beta1, self.beta2) = group["initial_lr"], group["betas"]
-        self.options = {
+        self.schedule, group = program.schedule, fits[0].group
+        self.lr = self.initial_lr = group["initial_lr"]
+        self.options: dict[str, Any] = {
+            "beta1": group["betas"][0],
+            "beta2": group["betas"][1],
             "weight_decay": group["weight_decay"],
             "eps": group["eps"],
             "maximize": group["maximize"],
+            "amsgrad": False,
         }
 
-    def __call__(self, lr: float) -> None:
+    def update(self) -> None:
+        """Take a step of Adam."""
+        progress = self.n_done / self.n_steps
+        self.lr = self.initial_lr * learning_rate_factor(self.schedule, progress)
+        self.n_done += 1
         self.counters.add_(1)
         weights, gradients, means, squares = self.tensors
         torch._fused_adam_(
@@ -228,23 +234,9 @@ class _Update:
             squares,
             [],
             self.steps,
-            lr=lr,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            amsgrad=False,
+            lr=self.lr,
             **self.options,
         )
-
-
-class _Block:
-    """Neighbouring nets with as many batches and the same steps of Adam."""
-
-    def __init__(self, program: _Program, fits: list[StackedFit]) -> None:
-        self.start, self.stop = fits[0].place, fits[-1].place + 1
-        self.n_batches = len(fits[0].batches)
-        self.update = _Update(program, fits)
-        self.lr, self.n_done = self.update.lr, 0
-        self.n_steps = program.max_epochs * self.n_batches
 
 
 class _Program:
@@ -341,20 +333,12 @@ class _Program:
             with operating():
                 self.losses.append(part.learn(rows))
                 for block in blocks:
-                    self._update(block)
+                    block.update()
 
     def losses_of(self, block: _Block) -> Tensor:
         """Return the losses of the last epoch, a row for each net of a block."""
         found = self.losses[: block.n_batches]
         return torch.stack([losses[block.start : block.stop] for losses in found], 1)
-
-    def _update(self, block: _Block) -> None:
-        lr = block.update.lr
-        if self.schedule != "constant":
-            lr *= learning_rate_factor(self.schedule, block.n_done / block.n_steps)
-        block.n_done += 1
-        block.lr = lr
-        block.update(lr)
 
 
 def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
