@@ -6,7 +6,7 @@ import copy
 import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Self
 
@@ -42,7 +42,6 @@ from skautoencoder.training.stopping import StopTraining
 from skautoencoder.training.threads import (
     is_large,
     n_shards_for,
-    one_thread,
     operating,
     threads_for,
     torchs_threads,
@@ -188,15 +187,24 @@ class AutoencoderNet(NeuralNet):
             self.initialize()
         fit_params.pop("_routing_method", None)
         self.begin(X, y)
+        n_shards = self.n_shards_ = 1
+        if self._device_type == "cpu" and is_large(self.step_work):
+            n_weights = sum(weight.numel() for weight in self.module_.parameters())
+            n_shards = n_shards_for(self.step_work, n_weights)
         # The compute dtype applies even if the caller uses autocast.
         with (
             without_autocast(self._device_type),
-            self._threads(),
+            threads_for(n_shards) as run,
             suppress(StopTraining),
         ):
+            self._shards = Shards(n_shards, run) if n_shards > 1 else None
             n_left = self.max_epochs - self.n_epochs_before
             rows = X.to(torch.device(self.device))
-            self.fit_loop(rows, y, epochs=n_left, **fit_params)
+            try:
+                self.fit_loop(rows, y, epochs=n_left, **fit_params)
+            finally:
+                # Threads and closures cannot be pickled with the net.
+                self._shards = self._quick = None
         return self.end(X, y)
 
     def begin(self, X: Rows, y: None = None) -> None:
@@ -224,25 +232,6 @@ class AutoencoderNet(NeuralNet):
                 batches.skip()
         return batches
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """Use one thread within the block, or several with a shard each."""
-        self.n_shards_ = 1
-        is_cpu = self._device_type == "cpu"
-        try:
-            if is_cpu and is_large(self.step_work):
-                n_weights = sum(w.numel() for w in self.module_.parameters())
-                n_shards = n_shards_for(self.step_work, n_weights)
-                with threads_for(n_shards) as run:
-                    self._shards = Shards(n_shards, run)
-                    yield
-            else:
-                with one_thread():
-                    yield
-        finally:
-            # Threads and closures cannot be pickled with the net.
-            self._shards = self._quick = None
-
     def run_single_epoch(
         self,
         iterator: RowBatches | None,
@@ -261,10 +250,9 @@ class AutoencoderNet(NeuralNet):
         unknown = any(type(cb) not in KNOWN_CALLBACKS for _, cb in self.callbacks_)
         if unknown or not training or self._quick is None:
             self._prepare_steps(training)
-        listen = self._listeners("on_batch_begin") or self._listeners("on_batch_end")
-        is_quick = self._quick is not None and self._quick.gradient is not None
-        with torch.no_grad() if is_quick and not listen else nullcontext():
-            steps = self._steps(iterator, training, step_fn, bool(listen), unknown)
+        # Entered once an epoch: it takes as long as the product of two small matrices.
+        with torch.no_grad():
+            steps = self._steps(iterator, training, step_fn, unknown)
             loss, n_steps = mean_loss(steps, iterator)
         self.record_epoch(prefix, loss, n_steps)
 
@@ -316,7 +304,6 @@ class AutoencoderNet(NeuralNet):
         batches: Iterable[tuple[Tensor, Tensor]],
         training: bool,
         step_fn: Callable[..., dict[str, Any]],
-        notifies: bool,
         unknown: bool,
     ) -> Iterator[tuple[Tensor, int]]:
         """Take the steps of an epoch; yield their losses and how much these count.
@@ -329,13 +316,14 @@ class AutoencoderNet(NeuralNet):
             Whether to train, or only to measure the loss.
         step_fn : callable
             :meth:`train_step` or :meth:`validation_step`.
-        notifies : bool
-            Whether a callback has a hook for batches.
         unknown : bool
             Whether there is a callback that may change the network, or keep its
             gradients.
         """
-        unknown = unknown and (notifies or bool(self._listeners("on_grad_computed")))
+        hooks = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+        *of_batches, of_gradients = (bool(self._listeners(hook)) for hook in hooks)
+        notifies = any(of_batches)
+        unknown = unknown and (notifies or of_gradients)
         # The target of a step may be another one than that of the batch.
         weigh = len if hasattr(self.criterion_, "prepare") else self._weigh
         for batch in batches:
@@ -366,21 +354,21 @@ class AutoencoderNet(NeuralNet):
         step = self._quick
         if step is None:
             # The optimizer calls the closure itself, perhaps several times.
-            return {"loss": self.optimizer_.step(lambda: self._learn(batch)).detach()}
-        if step.gradient is None:
             with torch.enable_grad():
-                loss = self._learn(batch)
+                loss = self.optimizer_.step(lambda: self._learn(batch))
+            return {"loss": loss.detach()}
+        if step.gradient is None:
+            loss = self._learn(batch)
         else:
-            with _without_autograd():
-                loss = step.gradient(*batch)
+            loss = step.gradient(*batch)
             self._notify_of_gradients(batch)
         if step.update is None:
             self.optimizer_.step()
         else:
-            with _without_autograd():
-                step.update()
+            step.update()
         return {"loss": loss.detach()}
 
+    @torch.enable_grad()
     def _learn(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Set the gradients of the weights with autograd; return the objective."""
         self.optimizer_.zero_grad()
@@ -416,7 +404,7 @@ class AutoencoderNet(NeuralNet):
         shown, shards = self._prepared(batch), self._shards_if_independent()
         if shards is not None:
             return {"loss": shards.evaluate(self._objective, shown, self._weigh)}
-        with torch.no_grad(), self._whole_batch():
+        with self._whole_batch():
             return {"loss": self._objective(shown)}
 
     @property
@@ -532,7 +520,8 @@ class AutoencoderNet(NeuralNet):
         stops = False
         for callback in self._listeners(method_name):
             try:
-                getattr(callback, method_name)(self, **cb_kwargs)
+                with torch.enable_grad():
+                    getattr(callback, method_name)(self, **cb_kwargs)
             except StopTraining:
                 stops = True
             except KeyboardInterrupt:
@@ -554,11 +543,3 @@ class AutoencoderNet(NeuralNet):
             if getattr(type(callback), method_name)
             is not getattr(Callback, method_name)
         ]
-
-
-def _without_autograd() -> AbstractContextManager[Any]:
-    """Return :class:`torch.no_grad`, or nothing within one already.
-
-    Entering it takes as long as the product of two small matrices.
-    """
-    return torch.no_grad() if torch.is_grad_enabled() else nullcontext()
