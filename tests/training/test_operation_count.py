@@ -5,13 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from skautoencoder.architectures import Conv, Dense
-from skautoencoder.training import counting_operations
+from skautoencoder.training import count_operations
 
 
 def work_per_sample(network: nn.Module, n_features: int) -> float:
-    with counting_operations(network) as work:
-        network(torch.zeros(1, n_features))
-    return work.n_operations
+    return count_operations(network, lambda: network(torch.zeros(1, n_features)))[0]
 
 
 class TestOperationCount:

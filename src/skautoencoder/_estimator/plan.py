@@ -183,7 +183,7 @@ class TrainingPlan:
         """Return the plan for rows of these weights, or for copies of samples."""
         data = self.data
         if weights is not None:
-            data = data.weighted(weights)
+            data = replace(data, weights=torch.from_numpy(weights))
         if copies is not None:  # of a sample are not learnt from and held out
             data = replace(data, samples=torch.from_numpy(copies))
         return replace(self, data=data)

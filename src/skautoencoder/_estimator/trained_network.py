@@ -22,7 +22,7 @@ from skautoencoder._estimator.sample_validation import (
 )
 from skautoencoder._estimator.sequences import SequenceFormat
 from skautoencoder.architectures import Network
-from skautoencoder.training import apply_in_batches, counting_operations
+from skautoencoder.training import apply_in_batches, count_operations
 
 ArrayT = TypeVar("ArrayT", bound=NDArray[Any])
 
@@ -227,8 +227,12 @@ class TrainedNetwork:
 
 def measure(network: Network, rows: Tensor) -> tuple[float, int]:
     """Return the number of operations per row, and the size of a code."""
-    device = next(network.parameters()).device
-    with counting_operations(network) as work:
-        codes = network.encode(torch.zeros(1, rows.shape[1], device=device))
+    row = rows.new_zeros(1, rows.shape[1], device=next(network.parameters()).device)
+
+    def encode_and_decode() -> Tensor:
+        codes = network.encode(row)
         network.decode_logits(codes)
-    return work.n_operations, codes.shape[1]
+        return codes
+
+    n_operations, codes = count_operations(network, encode_and_decode)
+    return n_operations, codes.shape[1]

@@ -26,7 +26,7 @@ from skautoencoder.training.inference import apply_in_batches, to_tensor
 from skautoencoder.training.learning_rate import SCHEDULES
 from skautoencoder.training.net import AutoencoderNet
 from skautoencoder.training.net_checks import check_net
-from skautoencoder.training.operation_count import counting_operations
+from skautoencoder.training.operation_count import count_operations
 from skautoencoder.training.optimizers import OPTIMIZERS, resolve_optimizer
 from skautoencoder.training.progress import Progress
 from skautoencoder.training.randomness import (
@@ -57,7 +57,7 @@ __all__ = [
     "apply_in_batches",
     "check_net",
     "copy_callbacks",
-    "counting_operations",
+    "count_operations",
     "draw_seed",
     "drawn_by_weight",
     "evaluating",

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -73,10 +72,6 @@ class Rows(Dataset[tuple[Tensor, Tensor]]):
         """Return the same rows on another device."""
         targets = None if self.targets is None else self.targets.to(device)
         return replace(self, rows=self.rows.to(device), targets=targets)
-
-    def weighted(self, weights: NDArray[np.float64]) -> Rows:
-        """Return the same rows with weights."""
-        return replace(self, weights=torch.from_numpy(weights))
 
     def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
         """Return a training and a validation part, shuffled by `seed`.
@@ -162,19 +157,16 @@ class RowBatches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.generator = torch.Generator().manual_seed(seed)
-        # First and last row of each batch, in the order of a pass.
-        self.bounds = self._make_bounds()
-
-    def _make_bounds(self) -> list[tuple[int, int]]:
-        n_samples = len(self.dataset)
-        starts = list(range(0, n_samples, self.batch_size))
+        n_samples = len(dataset)
+        starts = list(range(0, n_samples, batch_size))
         if len(starts) > 1:
             n_left = n_samples - starts[-1]
-            if self.drop_last and n_left < self.batch_size:
+            if drop_last and n_left < batch_size:
                 n_samples = starts.pop()
             elif n_left == 1:
                 starts.pop()
-        return list(zip(starts, [*starts[1:], n_samples], strict=True))
+        # First and last row of each batch, in the order of a pass.
+        self.bounds = list(zip(starts, [*starts[1:], n_samples], strict=True))
 
     def __len__(self) -> int:
         return len(self.bounds)

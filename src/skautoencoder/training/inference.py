@@ -44,10 +44,10 @@ _WORK_PER_FOREIGN_BATCH = 1e8
 # Layers are as quick with batches of this work as with larger ones, which do not stay
 # in the processor's cache.
 _WORK_PER_PIECE = 1e8
-# Smaller batches are padded to a multiple of `_FEW` rows, or of fewer, at least
-# `_FEWEST`, if these would take more operations than this.
+# Smaller batches are padded to a multiple of so many rows, or of fewer if these would
+# take more operations than this.
 _WORK_OF_FEW = 1e6
-_FEWEST, _FEW = 1, 32
+_FEW = 32
 # A last batch with more than this share of the full size is padded to the full size.
 _MANY = 1 / 4
 
@@ -129,7 +129,9 @@ def apply_in_batches(
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     unit = whole
     if at_once and device.type == "cpu":
-        unit = min(_few_rows(work), whole)
+        unit = whole
+        while unit > _FEW or (unit > 1 and unit * work > _WORK_OF_FEW):
+            unit //= 2
 
     def answer(start: int) -> None:
         part = slice(start, min(start + whole, n_samples))
@@ -165,14 +167,6 @@ def apply_in_batches(
                 bar.update(n_steps=min(whole, n_samples - start))
     if bar is not None:
         bar.close()
-
-
-def _few_rows(work: float) -> int:
-    """Return the number of rows to a multiple of which small batches are padded."""
-    few = _FEW
-    while few > _FEWEST and few * work > _WORK_OF_FEW:
-        few //= 2
-    return few
 
 
 def to_tensor(array: NDArray[np.floating]) -> Tensor:

@@ -30,11 +30,6 @@ from threadpoolctl import threadpool_limits
 # second thread costs more time than it saves.
 _ONE_THREAD_WORK = 5e8
 
-# Floating-point operations of a step of a dense network below which it takes less time
-# than the calls that it is made of. At 3e7, two fits in two threads take 1.15 times as
-# long as one after the other, at 5e5, 2.6 times; at 5e7 as long, at 1e8, 0.7 times.
-_MOSTLY_CALLS = 4e7
-
 # Operations that take as long as the overhead of a shard, and as adding its gradient by
 # one weight to those of the others; and the maximum number of shards. They are
 # constants: the number of processors would differ between processes, as some may not
@@ -58,15 +53,6 @@ _LONGEST_WAIT = 10.0
 def is_large(work: float) -> bool:
     """Return whether several threads are worth it for this many operations."""
     return work >= _ONE_THREAD_WORK
-
-
-def are_mostly_calls(work: float) -> bool:
-    """Return whether steps of a dense network take less time than their calls.
-
-    In several threads these would wait for each other at each call, as only one thread
-    at a time runs Python: that takes longer than one after the other.
-    """
-    return work < _MOSTLY_CALLS
 
 
 def n_shards_for(work: float, n_weights: int) -> int:
