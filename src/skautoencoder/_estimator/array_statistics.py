@@ -11,7 +11,7 @@ from sklearn import get_config
 from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array, Range
-from skautoencoder.training import one_thread, to_tensor
+from skautoencoder.training import to_tensor
 
 # MinMaxScaler may return 1.0000000000000002.
 _UNIT_RANGE_MARGIN = 1e-6
@@ -74,14 +74,13 @@ def mean_and_spread(rows: Array) -> tuple[NDArray[np.float64], float]:
 
     Both are computed in double precision, from a part of the rows at a time.
     """
-    with one_thread():
-        mean = sum(to_tensor(part).double().sum(0) for part in row_parts(rows))
-        assert isinstance(mean, Tensor)
-        mean = mean / len(rows)
-        variance = sum(
-            float((to_tensor(part).double() - mean).square_().sum())
-            for part in row_parts(rows)
-        )
+    mean = sum(to_tensor(part).double().sum(0) for part in row_parts(rows))
+    assert isinstance(mean, Tensor)
+    mean = mean / len(rows)
+    variance = sum(
+        float((to_tensor(part).double() - mean).square_().sum())
+        for part in row_parts(rows)
+    )
     spread = float(np.sqrt(variance / rows.size))
     return _checked(mean.numpy(), spread)
 

@@ -19,7 +19,7 @@ from skautoencoder._estimator.array_statistics import (
 )
 from skautoencoder._estimator.array_types import Array, Range
 from skautoencoder.architectures import Architecture
-from skautoencoder.training import one_thread, to_tensor
+from skautoencoder.training import to_tensor
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,8 @@ class Scaling:
         if self.offset is None:
             return self.to_network(rows)
         tensor = torch.empty(rows.shape, dtype=torch.float32)
-        with one_thread():
-            for part in row_chunks(rows):
-                tensor[part] = self.to_network(rows[part])
+        for part in row_chunks(rows):
+            tensor[part] = self.to_network(rows[part])
         return tensor
 
     def to_data(self, tensor: Tensor, dtype: np.dtype[Any]) -> Array:

@@ -19,7 +19,6 @@ from skautoencoder.training import (
     copy_callbacks,
     draw_seed,
     isolated_randomness,
-    one_thread,
     operating,
     resolve_device,
     resolve_optimizer,
@@ -122,8 +121,7 @@ def make_nets(
                 for name, value in arguments.items()
             },
         )
-        # On one thread: orthogonal weights are rounded differently on several.
-        with isolated_randomness(own_seed, device), one_thread():
+        with isolated_randomness(own_seed, device):
             net.initialize()
         nets.append(net)
     if not any(weight.requires_grad for weight in nets[0].module_.parameters()):

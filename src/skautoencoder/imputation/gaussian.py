@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_statistics import row_chunks
 from skautoencoder._estimator.array_types import Mask, Rows64
-from skautoencoder.training import one_thread
 from skautoencoder.training.inference import to_tensor
 
 # Most numbers in the matrices of a batch of factorisations: small enough for memory,
@@ -55,8 +54,7 @@ class Gaussian:
         filled : ndarray of shape (n_samples, n_features)
             The rows, with the mean of the missing values given the known ones.
         """
-        with one_thread():
-            return self.condition(rows, observed)[0]
+        return self.condition(rows, observed)[0]
 
     def condition(
         self, rows: Rows64, observed: Mask, *, with_covariance: bool = False
@@ -195,21 +193,20 @@ def fit_gaussian(
     """
     n_samples, n_features = rows.shape
     share = min(prior_rows / n_samples, 0.5)
-    with one_thread():
-        gaussian = start or Gaussian(np.zeros(n_features), np.eye(n_features))
-        filled = previous = None
-        for _ in range(max_iter):
-            filled, summed = gaussian.condition(rows, observed, with_covariance=True)
-            if previous is not None:
-                change = np.sqrt(np.mean(np.square(filled - previous)))
-                if change < tol:
-                    break
-            mean = filled.mean(axis=0)
-            # Not NumPy's product, whose threads may deadlock in a forked process.
-            centred = torch.from_numpy(filled - mean)
-            covariance = ((centred.t() @ centred).numpy() + summed) / n_samples
-            variances = np.diag(covariance).copy()
-            covariance *= 1 - share
-            np.fill_diagonal(covariance, variances + _LEAST_VARIANCE)
-            gaussian, previous = Gaussian(mean, covariance), filled
+    gaussian = start or Gaussian(np.zeros(n_features), np.eye(n_features))
+    filled = previous = None
+    for _ in range(max_iter):
+        filled, summed = gaussian.condition(rows, observed, with_covariance=True)
+        if previous is not None:
+            change = np.sqrt(np.mean(np.square(filled - previous)))
+            if change < tol:
+                break
+        mean = filled.mean(axis=0)
+        # Not NumPy's product, whose threads may deadlock in a forked process.
+        centred = torch.from_numpy(filled - mean)
+        covariance = ((centred.t() @ centred).numpy() + summed) / n_samples
+        variances = np.diag(covariance).copy()
+        covariance *= 1 - share
+        np.fill_diagonal(covariance, variances + _LEAST_VARIANCE)
+        gaussian, previous = Gaussian(mean, covariance), filled
     return gaussian

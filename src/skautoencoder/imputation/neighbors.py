@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_statistics import row_chunks
 from skautoencoder._estimator.array_types import Mask, Rows64
-from skautoencoder.training import one_thread, to_tensor
+from skautoencoder.training import to_tensor
 
 _ROWS_TOGETHER = 512
 _NUMBERS_TOGETHER = 2**20
@@ -105,8 +105,7 @@ class Neighbors:
         squares = np.square(self.filled).sum(axis=1)
         lengths = np.square(rows).sum(axis=1)
         # Not NumPy's product, whose threads may deadlock in a forked process.
-        with one_thread():
-            product = torch.from_numpy(rows) @ to_tensor(self.filled).t()
+        product = torch.from_numpy(rows) @ to_tensor(self.filled).t()
         about = squares - 2 * product.numpy()
         if own is not None:
             about[own] = np.inf

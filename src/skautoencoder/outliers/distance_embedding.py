@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from skautoencoder._estimator.array_statistics import feature_spread
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.trained_network import TrainedNetwork
-from skautoencoder.training import one_thread
 
 # In tables residuals are divided by their spread and multiplied by this, as they are
 # noise in part. Half and twice this weight were a little worse.
@@ -198,18 +197,16 @@ class ImageEmbedding(Embedding):
             )
             shown += mean_image
         codes = torch.from_numpy(trained.encode(rows)).double()
-        # On several threads, sums over all rows would be rounded differently.
-        with one_thread():
-            background = float(shown.nanmedian())
-            contrasts = [
-                cls._squared_contrast(part, background)
-                for part in shown.split(_ROWS_AT_ONCE)
-            ]
-            usual = float(torch.cat(contrasts).mean())
-            del shown
-            mean = codes.mean(dim=0)
-            centred = codes - mean
-            values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
+        background = float(shown.nanmedian())
+        contrasts = [
+            cls._squared_contrast(part, background)
+            for part in shown.split(_ROWS_AT_ONCE)
+        ]
+        usual = float(torch.cat(contrasts).mean())
+        del shown
+        mean = codes.mean(dim=0)
+        centred = codes - mean
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(codes))
         values = values.clamp_min(0.0)
         values = values + _SMALLEST_VARIANCE * values.mean().clamp_min(1e-30)
         whitening = vectors / (values * len(mean) / _CODE_WEIGHT).sqrt()

@@ -13,7 +13,6 @@ from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.principal_axes import principal_axes
 from skautoencoder._estimator.trained_network import TrainedNetwork
 from skautoencoder.outliers.distance_embedding import Embedding, finite
-from skautoencoder.training import one_thread
 
 # Weight of differences of the sizes of noise, relative to those of reconstructions.
 _NOISE_WEIGHT = 3.0
@@ -108,19 +107,17 @@ class WindowEmbedding(Embedding):
         trained.apply(trained.network, rows[some], write, at_once=True)
         made /= unit
         given = torch.from_numpy(shown[some]).double() / unit
-        # On several threads, sums over all windows would be rounded differently.
-        with one_thread():
-            mean = made.mean(dim=0)
-            # All axes, if there are no more.
-            axes = torch.eye(n_features, dtype=torch.float64)
-            if n_features > _MOST_AXES:
-                axes, _ = principal_axes(made, _MOST_AXES, mean)
-            residual = _split(made, given, mean, axes)[1]
-            residual_axes = _axes_above_noise(residual, n_channels)
-            of_each = []
-            for some_axes in (axes, residual_axes):
-                parts = some_axes.unflatten(1, (-1, n_channels)).permute(2, 0, 1)
-                of_each.append(parts @ parts.transpose(1, 2))
+        mean = made.mean(dim=0)
+        # All axes, if there are no more.
+        axes = torch.eye(n_features, dtype=torch.float64)
+        if n_features > _MOST_AXES:
+            axes, _ = principal_axes(made, _MOST_AXES, mean)
+        residual = _split(made, given, mean, axes)[1]
+        residual_axes = _axes_above_noise(residual, n_channels)
+        of_each = []
+        for some_axes in (axes, residual_axes):
+            parts = some_axes.unflatten(1, (-1, n_channels)).permute(2, 0, 1)
+            of_each.append(parts @ parts.transpose(1, 2))
         products = torch.stack(
             [torch.block_diag(*p) for p in zip(*of_each, strict=True)]
         )

@@ -8,7 +8,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from skautoencoder._estimator.array_types import Array
-from skautoencoder.training import one_thread
 
 # Window of a series without a period, and the largest share of the series that it is.
 _USUAL_WINDOW, _USUAL_SHARE = 100, 10
@@ -78,15 +77,14 @@ def _autocorrelation(values: Array, n_lags: int) -> NDArray[np.float64]:
     """
     steps = np.arange(len(values), dtype=np.float64)
     steps -= steps.mean()
-    with one_thread():
-        centred = torch.from_numpy(values.astype(np.float64))
-        centred = centred - centred.mean(dim=0)
-        slope = torch.from_numpy(steps)[:, None]
-        centred -= slope * (slope * centred).sum(dim=0) / slope.square().sum()
-        spectrum = torch.fft.rfft(centred, 2 * len(values), dim=0).abs().square()
-        products = torch.fft.irfft(spectrum, dim=0)[: n_lags + 1]
-        lengths = products[0].clamp_min(1e-300)
-        correlation: NDArray[np.float64] = (products / lengths).mean(dim=1).numpy()
+    centred = torch.from_numpy(values.astype(np.float64))
+    centred = centred - centred.mean(dim=0)
+    slope = torch.from_numpy(steps)[:, None]
+    centred -= slope * (slope * centred).sum(dim=0) / slope.square().sum()
+    spectrum = torch.fft.rfft(centred, 2 * len(values), dim=0).abs().square()
+    products = torch.fft.irfft(spectrum, dim=0)[: n_lags + 1]
+    lengths = products[0].clamp_min(1e-300)
+    correlation: NDArray[np.float64] = (products / lengths).mean(dim=1).numpy()
     return correlation
 
 
