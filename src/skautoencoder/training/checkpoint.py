@@ -253,7 +253,7 @@ class KeepsState(Callback):
         Not earlier: what is drawn before the first epoch is drawn anew.
         """
         for name, state in self.random.items():
-            _set_random_state(name, state)
+            _set_random_state(name, state, net.device)
         self.random = {}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -291,9 +291,9 @@ def _random_states(device: str) -> Iterator[tuple[str, Tensor]]:
         yield "mps", torch.mps.get_rng_state()
 
 
-def _set_random_state(name: str, state: Tensor) -> None:
+def _set_random_state(name: str, state: Tensor, device: str) -> None:
     if name == "cuda":
-        torch.cuda.set_rng_state(state)
+        torch.cuda.set_rng_state(state, device)
     elif name == "mps":
         torch.mps.set_rng_state(state)
     else:

@@ -24,14 +24,8 @@ class Uncompiled(Optimizer):
     # The undecorated methods.
     state_dict = inspect.unwrap(Optimizer.state_dict)
     zero_grad = inspect.unwrap(Optimizer.zero_grad)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a parameter group, see torch.optim.Optimizer."""
-        inspect.unwrap(Optimizer.add_param_group)(self, param_group)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state, see torch.optim.Optimizer."""
-        inspect.unwrap(Optimizer.load_state_dict)(self, state_dict)
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step, see torch.optim.Optimizer.

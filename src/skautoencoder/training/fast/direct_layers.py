@@ -60,12 +60,12 @@ def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> Function:
     return torch.batch_norm, (*_weights(layer), mean, variance, *settings)
 
 
+def _elu(layer: nn.ELU) -> Function:
+    return F.elu, (layer.alpha, layer.inplace)
+
+
 def _silu(layer: nn.SiLU) -> Function:
-    return F.silu, ()
-
-
-def _unknown(layer: nn.Module) -> Function:
-    return None
+    return F.silu, (layer.inplace,)
 
 
 _FUNCTIONS: dict[type[nn.Module], Callable[[Any], Function]] = {
@@ -73,6 +73,7 @@ _FUNCTIONS: dict[type[nn.Module], Callable[[Any], Function]] = {
     nn.BatchNorm2d: _batch_norm,
     nn.Conv2d: _conv,
     nn.ConvTranspose2d: _conv_transpose,
+    nn.ELU: _elu,
     nn.Linear: _linear,
     nn.SiLU: _silu,
 }
@@ -113,7 +114,8 @@ def direct_layers(mode: TorchFunctionMode) -> AbstractContextManager[None]:
             return rows
         if kind in _PLAIN:
             return part.forward(rows)
-        found = _FUNCTIONS.get(kind, _unknown)(part)
+        function_of = _FUNCTIONS.get(kind)
+        found = None if function_of is None else function_of(part)
         if found is None:
             with mode, called_by(within_mode):
                 return part(rows)
