@@ -1,4 +1,4 @@
-"""How a network calls its parts: as torch does, unless someone else does it."""
+"""How a network calls its encoder and its decoder, which quicker code may replace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ Caller = Callable[[nn.Module, Tensor], Tensor]
 
 
 class _Here(threading.local):
-    """State of the current thread: who calls the parts of networks. None: torch."""
+    """State of the current thread.
+
+    Attributes
+    ----------
+    caller : callable or None
+        What calls encoders and decoders. None: their own ``__call__``.
+    """
 
     caller: Caller | None = None
 
@@ -20,7 +26,7 @@ _here = _Here()
 
 
 def call(part: nn.Module, rows: Tensor) -> Tensor:
-    """Return ``part(rows)``."""
+    """Return ``part(rows)``, computed by the function that is in use, if any."""
     caller = _here.caller
     answers: Tensor = part(rows) if caller is None else caller(part, rows)
     return answers

@@ -20,7 +20,7 @@ from skautoencoder.architectures._sequence_layers import (
 )
 from skautoencoder.architectures.dense import code_layers
 
-# Numbers that a step and the code tell each other.
+# Numbers of each step between the recurrent layers and the code.
 _STEP_SIZE = 16
 
 _CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -171,7 +171,7 @@ class Recurrent(Architecture):
             if name.startswith("bias"):
                 nn.init.zeros_(weight)
                 if name.startswith("bias_ih"):
-                    # That of the gate which lets a state last, in either kind of cell.
+                    # The gate that keeps the state: update of GRU, forget of LSTM.
                     nn.init.ones_(weight[hidden_size : 2 * hidden_size])
                 continue
             recurrent = name.startswith("weight_hh")

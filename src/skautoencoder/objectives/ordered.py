@@ -23,7 +23,7 @@ _SHARE_CUT = 0.1
 _FIRST_SHARE, _LAST_SHARE = 1.0, 0.4
 # A code of one number counts by so much more than a long one.
 _MORE_FOR_SMALL = 4
-# Losses of nothing at all count as this share of the variance.
+# Added to losses before the logarithm, which is infinite at 0; a share of the variance.
 _EXACT = 1e-9
 
 

@@ -21,7 +21,7 @@ from skautoencoder.tensor_files import (
     write,
 )
 
-# What may go wrong in a file whose checksum is right, as it was made by someone else.
+# Errors of files that have a valid checksum, but were not written by `save`.
 _ERRORS = (
     ArithmeticError,
     AssertionError,

@@ -232,7 +232,7 @@ class BatchInvariant(TorchFunctionMode):
         if sizes := self._sizes(recurrence, rows, weight, None):
             answers = _in_pieces(recurrence, sizes, rows, weight, None)
             return recurrence.take_apart(answers)
-        # As of linear layers; seen with gated recurrent units of up to three units.
+        # In double precision, as for linear layers: GRUs of up to three units need it.
         exact = rows.double(), weight.double(), None
         answers = _in_pieces(recurrence, (self.whole,), *exact).to(rows.dtype)
         return recurrence.take_apart(answers)
@@ -496,7 +496,7 @@ def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor
     n_numbers = numbers.numel()
     if not n_numbers % VECTOR:
         return function(numbers)
-    # In the order of memory.
+    # All numbers as one axis, in the order in which they lie in memory.
     flat = numbers.as_strided((n_numbers,), (1,), numbers.storage_offset())
     answers = function(F.pad(flat, (0, -n_numbers % VECTOR)))
     return answers.as_strided(numbers.shape, numbers.stride())

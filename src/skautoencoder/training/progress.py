@@ -151,8 +151,8 @@ def fit_of_search() -> str:
     """Return which fit of a search or of cross-validation runs, such as " [2/12]"."""
     frame: Any = sys._getframe()
     while frame is not None:
-        # scikit-learn tells the function that fits a candidate, in the process in
-        # which it runs, and nobody else.
+        # Only scikit-learn's private function that fits a candidate has these
+        # numbers, in the process in which it runs.
         if frame.f_code.co_name == "_fit_and_score":
             known = frame.f_locals
             candidate, fold = (

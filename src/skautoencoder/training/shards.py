@@ -85,7 +85,7 @@ class Shards:
             gradients = torch.autograd.grad(loss, weights, allow_unused=True)
             return loss.detach(), gradients, own.moments
 
-        losses, gradients, moments = zip(*self._ask(learn, batch, weigh), strict=True)
+        losses, gradients, moments = zip(*self._map(learn, batch, weigh), strict=True)
         # A weight that the objective does not depend on has None in every shard.
         sums = self._run(_added, list(zip(*gradients, strict=True)))
         for weight, gradient in zip(weights, sums, strict=True):
@@ -110,11 +110,11 @@ class Shards:
             with torch.no_grad():
                 return share * objective(shard)
 
-        return torch.stack(self._ask(evaluate, batch, weigh)).sum()
+        return torch.stack(self._map(evaluate, batch, weigh)).sum()
 
-    def _ask(
+    def _map(
         self,
-        ask: Callable[[Batch, float], Answer],
+        function: Callable[[Batch, float], Answer],
         batch: Batch,
         weigh: Callable[[Tensor], float],
     ) -> list[Answer]:
@@ -131,7 +131,7 @@ class Shards:
         def run(number: int) -> Answer:
             shard = shards[number], answers[number]
             with seeded_generator(seeds[number]):
-                return ask(shard, counts[number] / total)
+                return function(shard, counts[number] / total)
 
         return list(self._run(run, range(n_shards)))
 

@@ -40,8 +40,8 @@ _MOST_SHARDS = 8
 
 _lock = threading.Lock()
 _numpy_lock = threading.RLock()
-# What a thread holds that is computing, those of all threads, and those that a thread
-# that forks holds meanwhile.
+# The locks of all threads, each held by its thread while it computes; and those that a
+# thread that forks the process has acquired, until the fork is done.
 _operations: weakref.WeakSet[Any] = weakref.WeakSet()
 _held: list[Any] = []
 _forks = threading.Lock()
@@ -138,8 +138,8 @@ def _set_own_threads(n_threads: int) -> None:
     with _lock:
         # torch initialises the number of a new thread at the first call of this.
         torch.get_num_threads()
-    for tell in _library_setters():
-        tell(n_threads)
+    for set_number in _library_setters():
+        set_number(n_threads)
     if torch.get_num_threads() != n_threads:
         _set_and_put_back(n_threads)
 
@@ -279,8 +279,8 @@ def threads_for(n_tasks: int) -> Iterator[Callable[..., Iterable[Any]]]:
     run : callable
         Calls a function for each of several arguments, as :func:`map` does.
     """
-    # In one forked process of a thousand, two threads that began to compute at the
-    # same time were the end of it, within torch.
+    # In a forked process, torch may crash if two threads begin to compute at the same
+    # time: one process of a thousand did.
     n_threads = 1 if _is_forked else min(n_tasks, n_allowed_threads())
     with one_thread():
         if n_threads == 1:

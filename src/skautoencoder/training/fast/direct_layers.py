@@ -23,8 +23,8 @@ from skautoencoder.architectures._conv_layers import (
     StridedPixels,
 )
 
-# The function of a layer in evaluation mode, and what it takes besides the rows. None:
-# the layer is not as usual.
+# The function of a layer in evaluation mode, and its arguments after the rows. None:
+# the layer has settings that are not known here.
 Function = tuple[Callable[..., Tensor], tuple[Any, ...]] | None
 
 

@@ -342,7 +342,7 @@ class _Program:
 
 
 def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
-    """Train nets together, and keep the books of each as its own training does."""
+    """Train nets together; record the history of each as a fit of its own does."""
     program = _Program(fits)
     for fit in fits:
         fit.net.begin(fit.data)
