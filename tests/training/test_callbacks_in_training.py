@@ -55,6 +55,28 @@ def test_callbacks_get_gradients_and_may_change_them() -> None:
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
 
 
+# Gradients by autograd, in the closure of an optimizer, and by training/fast.
+@pytest.mark.parametrize(
+    "params",
+    [{"architecture": Dense((8,), tied_weights=True)}, {"optimizer": "lbfgs"}, {}],
+)
+def test_callbacks_may_use_autograd(params: dict[str, Any]) -> None:
+    found = set()
+
+    class Differentiates(Callback):
+        def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+            found.add(("batch", torch.is_grad_enabled()))
+
+    class Looks(Callback):
+        def on_grad_computed(self, net: Any, **kwargs: Any) -> None:
+            found.add(("gradient", torch.is_grad_enabled()))
+
+    fitted(callbacks=[Looks()], **params)
+    with torch.no_grad():
+        fitted(callbacks=[Looks(), Differentiates()], **params)
+    assert found == {("batch", True), ("gradient", True)}
+
+
 def test_clipping_of_gradients_that_are_small_changes_no_bit() -> None:
     clipped = fitted(callbacks=[GradientNormClipping(1e9)])
     assert_same_weights(fitted(), clipped)
