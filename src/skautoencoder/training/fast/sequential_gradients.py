@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -268,7 +268,8 @@ class Chain:
         """Set each weight's ``grad``, given the gradient by the logits."""
         for link in reversed(self.links[1:]):
             gradient = link.backward(gradient)
-        cast(_Linear, self.links[0]).learn(gradient)
+        first: Any = self.links[0]
+        first.learn(gradient)
 
 
 def chain_of(network: nn.Module) -> Chain | None:

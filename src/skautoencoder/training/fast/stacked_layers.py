@@ -39,12 +39,14 @@ class WeightStack:
 
     Parameters
     ----------
-    layers : list of torch.nn.Linear
-        The layers, of one shape.
+    layer_of : dict of int to torch.nn.Linear
+        The layer of each net, all of one shape.
     """
 
-    def __init__(self, layers: list[nn.Linear]) -> None:
-        self.layers = layers
+    def __init__(self, layer_of: dict[int, nn.Linear]) -> None:
+        self.layers = layers = [*layer_of.values()]
+        # Where in the stack a net is.
+        self.places = {net: place for place, net in enumerate(layer_of)}
         n_nets, (n_out, n_in) = len(layers), layers[0].weight.shape
         # Weights, gradients, and Adam's two averages.
         self.weights = [aligned_zeros(n_nets, n_out, n_in) for _ in range(4)]

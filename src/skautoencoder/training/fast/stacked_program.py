@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from skautoencoder.training.batch_invariance import VECTOR
 from skautoencoder.training.batches import RowBatches, Rows
-from skautoencoder.training.fast.sequential_gradients import layers_of
+from skautoencoder.training.fast.sequential_gradients import Chain, layers_of
 from skautoencoder.training.fast.stacked_layers import (
     LINE,
     StackedActivation,
@@ -99,22 +99,23 @@ class _Part:
         groups = [[*g] for _, g in groupby(by_code, key=lambda fit: fit.code_size)]
         self.sizes = [len(group) for group in groups]
 
-        def links(
-            of: list[nn.Module], first: int, group: list[StackedFit]
-        ) -> list[Any]:
+        def links(of: list[nn.Module], first: int, group: list[StackedFit]) -> Chain:
             counts = tuple(rows.counts[fit.place] for fit in group)
             of_group = StackedRows(counts, rows.n_rows)
             made: list[Any] = []
             for layer in of:
                 if isinstance(layer, nn.Linear):
-                    place = _locate(program.stacks[first], group)
-                    made.append(StackedLinear(*place, of_group))
+                    stacks = program.stacks[first]
+                    stack = next(s for s in stacks if group[0].index in s.places)
+                    start = stack.places[group[0].index]
+                    part = slice(start, start + len(group))
+                    made.append(StackedLinear(stack, part, of_group))
                     first += 1
                 else:
                     before = _linear_layers(group[0].network)[first - 1]
                     n_units = before.out_features
                     made.append(StackedActivation(layer, n_units, of_group))
-            return made
+            return Chain(made)
 
         linear = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
         begin, end = linear[n_coding - 1], linear[n_coding] + 1
@@ -128,23 +129,23 @@ class _Part:
     def learn(self, rows: slice) -> Tensor:
         """Set the gradients of the weights; return the loss of each net."""
         program = self.program
-        outputs = _forward(self.encoder, program.inputs[self.part, rows])
-        outputs = self._through_coders(outputs, _forward)
-        outputs = _forward(self.decoder, outputs)
+        outputs = self.encoder.forward(program.inputs[self.part, rows])
+        outputs = self._through_coders(outputs, Chain.forward)
+        outputs = self.decoder.forward(outputs)
         if program.offsets is not None:
             outputs = outputs + program.offsets[self.part]
         losses, gradient = self.loss(outputs, program.targets[self.part, rows])
-        gradient = _backward(self.decoder, gradient)
-        if self.encoder:
-            gradient = self._through_coders(gradient, _backward)
-            _learn(self.encoder, gradient)
+        gradient = self.decoder.backward_to_inputs(gradient)
+        if self.encoder.links:
+            gradient = self._through_coders(gradient, Chain.backward_to_inputs)
+            self.encoder.backward(gradient)
         else:
-            for links, part in self._by_code(gradient):
-                _learn(links, part)
+            for coder, part in self._by_code(gradient):
+                coder.backward(part)
         return losses
 
     def _through_coders(
-        self, stacked: Tensor, function: Callable[[list[Any], Tensor], Tensor]
+        self, stacked: Tensor, function: Callable[[Chain, Tensor], Tensor]
     ) -> Tensor:
         """Apply a function to the nets of each code size."""
         if len(self.coders) == 1:
@@ -152,39 +153,11 @@ class _Part:
         joined = torch.cat([function(*pair) for pair in self._by_code(stacked)])
         return joined if self.inverse is None else joined[self.inverse]
 
-    def _by_code(self, stacked: Tensor) -> Iterator[tuple[list[Any], Tensor]]:
+    def _by_code(self, stacked: Tensor) -> Iterator[tuple[Chain, Tensor]]:
         """Yield the layers at the code, and what is theirs of a stack."""
         if self.order is not None:
             stacked = stacked.index_select(0, self.order)
         return zip(self.coders, stacked.split_with_sizes(self.sizes), strict=True)
-
-
-def _forward(links: list[Any], outputs: Tensor) -> Tensor:
-    for link in links:
-        outputs = link.forward(outputs)
-    return outputs
-
-
-def _backward(links: list[Any], gradient: Tensor) -> Tensor:
-    for link in reversed(links):
-        gradient = link.backward(gradient)
-    return gradient
-
-
-def _learn(links: list[Any], gradient: Tensor) -> None:
-    """Go back through the first layers of a chain."""
-    links[0].learn(_backward(links[1:], gradient))
-
-
-def _locate(
-    stacks: list[tuple[WeightStack, dict[int, int]]], group: list[StackedFit]
-) -> tuple[WeightStack, slice]:
-    """Return the stack that has the layers of nets, and where."""
-    for stack, places in stacks:
-        if group[0].index in places:
-            start = places[group[0].index]
-            return stack, slice(start, start + len(group))
-    raise AssertionError
 
 
 class _Block:
@@ -197,7 +170,8 @@ class _Block:
         # Weights, gradients, and Adam's two averages.
         self.tensors: tuple[list[Tensor], ...] = ([], [], [], [])
         for stacks in program.stacks:
-            for stack, places in stacks:
+            for stack in stacks:
+                places = stack.places
                 found = sorted(places[f.index] for f in fits if f.index in places)
                 for kind in (stack.weights, stack.biases) if found else ():
                     at_once = not kind[0][0].numel() % VECTOR
@@ -254,19 +228,16 @@ class _Program:
         self.max_epochs = first.max_epochs
         network = fits[0].network
         n_coding = n_encoder_layers(network)
-        # For each linear layer its stacks, and the place of a net in them.
-        self.stacks: list[list[tuple[WeightStack, dict[int, int]]]] = []
+        # For each linear layer one stack or, at the code, one of each code size.
+        self.stacks: list[list[WeightStack]] = []
         for number in range(len(_linear_layers(network))):
             groups = [fits]
             if number in (n_coding - 1, n_coding):
                 groups = [[*g] for _, g in groupby(by_code, lambda f: f.code_size)]
             self.stacks.append(
                 [
-                    (
-                        WeightStack([_linear_layers(f.network)[number] for f in group]),
-                        {fit.index: place for place, fit in enumerate(group)},
-                    )
-                    for group in groups
+                    WeightStack({f.index: _linear_layers(f.network)[number] for f in g})
+                    for g in groups
                 ]
             )
         self._set_rows()
@@ -359,7 +330,7 @@ def train_stacked(fits: list[StackedFit]) -> list[Outcome]:
                 loss = float(of_steps.clone() @ fit.shares)
                 _record_epoch(fit, loss, block.n_batches, start)
     for stacks in program.stacks:
-        for stack, _ in stacks:
+        for stack in stacks:
             stack.write_back()
     outcomes: list[Outcome] = []
     for fit in fits:
