@@ -469,7 +469,7 @@ def _in_pieces(
         size = _next_size(sizes, n_left)
         part = rows if n_left == n_rows <= size else rows[start : start + size]
         if n_left < size:
-            part = _padded(part, size)
+            part = F.pad(part, (0, 0) * (part.ndim - 1) + (0, size - n_left))
         answers.append(function(part, *args, **kwargs)[:n_left])
         start += min(size, n_left)
     return torch.cat(answers) if len(answers) > 1 else answers[0]
@@ -483,11 +483,6 @@ def _next_size(sizes: tuple[int, ...], n_left: int) -> int:
     enough = min(bisect_left(sizes, n_left), len(sizes) - 1)
     is_half_padding = enough > 0 and sizes[enough] >= 2 * n_left
     return sizes[enough - 1 if is_half_padding else enough]
-
-
-def _padded(rows: Tensor, n_rows: int) -> Tensor:
-    """Return rows, followed by zeros up to a number."""
-    return F.pad(rows, (0, 0) * (rows.ndim - 1) + (0, n_rows - rows.shape[0]))
 
 
 def _in_vectors(function: Callable[[Tensor], Tensor], numbers: Tensor) -> Tensor:

@@ -175,6 +175,6 @@ def to_tensor(array: NDArray[np.floating]) -> Tensor:
     Arrays that may not be written to are copied: torch has no read-only tensors
     and warns.
     """
-    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+    if not array.flags.writeable or min(array.strides, default=0) < 0:
         array = array.copy()
     return torch.from_numpy(array)
