@@ -117,6 +117,24 @@ def test_numbers_that_do_not_help_do_no_harm(seed):
         assert np.square(residual).mean() == pytest.approx(path[size - 1], rel=1e-4)
 
 
+def test_large_decoders_read_the_hidden_layers_of_small_ones():
+    X = linear_table(0, 200)
+    ours = AutoencoderTransformer(8, ordered=True, **SMALL).fit(X)
+    codes = ours.transform(X)
+    before = {size: ours.inverse_transform(codes[:, :size]) for size in (1, 2, 4, 8)}
+    with torch.no_grad():
+        ours.decoder_.decoders[0][0].bias.add_(1)  # seen by all, however it is reached
+    for size, rows in before.items():
+        now = ours.inverse_transform(codes[:, :size])
+        assert not np.allclose(now, rows, rtol=0, atol=1e-4), size
+
+
+@pytest.mark.parametrize("architecture", [Dense(()), Conv1d((2,))])
+def test_others_read_codes_alone(architecture):
+    network = architecture.build((12, 1), 8, ordered=True, laterals=True)
+    assert network.decoder.laterals is None
+
+
 @pytest.mark.parametrize(("n_rows", "n_cut"), [(6, 1), (32, 3), (128, 13)])
 def test_few_rows_of_a_step_have_codes_between_two_sizes(n_rows, n_cut):
     network = Dense((6,)).build((12,), 8, ordered=True).train()

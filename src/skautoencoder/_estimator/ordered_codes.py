@@ -50,7 +50,7 @@ def with_ordered_codes(plan: TrainingPlan, validation_fraction: float) -> Traini
     """Return a plan for ordered codes, whose errors are measured on held-out rows."""
     return replace(
         plan,
-        network=plan.network.updated(ordered=True),
+        network=plan.network.updated(ordered=True, laterals=True),
         objective=Recipe(OrderedObjective, plan.objective.arguments),
         schedule=replace(plan.schedule, validation_fraction=validation_fraction),
         start=start_in_order,

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures._ordered import (
+    FEWEST_UNITS,
+    FEWEST_WITH_LATERALS,
     SHARE_OF_WIDTH,
+    SHARE_WITH_LATERALS,
     OrderedDecoder,
     OrderedEncoder,
     leading_sizes,
@@ -23,9 +26,6 @@ from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import as_sequence_shape
 from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import Bound, VariationalNetwork
-
-# Layers of units are not made narrower than this.
-_FEWEST_UNITS = 128
 
 
 def cached_param_names(cls: Any) -> list[str]:
@@ -59,6 +59,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
     # the user's own, which see copies of the rows as they are.
     standardizes = True
 
+    # Whether decoders of ordered codes may read the first hidden layers of others.
+    _has_laterals = False
+
     # Whether it has a network for sequences of different lengths.
     takes_ragged = False
 
@@ -77,6 +80,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         n_nonzero_coefs: int | None = None,
         ragged: bool = False,
         ordered: bool = False,
+        laterals: bool = False,
         n_kept: int | None = None,
         least: tuple[int, ...] | None = None,
         center: Tensor | None = None,
@@ -109,6 +113,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             of `sample_shape`.
         ordered : bool, default=False
             Whether leading numbers of a code are codes themselves.
+        laterals : bool, default=False
+            Whether decoders of ordered codes read the first hidden layers of those of
+            smaller codes, where the architecture allows it. Files of earlier versions
+            have networks without.
         n_kept : int, default=None
             How many numbers of an ordered code are kept. None: all.
         least : tuple of int, default=None
@@ -133,7 +141,12 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             code_size = self._without_length(code_size)
         if ordered:
             encoder, decoder = self._build_ordered(
-                sample_shape, code_size, code_activation, n_kept, least
+                sample_shape,
+                code_size,
+                code_activation,
+                n_kept,
+                least,
+                has_laterals=laterals and self._has_laterals,
             )
         else:
             encoder, decoder = self._build_encoder_decoder(
@@ -167,6 +180,8 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         code_activation: str,
         n_kept: int | None,
         least: tuple[int, ...] | None,
+        *,
+        has_laterals: bool,
     ) -> tuple[nn.Module, nn.Module]:
         """Return an encoder to ordered codes, and a decoder of their leading parts."""
         if code_size is None:
@@ -184,7 +199,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             sample_shape, code_size, code_activation
         )
         self._check_units(encoder, sample_shape, code_size)
-        part = self.narrowed(SHARE_OF_WIDTH)
+        width = SHARE_OF_WIDTH, FEWEST_UNITS
+        if has_laterals:
+            width = SHARE_WITH_LATERALS, FEWEST_WITH_LATERALS
+        part = self.narrowed(*width)
         decoders = []
         for size in sizes[:-1]:
             # Both halves of a network have the same code size.
@@ -209,17 +227,20 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
                 sizes,
                 n_features,
                 has_lines=has_lines,
+                has_laterals=has_laterals,
                 least=least,
             ),
         )
 
-    def narrowed(self, share: float) -> Self:
+    def narrowed(self, share: float, fewest: int) -> Self:
         """Return an architecture whose layers have a share of the width.
 
         Parameters
         ----------
         share : float in (0, 1]
             The share.
+        fewest : int
+            Layers of units are not made narrower than this.
 
         Returns
         -------
@@ -234,10 +255,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
                     channels=tuple(max(round(int(n) * share), 1) for n in value)
                 )
             elif name == "hidden_layer_sizes":
-                sizes = tuple(_narrower(n, share) for n in value)
+                sizes = tuple(_narrower(n, share, fewest) for n in value)
                 narrower.set_params(hidden_layer_sizes=sizes)
             elif name == "hidden_size":
-                narrower.set_params(hidden_size=_narrower(value, share))
+                narrower.set_params(hidden_size=_narrower(value, share, fewest))
         return narrower
 
     def _check_units(
@@ -380,9 +401,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         """Return an encoder of flat rows and a decoder to flat rows."""
 
 
-def _narrower(n_units: int, share: float) -> int:
+def _narrower(n_units: int, share: float, fewest: int) -> int:
     """Return a share of a number of units, but not few."""
-    return max(round(int(n_units) * share), min(int(n_units), _FEWEST_UNITS))
+    return max(round(int(n_units) * share), min(int(n_units), fewest))
 
 
 def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:

@@ -3,20 +3,24 @@
 A network with ordered codes is an encoder to all units and a row of decoders, one for
 each of a few sizes, which reads the units up to its size. One decoder for all sizes
 does worse: it cannot bend what a small code needs bent and keep straight what a large
-one needs straight.
+one needs straight. Decoders of dense networks read what the smaller ones make of their
+part of a code, which has then been unbent already.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# How wide the decoders of leading parts are, beside that of the whole code.
-SHARE_OF_WIDTH = 0.5
+# How wide the decoders of leading parts are, beside that of the whole code; and those
+# that read others, which need less. Layers are not made narrower than so many units.
+SHARE_OF_WIDTH, FEWEST_UNITS = 0.5, 128
+SHARE_WITH_LATERALS, FEWEST_WITH_LATERALS = 0.375, 96
 # What is not linear in the code starts at this share of its usual size: the linear part
 # starts in the order of principal components.
 _SHARE_AT_START = 0.3
@@ -92,6 +96,9 @@ class OrderedDecoder(nn.Module):
         Numbers in a row.
     has_lines : bool
         Whether a linear function of the code is added to the answer of the last one.
+    has_laterals : bool, default=False
+        Whether the first hidden layer of each decoder also reads that of the decoder
+        before it. Decoders then are sequences of the same kinds of layers.
     least : sequence of int, default=None
         How many numbers a code needs at least for each decoder. Shorter ones are cut
         for the decoder before it. None: one more than the decoder before takes.
@@ -110,6 +117,7 @@ class OrderedDecoder(nn.Module):
         n_features: int,
         *,
         has_lines: bool,
+        has_laterals: bool = False,
         least: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -117,6 +125,15 @@ class OrderedDecoder(nn.Module):
         self.least = list(least or [1, *(size + 1 for size in sizes[:-1])])
         self.decoders = nn.ModuleList(decoders)
         self.absent = nn.Parameter(torch.zeros(len(sizes), sizes[-1]))
+        self.laterals = None
+        if has_laterals:
+            self.laterals = nn.ModuleList()
+            firsts = [decoder[0] for decoder in decoders]  # type: ignore[index]
+            for before, first in pairwise(firsts):
+                lateral = nn.Linear(before.out_features, first.out_features, bias=False)
+                if not lateral.weight.is_meta:
+                    nn.init.zeros_(lateral.weight)
+                self.laterals.append(lateral)
         self.line = None
         if has_lines:
             self.line = nn.Linear(sizes[-1], n_features, bias=False)
@@ -143,10 +160,57 @@ class OrderedDecoder(nn.Module):
 
     def decode_at(self, place: int, codes: Tensor) -> Tensor:
         """Return the rows that the decoder at a place makes of its units."""
-        rows: Tensor = self.decoders[place](codes)
+        hidden = None
+        if self.laterals is not None:
+            for before, size in enumerate(self.sizes[:place]):
+                hidden = self._hidden(
+                    self._halves(before)[0], before, codes[:, :size], hidden
+                )
+        return self.decode_after(place, codes, hidden)[0]
+
+    def decode_after(
+        self, place: int, codes: Tensor, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return rows by the decoder at a place, and its first hidden layer.
+
+        Parameters
+        ----------
+        place : int
+            The place.
+        codes : Tensor of shape (n_samples, n_units)
+            The units that it takes.
+        hidden : Tensor or None
+            The first hidden layer of the decoder before it, if it reads that.
+        """
+        rows: Tensor
+        if self.laterals is not None:
+            first, others = self._halves(place)
+            rows = hidden = self._hidden(first, place, codes, hidden)
+            for layer in others:
+                rows = layer(rows)
+        else:
+            rows, hidden = self.decoders[place](codes), None
         if self.line is not None and place == len(self.sizes) - 1:
             rows = rows + self.line(codes)
-        return rows
+        return rows, hidden
+
+    def _hidden(
+        self, layers: list[nn.Module], place: int, codes: Tensor, before: Tensor | None
+    ) -> Tensor:
+        hidden: Tensor = layers[0](codes)
+        if before is not None and self.laterals is not None:
+            hidden = hidden + self.laterals[place - 1](before)
+        for layer in layers[1:]:
+            hidden = layer(hidden)
+        return hidden
+
+    def _halves(self, place: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Return the layers of a decoder up to its first hidden layer, and others."""
+        layers = list(self.decoders[place].children())
+        second = next(
+            i for i, layer in enumerate(layers) if i and isinstance(layer, nn.Linear)
+        )
+        return layers[:second], layers[second:]
 
 
 def _shrink_last_layer(encoder: nn.Module) -> None:

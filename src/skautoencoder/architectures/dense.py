@@ -114,6 +114,10 @@ class Dense(Architecture):
         self.dropout = dropout
         self.tied_weights = tied_weights
 
+    @property
+    def _has_laterals(self) -> bool:  # type: ignore[override]
+        return len(self.hidden_layer_sizes) > 0
+
     def check(self) -> None:
         """Raise an error that names the parameter whose value is not allowed."""
         super().check()

@@ -159,10 +159,12 @@ class OrderedObjective(Objective):
         decoder = whole.decoder
         parts = self.parts(network, decoder.sizes, len(codes), codes.shape[1])
         losses: list[Tensor] = []
+        hidden: Tensor | None = None
         for part in parts:
             given = self._given(decoder, part, codes)
-            logits = decoder.decode_at(part.place, given).float()
-            losses.append(self._compare(network, whole.with_offset(logits), target))
+            logits, hidden = decoder.decode_after(part.place, given, hidden)
+            logits = whole.with_offset(logits.float())
+            losses.append(self._compare(network, logits, target))
         mean: Tensor = self.combined(torch.stack(losses), parts)[0]
         return mean
 

@@ -14,11 +14,17 @@ from skautoencoder.training.fast import step_for
 
 
 def parts(
-    code_size: int = 9, output: str = "identity", loss: str = "mse", **architecture: Any
+    code_size: int = 9,
+    output: str = "identity",
+    loss: str = "mse",
+    laterals: bool = True,
+    **architecture: Any,
 ) -> tuple[Any, OrderedObjective]:
     """A network whose decoders' lines are not zero, as they are at the start."""
     dense = Dense(**{"hidden_layer_sizes": (12, 10), **architecture})
-    network = dense.build((11,), code_size, output_activation=output, ordered=True)
+    network = dense.build(
+        (11,), code_size, output_activation=output, ordered=True, laterals=laterals
+    )
     for weight in network.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     objective = OrderedObjective(loss)
@@ -46,7 +52,9 @@ def quick_gradient(network: Any, objective: Any) -> Any:
         {"loss": "huber", "activation": "gelu"},
         {"output": "sigmoid"},
         {"output": "sigmoid", "loss": "bce"},
+        {"laterals": False},
         {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (10, 12, 11), "activation": "tanh"},
         {"hidden_layer_sizes": (12,), "activation": "relu"},
         {"code_activation": "tanh"},
     ],

@@ -72,10 +72,74 @@ class _Stack:
         return torch.bmm(gradient, self.weight)
 
 
+class _JoinedLayers:
+    """The first hidden layers of leading decoders, each of which reads that before."""
+
+    # The gradient of the last decoder by the last of these layers.
+    by_last: Tensor
+
+    def __init__(
+        self,
+        stack: _Stack,
+        activations: Sequence[nn.Module],
+        laterals: Sequence[Tensor],
+    ) -> None:
+        self.stack, self.laterals = stack, laterals
+        self.activations = [LAYER_GRADIENTS[type(a)](a) for a in activations]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return hidden values of shape (n_decoders, n_rows, n_out)."""
+        hidden: list[Tensor] = []
+        for place, one in enumerate(self.stack.forward(inputs)):
+            if place:
+                one = torch.addmm(one, hidden[-1], self.laterals[place - 1].t())
+            hidden.append(self.activations[place].forward(one))
+        # A copy, as derivatives may overwrite what activations returned.
+        self.hidden = torch.stack(hidden)
+        return self.hidden
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Set the weights' ``grad``; return the gradient by the inputs."""
+        gradient[-1].add_(self.by_last)
+        found = []
+        for place in reversed(range(len(gradient))):
+            one = self.activations[place].backward(gradient[place])
+            found.append(one)
+            if place:
+                lateral = self.laterals[place - 1]
+                learn_weight(lateral, self.hidden[place - 1], one)
+                gradient[place - 1].addmm_(one, lateral)
+        return self.stack.backward(torch.stack(found[::-1]))
+
+
+class _JoinedLayer:
+    """The first layer of the last decoder, which also reads that of the one before."""
+
+    def __init__(self, layer: Any, lateral: Tensor, joined: _JoinedLayers) -> None:
+        self.layer, self.lateral, self.joined = layer, lateral, joined
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return outputs; those of the leading decoders must have been computed."""
+        outputs = self.layer.forward(inputs)
+        return torch.addmm(outputs, self.joined.hidden[-1], self.lateral.t())
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Set the weights' ``grad``; return the gradient by the inputs."""
+        learn_weight(self.lateral, self.joined.hidden[-1], gradient)
+        self.joined.by_last = torch.mm(gradient, self.lateral)
+        by_inputs: Tensor = self.layer.backward(gradient)
+        return by_inputs
+
+
 class _LeadingDecoders:
     """The decoders of leading parts of a code."""
 
-    def __init__(self, decoders: Sequence[nn.Module], sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        decoders: Sequence[nn.Module],
+        sizes: Sequence[int],
+        laterals: Sequence[Tensor],
+    ) -> None:
         links: list[Any] = []
         # Which units each decoder reads, and which of them belong to smaller codes.
         self.is_read, self.is_earlier = torch.zeros(2, len(sizes), 1, max(sizes))
@@ -89,6 +153,11 @@ class _LeadingDecoders:
                 links.append(_Stack(layers, n_in))
             else:
                 links.append(LAYER_GRADIENTS[type(layers[0])](layers[0]))
+        self.joined = None
+        if laterals:
+            activations = [layers_of(decoder)[1] for decoder in decoders]
+            self.joined = _JoinedLayers(links[0], activations, laterals)
+            links[:2] = [self.joined]
         # Its inputs are codes of shape (n_decoders, n_rows, n_units).
         self.chain = Chain(links)
 
@@ -109,7 +178,13 @@ class _OrderedChain:
         self.to_code, self.to_rows = network.encoder.line, decoder.line
         self.leading = None
         if len(self.sizes) > 1:
-            self.leading = _LeadingDecoders(decoder.decoders[:-1], self.sizes[:-1])
+            laterals = [lateral.weight for lateral in decoder.laterals or ()]
+            self.leading = _LeadingDecoders(
+                decoder.decoders[:-1], self.sizes[:-1], laterals
+            )
+            joined = self.leading.joined
+            if joined is not None:
+                whole.links[0] = _JoinedLayer(whole.links[0], laterals[-1], joined)
 
     def forward(self, rows: Tensor, parts: Sequence[OrderedPart]) -> list[Tensor]:
         """Return the logits of leading decoders, stacked, and of the last one."""
@@ -222,12 +297,16 @@ def _chain_of(network: Any) -> _OrderedChain | None:
         return None
     if encoder.n_kept < decoder.sizes[-1]:
         return None
+    laterals: Any = decoder.laterals or ()
     lines = [line for line in (encoder.line, decoder.line) if line is not None]
+    lines.extend(laterals)
     holders = [encoder, decoder, decoder.decoders, *lines]
     loose = [decoder.absent, *(line.weight for line in lines)]
     if any(map(has_hooks, holders)) or not all(map(is_plain, loose)):
         return None
     *leading, whole = decoder.decoders
+    if len(laterals) and isinstance(layers_of(whole)[1], nn.Linear):
+        return None  # hidden layers without an activation
     # Also that no weight is shared.
     if chain_of_layers(encoder.encoder, *leading, whole) is None:
         return None
