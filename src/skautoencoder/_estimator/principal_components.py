@@ -38,6 +38,9 @@ LINEAR_LOSSES: dict[str, Callable[..., Tensor]] = {
 # Rows up to which a network is judged by rows that it was not trained on. Of more,
 # those that it was trained on say as much, and training again would take long.
 _FEW_ROWS = 2000
+# How many standard errors of the mean difference a network has to be ahead. Two are too
+# few where new rows lie farther out than those that judge it.
+_STANDARD_ERRORS = 3.0
 _N_ROWS_AT_ONCE = 4096
 # Rows that the curved part of a decoder is learnt from.
 _N_ROWS_OF_CURVE = 2048
@@ -131,7 +134,7 @@ def better_from_pca(
     """Return what :func:`learn_from_pca` does, unless a network is better for new rows.
 
     Few rows are divided into halves: what learnt from one half is judged by the other.
-    The network has to be ahead by more than two standard errors of the mean
+    The network has to be ahead by more than three standard errors of the mean
     difference.
 
     Parameters
@@ -168,7 +171,7 @@ def better_from_pca(
 
 def _is_significant(differences: NDArray[np.float64]) -> bool:
     error = differences.std() / np.sqrt(len(differences))
-    return bool(differences.mean() > 2 * error)
+    return bool(differences.mean() > _STANDARD_ERRORS * error)
 
 
 def _differences(
