@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures._ordered import (
     FEWEST_UNITS,
-    FEWEST_WITH_LATERALS,
     SHARE_OF_WIDTH,
-    SHARE_WITH_LATERALS,
     OrderedDecoder,
     OrderedEncoder,
     leading_sizes,
@@ -199,10 +197,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             sample_shape, code_size, code_activation
         )
         self._check_units(encoder, sample_shape, code_size)
-        width = SHARE_OF_WIDTH, FEWEST_UNITS
-        if has_laterals:
-            width = SHARE_WITH_LATERALS, FEWEST_WITH_LATERALS
-        part = self.narrowed(*width)
+        part = self.narrowed(SHARE_OF_WIDTH, FEWEST_UNITS)
         decoders = []
         for size in sizes[:-1]:
             # Both halves of a network have the same code size.

@@ -17,10 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# How wide the decoders of leading parts are, beside that of the whole code; and those
-# that read others, which need less. Layers are not made narrower than so many units.
+# How wide the decoders of leading parts are, beside that of the whole code. Layers are
+# not made narrower than so many units.
 SHARE_OF_WIDTH, FEWEST_UNITS = 0.5, 128
-SHARE_WITH_LATERALS, FEWEST_WITH_LATERALS = 0.375, 96
 # What is not linear in the code starts at this share of its usual size: the linear part
 # starts in the order of principal components.
 _SHARE_AT_START = 0.3
