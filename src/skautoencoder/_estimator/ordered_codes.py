@@ -119,11 +119,17 @@ class ErrorPath:
 
         def errors_of(pairs: Tensor) -> Tensor:
             given, wanted = pairs.split(n_features, dim=1)
-            codes, errors = network.encode(given), []
-            for size in range(1, n_sizes + 1):
-                logits = network.with_offset(decoder.decode_leading(codes[:, :size]))
-                difference = (network.activate(logits) - wanted).cpu().double()
-                errors.append((difference * unit).square_().mean(dim=1))
+            codes, errors, hidden, before = network.encode(given), [], None, 0
+            for place, most in enumerate(decoder.sizes):
+                own = None
+                for size in range(before + 1, min(most, n_sizes) + 1):
+                    whole = decoder.completed(place, codes[:, :size])
+                    logits, own = decoder.decode_after(place, whole, hidden)
+                    answers = network.activate(network.with_offset(logits))
+                    difference = (answers - wanted).cpu().double()
+                    errors.append((difference * unit).square_().mean(dim=1))
+                # The last of these codes is that of the decoder's own size.
+                hidden, before = own, most
             return torch.stack(errors, dim=1)
 
         pairs = torch.cat([rows, targets], dim=1).cpu()
@@ -132,7 +138,6 @@ class ErrorPath:
             errors_of,
             pairs.numpy(),
             lambda part: pairs[part],
-            at_once=False,
             n_numbers=n_features * n_sizes,
         )
         wanted = pairs[:, n_features:]
