@@ -144,6 +144,17 @@ def test_the_number_of_threads_does_not_change_a_bit(name: str) -> None:
         assert list(one.history_[:, loss]) == list(other.history_[:, loss])
 
 
+@pytest.mark.parametrize("name", ["dense", "conv"])
+def test_ordered_codes_take_one_thread(name: str) -> None:
+    make, X = {"dense": (dense, TABLE), "conv": (conv, IMAGES)}[name]
+    fits = []
+    for n_threads in (1, 3):
+        torch.set_num_threads(n_threads)
+        fits.append(make(ordered=True).fit(X))
+    assert_same_weights(*fits)
+    np.testing.assert_array_equal(*(fit.error_path_ for fit in fits))
+
+
 # Where nothing is drawn and no batch is normalised, rounding is all that differs.
 SAME_SUMS: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
     "dense": (dense, TABLE),

@@ -77,6 +77,11 @@ class OrderedObjective(Objective):
     # Share of the training that is done, set before each step.
     progress: float = 0.0
 
+    #: Whether a large batch that is not sharded is computed on torch's threads. A step
+    #: has many operations, after each of which these wait for each other: on two
+    #: threads it takes as long as on one, and many times as long beside other work.
+    takes_torchs_threads: bool = False
+
     @property
     def splits(self) -> bool:
         """Whether it is a mean over rows, which a geometric mean is not."""

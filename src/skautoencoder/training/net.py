@@ -188,7 +188,8 @@ class AutoencoderNet(NeuralNet):
         fit_params.pop("_routing_method", None)
         self.begin(X, y)
         n_shards = self.n_shards_ = 1
-        if self._device_type == "cpu" and is_large(self.step_work):
+        takes_threads = getattr(self.criterion_, "takes_torchs_threads", True)
+        if takes_threads and self._device_type == "cpu" and is_large(self.step_work):
             n_weights = sum(weight.numel() for weight in self.module_.parameters())
             n_shards = n_shards_for(self.step_work, n_weights)
         # The compute dtype applies even if the caller uses autocast.
