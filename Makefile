@@ -101,7 +101,7 @@ fuzz: $(VENV)/.installed-test
 	SKAUTOENCODER_FUZZ=$(or $(N),2000) $(BIN)/python -m pytest -s -n 0 \
 	    tests/persistence/test_tampered_files.py $(ARGS)
 	SKAUTOENCODER_KILLS=$(or $(KILLS),50) $(BIN)/python -m pytest -s -n 0 \
-	    tests/training/test_checkpoint.py -k killed
+	    tests/training/test_killed_fits.py
 	SKAUTOENCODER_INPUTS=$(or $(INPUTS),12000) $(BIN)/python -m pytest -s -n 0 \
 	    tests/bad_input/test_hostile_input.py
 

@@ -104,7 +104,7 @@ def make_nets(
             plan.network.make,
             plan.objective.make,
             optimizer=kind,
-            lr=float(params["lr"]),  # checkpoints hold no numbers of NumPy
+            lr=float(params["lr"]),  # np.float32 would round those of the schedule
             lr_schedule=params["lr_schedule"],
             batch_size=batch_size,
             max_epochs=schedule.max_epochs,

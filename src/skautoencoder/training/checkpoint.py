@@ -151,25 +151,37 @@ class Checkpoint:
         The file has what torch.save makes of the state, and a checksum.
         """
         buffer = io.BytesIO()
-        torch.save(state | {"seed": self.seed}, buffer)
+        torch.save(_without_numpy(state | {"seed": self.seed}), buffer)
+        buffer.seek(0)
+        try:
+            # Now rather than after the training that could not be taken up again.
+            _load(buffer, "meta")
+        except pickle.UnpicklingError as error:
+            raise TypeError(
+                f"checkpoint={os.fspath(self.folder)!r} can hold tensors, numbers and "
+                "texts, but the state of the optimizer or of the network has other "
+                "objects. Leave out checkpoint, or use another optimizer."
+            ) from error
         with replacing(self.path) as file:
             write(file, {DOCUMENT: tensor_of(buffer.getbuffer())}, "checkpoint")
 
     def _read(self) -> dict[str, Any] | None:
         try:
             with open(self.path, "rb") as file:
-                raw = io.BytesIO(TensorFile(file).read_bytes(DOCUMENT))
-            found: dict[str, Any] = torch.load(
-                raw, map_location="cpu", weights_only=True
-            )
-            return found
+                raw = TensorFile(file).read_bytes(DOCUMENT)
+            found = _load(io.BytesIO(raw), "cpu")
         except FileNotFoundError:
             return None
-        except (UnreadableFile, pickle.UnpicklingError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # torch.load raises any kind for what is not its own
+            what = "Its file is not a checkpoint of this version."
             raise UnreadableFile(
-                f"checkpoint={os.fspath(self.folder)!r}: {error} Empty the folder to "
-                "begin anew."
+                f"checkpoint={os.fspath(self.folder)!r}: "
+                f"{error if isinstance(error, UnreadableFile) else what} "
+                "Empty the folder to begin anew."
             ) from error
+        return found
 
     def _require_same(self, identity: dict[str, Any]) -> None:
         """Raise if the checkpoint is that of another fit."""
@@ -235,9 +247,7 @@ class KeepsState(Callback):
             # to draw the noise of the rows held out.
             return
         net.module_.load_state_dict(found["weights"])
-        # Its groups are those of the same parameters; only its state has changed.
-        optimizer = net.optimizer_.state_dict() | {"state": found["optimizer"]}
-        net.optimizer_.load_state_dict(optimizer)
+        net.optimizer_.load_state_dict(found["optimizer"])
         net.history.extend(found["history"])
         for stopping, state in zip(_stopping(net), found["stopping"], strict=True):
             stopping.__dict__.update(state)
@@ -266,7 +276,7 @@ class KeepsState(Callback):
             {
                 "identity": self.identity,
                 "weights": net.module_.state_dict(),
-                "optimizer": net.optimizer_.state_dict()["state"],
+                "optimizer": net.optimizer_.state_dict(),
                 "history": [
                     dict(row, batches=[{}]) for row in net.history[self.n_before :]
                 ],
@@ -278,6 +288,26 @@ class KeepsState(Callback):
                 "random": dict(_random_states(net.device)),
             }
         )
+
+
+# ---- the content of a file -----------------------------------------------------------
+
+
+def _load(file: BinaryIO, device: str) -> dict[str, Any]:
+    """Return what torch.save has written; no code of the file is run."""
+    state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    return state
+
+
+def _without_numpy(value: Any) -> Any:
+    """Return a value with numbers of Python, as torch.load refuses those of NumPy."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) is dict:
+        return {name: _without_numpy(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_without_numpy, value))
+    return value
 
 
 # ---- generators and callbacks ------------------------------------------------------
