@@ -129,7 +129,6 @@ def apply_in_batches(
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     unit = whole
     if at_once and device.type == "cpu":
-        unit = whole
         while unit > _FEW or (unit > 1 and unit * work > _WORK_OF_FEW):
             unit //= 2
 
