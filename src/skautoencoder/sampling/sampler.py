@@ -165,7 +165,7 @@ class VAESampler(
         about 4000 steps, or 1500 where images of at most 8×8 pixels are convolved;
         of tables, 1.4 steps for each row, at least 1000, and at most those in which
         384 000 rows are shown; of tables of up to three columns, 14 for each row, and
-        768 000.
+        768 000. There, one of categories counts as many as it has.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
