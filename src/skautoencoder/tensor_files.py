@@ -169,7 +169,7 @@ def _parts(header: bytes, tensors: Mapping[str, Tensor]) -> Iterator[Any]:
             yield bytes_of(tensor)
 
 
-def tensor_of(content: bytes | memoryview) -> Tensor:
+def tensor_of(content: bytes) -> Tensor:
     """Return bytes as a tensor."""
     return torch.from_numpy(np.frombuffer(content, np.uint8).copy())
 

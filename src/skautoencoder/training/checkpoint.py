@@ -32,7 +32,6 @@ from skautoencoder.tensor_files import (
     UnreadableFile,
     bytes_of,
     replacing,
-    tensor_of,
     write,
 )
 from skautoencoder.training.batches import Rows
@@ -162,8 +161,9 @@ class Checkpoint:
                 "texts, but the state of the optimizer or of the network has other "
                 "objects. Leave out checkpoint, or use another optimizer."
             ) from error
+        content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
         with replacing(self.path) as file:
-            write(file, {DOCUMENT: tensor_of(buffer.getbuffer())}, "checkpoint")
+            write(file, {DOCUMENT: content}, "checkpoint")
 
     def _read(self) -> dict[str, Any] | None:
         try:
