@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.datasets import load_diabetes, load_iris, load_wine, make_moons
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -225,3 +225,14 @@ def test_a_random_state_is_drawn_from_once() -> None:
     other = np.random.RandomState(0)
     transformer(architecture="dense", max_epochs=1, random_state=other).fit(X)
     assert state.randint(1000) == other.randint(1000)
+
+
+def test_one_number_follows_two_crescents_in_a_plane() -> None:
+    train, _ = make_moons(300, random_state=0)
+    test, _ = make_moons(500, random_state=1)
+    pca = PCA(1).fit(train)
+    lost = np.square(test - pca.inverse_transform(pca.transform(test))).sum()
+    own = AutoencoderTransformer(1, random_state=0).fit(train)
+    residual = test - own.inverse_transform(own.transform(test))
+    # .58 after 111 epochs, .08 after 444.
+    assert np.square(residual).sum() < 0.3 * lost

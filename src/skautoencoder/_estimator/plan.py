@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -18,6 +19,10 @@ from skautoencoder._estimator.sequences import SequenceFormat
 from skautoencoder.architectures import Architecture, Conv, Network
 from skautoencoder.architectures.conv import is_small
 from skautoencoder.training import Rows
+
+# So few features are hard to overfit, and curves through them take long to learn: no
+# number of epochs is too large for the usual steps, unless an epoch has few.
+_FEW_FEATURES, _FEWEST_BATCHES = 3, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +110,8 @@ class Samples:
         """
         n_batches = max(n_rows // batch_size, 1)
         most = np.clip(1000 / n_batches, 50, 200)
+        if math.prod(self.sample_shape) <= _FEW_FEATURES:
+            most = max(most, n_steps / _FEWEST_BATCHES)
         return int(np.clip(n_steps / n_batches, fewest, most))
 
 
