@@ -513,7 +513,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 4000 steps, but at
         least 8; and at most 50, or with fewer than 20 batches an epoch as many as
-        make 1000 steps, up to 200.
+        make 1000 steps, up to 200; of up to three features at most 500.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.

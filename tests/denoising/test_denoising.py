@@ -252,9 +252,9 @@ def test_the_auto_code_size() -> None:
 def test_the_auto_number_of_epochs(n_rows: int, batch_size: int, n_epochs: int) -> None:
     steps = DenoisingAutoencoder._usual_steps, DenoisingAutoencoder._fewest_epochs
     samples = Samples(
-        rows=np.empty((n_rows, 1)),
-        data_shape=(1,),
-        sample_shape=(1,),
+        rows=np.empty((n_rows, 4)),
+        data_shape=(4,),
+        sample_shape=(4,),
         architecture=Dense(),
     )
     assert samples.usual_epochs(n_rows, batch_size, *steps) == n_epochs

@@ -135,9 +135,20 @@ def test_the_auto_batch_size(n_rows: int, batch_size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "max_epochs"), [(32, 200), (1600, 50), (3200, 40), (64_000, 8)]
+    ("n_rows", "n_features", "max_epochs"),
+    [
+        (32, 4, 200),
+        (1600, 4, 50),
+        (3200, 4, 40),
+        (64_000, 4, 8),
+        (32, 3, 500),
+        (1600, 2, 80),
+        (3200, 2, 40),
+    ],
 )
-def test_the_auto_number_of_epochs(n_rows: int, max_epochs: int) -> None:
+def test_the_auto_number_of_epochs(
+    n_rows: int, n_features: int, max_epochs: int
+) -> None:
     class Counted(Exception):
         pass
 
@@ -149,7 +160,7 @@ def test_the_auto_number_of_epochs(n_rows: int, max_epochs: int) -> None:
     said: list[Any] = []
     estimator = tiny_dense(max_epochs="auto", batch_size=32, callbacks=[Counts(said)])
     with pytest.raises(Counted):
-        estimator.fit(noise(n_rows, 2))
+        estimator.fit(noise(n_rows, n_features))
     assert said == [("max_epochs", max_epochs)]
 
 

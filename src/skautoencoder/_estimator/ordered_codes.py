@@ -118,7 +118,7 @@ class ErrorPath:
         decoder: Any = network.decoder
 
         def errors_of(pairs: Tensor) -> Tensor:
-            given, wanted = pairs.split(n_features, dim=1)
+            given, wanted = pairs[:, :n_features], pairs[:, -n_features:]
             codes, errors, hidden, before = network.encode(given), [], None, 0
             for place, most in enumerate(decoder.sizes):
                 own = None
@@ -132,7 +132,8 @@ class ErrorPath:
                 hidden, before = own, most
             return torch.stack(errors, dim=1)
 
-        pairs = torch.cat([rows, targets], dim=1).cpu()
+        # Rows that are their own targets are not copied.
+        pairs = (rows if targets is rows else torch.cat([rows, targets], dim=1)).cpu()
         errors = trained.fill(
             np.empty((n_rows, n_sizes)),
             errors_of,
@@ -140,7 +141,7 @@ class ErrorPath:
             lambda part: pairs[part],
             n_numbers=n_features * n_sizes,
         )
-        wanted = pairs[:, n_features:]
+        wanted = pairs[:, -n_features:]
         mean = torch.from_numpy(mean_row(wanted.numpy()))
         squares = [
             float(((part - mean) * unit).square_().sum()) for part in wanted.split(4096)
