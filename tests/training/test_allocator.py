@@ -77,4 +77,5 @@ def test_fits_ask_for_little_memory_and_keep_it() -> None:
     # The rows are 57 MiB; batches and what is made of them come on top. Rows that fill
     # [0, 1] are as the network sees them, others are copied.
     assert max(asked[0], asked[-2]) < 60
-    assert max(asked) < 57 + 60
+    # 94 to 105 are measured, and 120 beside other work; another copy would be 57 more.
+    assert max(asked) < 57 + 80
