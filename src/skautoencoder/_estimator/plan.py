@@ -22,7 +22,7 @@ from skautoencoder.training import Rows
 
 # So few features are hard to overfit, and curves through them take long to learn: no
 # number of epochs is too large for the usual steps, unless an epoch has few.
-_FEW_FEATURES, _FEWEST_BATCHES = 3, 8
+FEW_FEATURES, _FEWEST_BATCHES = 3, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Samples:
         """
         n_batches = max(n_rows // batch_size, 1)
         most = np.clip(1000 / n_batches, 50, 200)
-        if math.prod(self.sample_shape) <= _FEW_FEATURES:
+        if math.prod(self.sample_shape) <= FEW_FEATURES:
             most = max(most, n_steps / _FEWEST_BATCHES)
         return int(np.clip(n_steps / n_batches, fewest, most))
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from skautoencoder.architectures._layers import TopK
 from skautoencoder.architectures._ordered import (
-    FEWEST_UNITS,
     SHARE_OF_WIDTH,
     OrderedDecoder,
     OrderedEncoder,
@@ -24,6 +23,9 @@ from skautoencoder.architectures._ragged import RaggedDecoder, RaggedEncoder
 from skautoencoder.architectures._sequence_layers import as_sequence_shape
 from skautoencoder.architectures.network import Network
 from skautoencoder.architectures.variational import Bound, VariationalNetwork
+
+# Layers of units are not made narrower than this.
+_FEWEST_UNITS = 128
 
 
 def cached_param_names(cls: Any) -> list[str]:
@@ -197,7 +199,7 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             sample_shape, code_size, code_activation
         )
         self._check_units(encoder, sample_shape, code_size)
-        part = self.narrowed(SHARE_OF_WIDTH, FEWEST_UNITS)
+        part = self.narrowed(SHARE_OF_WIDTH)
         decoders = []
         for size in sizes[:-1]:
             # Both halves of a network have the same code size.
@@ -227,15 +229,13 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
             ),
         )
 
-    def narrowed(self, share: float, fewest: int) -> Self:
+    def narrowed(self, share: float) -> Self:
         """Return an architecture whose layers have a share of the width.
 
         Parameters
         ----------
         share : float in (0, 1]
             The share.
-        fewest : int
-            Layers of units are not made narrower than this.
 
         Returns
         -------
@@ -250,10 +250,10 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
                     channels=tuple(max(round(int(n) * share), 1) for n in value)
                 )
             elif name == "hidden_layer_sizes":
-                sizes = tuple(_narrower(n, share, fewest) for n in value)
+                sizes = tuple(_narrower(n, share) for n in value)
                 narrower.set_params(hidden_layer_sizes=sizes)
             elif name == "hidden_size":
-                narrower.set_params(hidden_size=_narrower(value, share, fewest))
+                narrower.set_params(hidden_size=_narrower(value, share))
         return narrower
 
     def _check_units(
@@ -396,9 +396,9 @@ class Architecture(BaseEstimator, metaclass=ABCMeta):
         """Return an encoder of flat rows and a decoder to flat rows."""
 
 
-def _narrower(n_units: int, share: float, fewest: int) -> int:
+def _narrower(n_units: int, share: float) -> int:
     """Return a share of a number of units, but not few."""
-    return max(round(int(n_units) * share), min(int(n_units), fewest))
+    return max(round(int(n_units) * share), min(int(n_units), _FEWEST_UNITS))
 
 
 def _code_size_of(encoder: nn.Module, sample_shape: tuple[int, ...]) -> int:

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# How wide the decoders of leading parts are, beside that of the whole code. Layers are
-# not made narrower than so many units.
-SHARE_OF_WIDTH, FEWEST_UNITS = 0.5, 128
+# How wide the decoders of leading parts are, beside that of the whole code.
+SHARE_OF_WIDTH = 0.5
 # What is not linear in the code starts at this share of its usual size: the linear part
 # starts in the order of principal components.
 _SHARE_AT_START = 0.3

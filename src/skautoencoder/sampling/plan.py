@@ -19,7 +19,7 @@ from skautoencoder._estimator.array_statistics import (
 )
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.data_units import Scaling, Units
-from skautoencoder._estimator.plan import Recipe, Samples, auto_or
+from skautoencoder._estimator.plan import FEW_FEATURES, Recipe, Samples, auto_or
 from skautoencoder.architectures import Architecture, VariationalNetwork
 from skautoencoder.objectives import (
     BernoulliLikelihood,
@@ -38,9 +38,9 @@ _CODE_SIZE_OF_TABLES = 8
 # batch sizes of all steps.
 _STEPS_A_ROW = 1.4
 _FEWEST_STEPS = 1000
-# Tables of so few columns take this many times as many steps a row, and may show twice
-# as many rows: they are hard to overfit, and thin shapes in a plane take long to learn.
-_FEW_COLUMNS, _MORE_STEPS, _MORE_SHOWN = 3, 10, 2
+# Tables of few columns take this many times as many steps a row, and may show twice as
+# many rows.
+_MORE_STEPS, _MORE_SHOWN = 10, 2
 # With as many steps as for other samples, images of 8×8 pixels are overfitted.
 _STEPS_OF_SMALL_IMAGES = 1500
 _MOST_SHOWN = 384_000
@@ -130,7 +130,7 @@ class SampledRows(Samples):
         if self.likelihood == "columns":
             # With more steps, short tables are overfitted.
             n_steps, n_shown = _STEPS_A_ROW * n_rows, _MOST_SHOWN
-            if self.rows.shape[1] <= _FEW_COLUMNS:
+            if self.rows.shape[1] <= FEW_FEATURES:
                 n_steps, n_shown = _MORE_STEPS * n_steps, _MORE_SHOWN * n_shown
             most = max(n_shown / batch_size, _FEWEST_STEPS)
             n_steps = np.clip(n_steps, _FEWEST_STEPS, most)
