@@ -32,7 +32,7 @@ from skautoencoder.model_selection import (
     AutoencoderSearchCV,
     smallest_within_one_standard_error,
 )
-from skautoencoder.training import run_in_company
+from skautoencoder.training import run_together
 
 WINE, KINDS = load_wine(return_X_y=True)
 SCALED = StandardScaler().fit_transform(WINE)
@@ -113,7 +113,7 @@ def test_histories_are_those_of_single_fits() -> None:
     rows = [SCALED[:118], SCALED[10:129], SCALED[60:]]
     alone = [tiny_dense(k, batch_size=32).fit(X) for X in rows for k in (2, 3)]
     fits = [partial(tiny_dense(k, batch_size=32).fit, X) for X in rows for k in (2, 3)]
-    for one, end in zip(alone, run_in_company(fits), strict=True):
+    for one, end in zip(alone, run_together(fits), strict=True):
         assert end.alone is None
         assert_same_weights(one, end.value)
         for name in ("epoch", "train_loss", "lr", "train_batch_count"):
@@ -139,7 +139,7 @@ def test_last_batches_that_differ(batch_size: int, n_rows: tuple[int, ...]) -> N
         for code_size in (2, 3, 6)
     ]
     alone = [clone(estimator).fit(X) for estimator, X in fits]
-    ends = run_in_company([partial(estimator.fit, X) for estimator, X in fits])
+    ends = run_together([partial(estimator.fit, X) for estimator, X in fits])
     for one, end in zip(alone, ends, strict=True):
         assert end.alone is None
         assert_same_weights(one, end.value)
@@ -153,7 +153,7 @@ def test_few_sums_of_small_layers() -> None:
     for layers in ((), (12,)):
         make = partial(tiny_dense, 2, architecture=Dense(layers), batch_size=8)
         alone = [make().fit(X) for X in rows]
-        ends = run_in_company([partial(make().fit, X) for X in rows])
+        ends = run_together([partial(make().fit, X) for X in rows])
         for one, end in zip(alone, ends, strict=True):
             assert end.alone is None
             assert_same_weights(one, end.value)
@@ -189,7 +189,7 @@ def test_what_was_trained_alone_is_reported() -> None:
     for number, word in ((2, "early_stopping"), (3, "dropout"), (4, "Adam")):
         assert word in reasons[number]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skautoencoder.training.company.fit_many", _none_together)
+        patch.setattr("skautoencoder.training.joint_fits.fit_many", _none_together)
         plain = AutoencoderSearchCV(estimator, grid, cv=2).fit(SCALED)
     assert len(plain.trained_alone_) == 7
     np.testing.assert_array_equal(

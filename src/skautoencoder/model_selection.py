@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV
 
-from skautoencoder.training import Finished, run_in_company
+from skautoencoder.training import Finished, run_together
 
 # Fits that wait for each other hold their samples at the same time: at most so many
 # fits, and fewer if their samples have more bytes than that.
@@ -180,10 +180,10 @@ class AutoencoderSearchCV(GridSearchCV):
                 "choose. Give values to try, such as {'code_size': [2, 4, 8]}."
             )
         n_bytes = max(getattr(X, "nbytes", 0), 1)
-        company = _Company(int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_FITS)))
+        backend = _JointBackend(int(np.clip(_MOST_BYTES // n_bytes, 1, _MOST_FITS)))
         # GridSearchCV hands its fits to joblib, which hands them to this backend.
         before = vars(self).copy()
-        config = self._config = parallel_config(backend=company)
+        config = self._config = parallel_config(backend=backend)
         try:
             super().fit(X, y, **params)
         except BaseException:
@@ -193,7 +193,7 @@ class AutoencoderSearchCV(GridSearchCV):
         finally:
             config.unregister()
         del self._config
-        self.trained_alone_ = self._alone(company.finished)
+        self.trained_alone_ = self._alone(backend.finished)
         return self
 
     def _run_search(
@@ -307,18 +307,18 @@ class _Job:
 
     def __init__(
         self,
-        company: _Company,
+        backend: _JointBackend,
         function: Callable[[], Any],
         callback: Callable[..., Any] | None,
     ) -> None:
-        self.company, self.function, self.callback = company, function, callback
+        self.backend, self.function, self.callback = backend, function, callback
 
     def get(self) -> Any:
         """Return the task's result, after running all that were handed in."""
-        return self.company.result_of(self)
+        return self.backend.result_of(self)
 
 
-class _Company(ParallelBackendBase):
+class _JointBackend(ParallelBackendBase):
     """A backend of joblib whose tasks train their networks together.
 
     Parameters
@@ -393,7 +393,7 @@ def _run_in_portions(
 ) -> list[Finished]:
     finished: list[Finished] = []
     for start in range(0, len(functions), n_together):
-        finished += run_in_company(functions[start : start + n_together])
+        finished += run_together(functions[start : start + n_together])
     return finished
 
 

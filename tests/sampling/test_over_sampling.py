@@ -366,7 +366,7 @@ def test_a_fit_that_fails_leaves_the_one_before() -> None:
     assert vars(over_sampler) == before
 
 
-# ---- in the company of others ------------------------------------------------------
+# ---- trained together with others -------------------------------------------------
 
 
 def test_the_sampler_that_is_given_stays_as_it_is() -> None:

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from skautoencoder import AutoencoderTransformer, DenoisingAutoencoder, load, save
 from skautoencoder._estimator import net_training
 from skautoencoder.architectures import Dense
-from skautoencoder.training import Rows, company, draw_seed, seeds_of_starts
+from skautoencoder.training import Rows, draw_seed, joint_fits, seeds_of_starts
 
 WINE = StandardScaler().fit_transform(load_wine().data)
 
@@ -78,7 +78,7 @@ def test_starts_trained_at_once_have_the_bits_of_one_after_the_other(
         3, architecture=Dense((16,)), max_epochs=4, n_init=5, random_state=0, **params
     )
     together = clone(make).fit(WINE)
-    monkeypatch.setattr(company, "fit_many", one_by_one)
+    monkeypatch.setattr(joint_fits, "fit_many", one_by_one)
     apart = clone(make).fit(WINE)
     np.testing.assert_array_equal(together.init_losses_, apart.init_losses_)
     assert_same_weights(together, apart)

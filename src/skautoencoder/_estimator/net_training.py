@@ -25,7 +25,7 @@ from skautoencoder.training import (
     resolve_precision,
     seeds_of_starts,
     takes_turns,
-    train_in_company,
+    train_together,
 )
 
 
@@ -164,7 +164,7 @@ def train_nets(
         if plan.valid is not None:
             net.valid_rows = plan.valid.to(device)
     # Not within isolated_randomness, which one fit holds at a time.
-    trained = train_in_company(nets, plan.data, isolated_randomness(seed, device))
+    trained = train_together(nets, plan.data, isolated_randomness(seed, device))
     for place, net in enumerate(nets):
         if not trained[place]:
             if len(nets) > 1:

@@ -8,12 +8,7 @@ from skautoencoder.training.batches import (
 )
 from skautoencoder.training.callbacks import copy_callbacks
 from skautoencoder.training.checkpoint import Checkpoint
-from skautoencoder.training.company import (
-    Finished,
-    frame_of_search,
-    run_in_company,
-    train_in_company,
-)
+from skautoencoder.training.concurrent_fits import takes_turns
 from skautoencoder.training.devices import (
     PRECISIONS,
     evaluating,
@@ -23,6 +18,12 @@ from skautoencoder.training.devices import (
 )
 from skautoencoder.training.epoch_hooks import EpochHooks
 from skautoencoder.training.inference import apply_in_batches, to_tensor
+from skautoencoder.training.joint_fits import (
+    Finished,
+    frame_of_search,
+    run_together,
+    train_together,
+)
 from skautoencoder.training.learning_rate import SCHEDULES
 from skautoencoder.training.net import AutoencoderNet
 from skautoencoder.training.net_checks import check_net
@@ -40,7 +41,6 @@ from skautoencoder.training.threads import (
     one_thread_for_numpy,
     operating,
 )
-from skautoencoder.training.turns import takes_turns
 
 __all__ = [
     "OPTIMIZERS",
@@ -70,10 +70,10 @@ __all__ = [
     "resolve_device",
     "resolve_optimizer",
     "resolve_precision",
-    "run_in_company",
+    "run_together",
     "seeds_of_starts",
     "takes_turns",
     "to_tensor",
-    "train_in_company",
+    "train_together",
     "usual_torch",
 ]

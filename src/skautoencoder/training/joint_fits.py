@@ -73,7 +73,7 @@ def frame_of_search() -> FrameType | None:
     return sys._current_frames().get(_here.searching)
 
 
-def train_in_company(
+def train_together(
     nets: Sequence[AutoencoderNet], rows: Rows, turn: AbstractContextManager[Any]
 ) -> list[bool]:
     """Train nets together, and with those of other tasks if there are any.
@@ -174,7 +174,7 @@ class _Task:
         return _trained(self.outcomes)
 
 
-def run_in_company(functions: Sequence[Callable[[], Any]]) -> list[Finished]:
+def run_together(functions: Sequence[Callable[[], Any]]) -> list[Finished]:
     """Call functions, and train the networks that they fit together where possible.
 
     Parameters
