@@ -193,8 +193,8 @@ class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `sampling_strategy` names a class that `y` does not have, or wants
-            fewer rows of one than there are.
+            If `y` has one class alone, or `sampling_strategy` names a class that `y`
+            does not have, or wants fewer rows of one than there are.
         TypeError
             If `X` or `y` are a data frame of another library, or there are
             `fit_params`; says which parameter it is instead.
@@ -237,6 +237,11 @@ class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
     ) -> dict[Any, int]:
         """Return the number of rows to draw of each class."""
         names = classes.tolist()
+        if len(names) == 1:
+            raise ValueError(
+                f"y has one class alone, {names[0]!r}, so that there is nothing to "
+                "balance. To draw more rows, use VAESampler().fit(X).sample(n_samples)."
+            )
         counts = dict(zip(names, np.bincount(numbers).tolist(), strict=True))
         most = max(counts.values())
         if isinstance(self.sampling_strategy, dict):
@@ -292,8 +297,8 @@ class VAEOverSampler(CallbackSupportMixin, BaseEstimator):
             If `X` or `y` are a data frame of another library, or there are
             `fit_params`; says which parameter it is instead.
         ValueError
-            If `sampling_strategy` names a class that `y` does not have, or wants
-            fewer rows of one than there are.
+            If `y` has one class alone, or `sampling_strategy` names a class that `y`
+            does not have, or wants fewer rows of one than there are.
         """
         self._refuse(fit_params, TypeError, ".fit_resample takes no")
         numbers, seed = self._fit(X, y, X_valid)
