@@ -32,9 +32,9 @@ class TestScores:
         trained, references = fitted.trained_network, fitted.references
 
         training = X
-        if novelty:  # a tenth is kept out of training
+        if novelty:  # 20 rows are kept out of training
             seed = draw_seed(0)
-            training = X[np.random.RandomState(seed).permutation(60)[6:]]
+            training = X[np.random.RandomState(seed).permutation(60)[20:]]
         mean, spread = training.mean(axis=0), training.std(axis=0)
 
         def place(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,11 +190,14 @@ class TestThresholds:
         first, third = np.percentile(-fitted.score_samples(X), [25, 75])
         assert fitted.offset_ == pytest.approx(-(third + 1.5 * (third - first)))
 
-    def test_novelty_meets_contamination_on_new_rows(self) -> None:
+    @pytest.mark.parametrize(("n_samples", "n_fits"), [(500, 4), (20, 20)])
+    def test_novelty_meets_contamination_on_new_rows(
+        self, n_samples: int, n_fits: int
+    ) -> None:
         shares = []
-        for seed in range(4):
+        for seed in range(n_fits):
             fitted = detector(novelty=True, contamination=0.1, random_state=seed)
-            fitted.fit(curve(500, seed=seed))
+            fitted.fit(curve(n_samples, seed=seed))
             labels = fitted.predict(curve(1000, seed=100 + seed))
             shares.append((labels == -1).mean())
         assert np.mean(shares) == pytest.approx(0.1, abs=0.05)

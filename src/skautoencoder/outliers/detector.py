@@ -43,8 +43,9 @@ from skautoencoder.outliers.thresholds import (
 _SET_SIZE, _N_SETS = 8, 50
 # Most reference rows for clean data.
 _MOST_REFERENCES = 10_000
-# Share of clean data that is kept out of training to determine the threshold.
-_KEPT_OUT = 0.1
+# Share of clean data that is kept out of training to determine the threshold, the
+# fewest rows that tell where it is, and the largest share of few rows that they are.
+_KEPT_OUT, _FEWEST_KEPT_OUT, _MOST_KEPT_OUT = 0.1, 20, 1 / 3
 # What detectors mean by architecture="dense".
 DENSE_OF_DETECTORS = Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
 
@@ -102,7 +103,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
         are outliers. "auto" puts it where boxplots do: at the third quartile of
         the training rows' distances plus 1.5 times the distance between the
         first and the third. With ``novelty=True`` it is about a tenth of the rows
-        instead, which are kept out of training for that.
+        instead, which are kept out of training for that: at least 20, or a third if
+        there are fewer than 60.
     novelty : bool, default=False
         Whether the training rows are all normal. False: they may have outliers
         among them; rows are compared with many small samples of them, in which
@@ -472,7 +474,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
                     "needed."
                 )
         elif self.novelty:
-            n_kept_out = min(max(round(_KEPT_OUT * n_samples), 1), n_samples - 2)
+            few = min(_FEWEST_KEPT_OUT, int(_MOST_KEPT_OUT * n_samples))
+            n_kept_out = min(max(round(_KEPT_OUT * n_samples), few, 1), n_samples - 2)
         else:
             return rows, rows[:0]
         order = np.random.RandomState(seed).permutation(n_samples)
