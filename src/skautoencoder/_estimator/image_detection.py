@@ -74,9 +74,6 @@ def warn_of_shape(
 def warn_of_turned_axes(rows: Array, shape: Shape) -> None:
     """Warn if the channels of sequences seem to come before their steps.
 
-    There are more channels than steps, and values change little from channel to channel
-    and much from step to step.
-
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
@@ -84,13 +81,8 @@ def warn_of_turned_axes(rows: Array, shape: Shape) -> None:
     shape : tuple of int
         Shape of a sample of `X`.
     """
-    if len(shape) != 2 or shape[1] <= max(shape[0], _SHORTEST_SIDE):
-        return
-    n_steps, n_channels = shape
-    beside = _difference(rows, 1, n_channels)
-    # Of a single step, values that are far from each other.
-    far = n_channels if n_steps > 1 else n_channels // 2
-    if _difference(rows, far) > _UNLIKE * beside:
+    if len(shape) == 2 and axes_seem_turned(rows, shape):
+        n_steps, n_channels = shape
         warn_user(
             f"Samples of shape {shape} are taken for sequences of {n_steps} steps of "
             f"{n_channels} channels, but values change little along the second axis "
@@ -98,6 +90,28 @@ def warn_of_turned_axes(rows: Array, shape: Shape) -> None:
             "pass channels_last(X), or X.transpose(0, 2, 1); if they are meant as they "
             f"are, sample_shape={shape}.",
         )
+
+
+def axes_seem_turned(rows: Array, shape: Shape) -> bool:
+    """Return whether the channels of sequences seem to come before their steps.
+
+    There are more channels than steps, and values change little from channel to channel
+    and much from step to step.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_steps * n_channels)
+        The sequences.
+    shape : tuple of int
+        How many steps and channels they have.
+    """
+    n_steps, n_channels = shape
+    if n_channels <= max(n_steps, _SHORTEST_SIDE):
+        return False
+    beside = _difference(rows, 1, n_channels)
+    # Of a single step, values that are far from each other.
+    far = n_channels if n_steps > 1 else n_channels // 2
+    return _difference(rows, far) > _UNLIKE * beside
 
 
 def warn_of_channels_last(sample_shape: Shape) -> None:

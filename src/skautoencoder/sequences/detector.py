@@ -35,7 +35,7 @@ from skautoencoder.outliers.reference_distances import References
 from skautoencoder.outliers.thresholds import offset_of_contamination
 from skautoencoder.sequences.embedding import WindowEmbedding
 from skautoencoder.sequences.gaps import GapFiller, interpolate
-from skautoencoder.sequences.series import SeriesInput
+from skautoencoder.sequences.series import SeriesInput, warn_of_channels
 from skautoencoder.sequences.windows import (
     mean_over_windows,
     share_missing,
@@ -390,6 +390,8 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
         given = SeriesInput.check(self, X, is_fitted=previous is not None)
         series = given.values
         require_values(self, series)
+        if len(series) == 1:
+            warn_of_channels(series[0], getattr(self, "feature_names_in_", None))
         filled = [interpolate(values) for values in series]
         if previous is None:
             self.window_ = self._resolve_window(filled)
@@ -414,9 +416,11 @@ class SeriesOutlierDetector(OutlierMixin, BaseAutoencoder[SeriesSamples]):
     def _resolve_window(self, series: list[Array]) -> int:
         longest = max(map(len, series))
         if longest < 2:
+            shape = series[0].shape
+            turned = "" if shape[1] == 1 else f" Is X of shape {shape} meant as X.T?"
             raise ValueError(
                 f"Found series with {longest} sample(s), n_samples={longest}, but "
-                f"{type(self).__name__} needs at least 2 time steps."
+                f"{type(self).__name__} needs at least 2 time steps.{turned}"
             )
         window = auto_or(self.window, None) or usual_window(series)
         if window >= longest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,18 @@ from torch import Tensor
 
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.containers import in_frame_like, is_frame
+from skautoencoder._estimator.image_detection import axes_seem_turned
 from skautoencoder._estimator.input_hints import with_hints
 from skautoencoder._estimator.sample_validation import float_types, from_torch
+from skautoencoder._estimator.user_warnings import warn_user
 
 _ONE_OR_MANY = (
     "A series has the shape (n_timepoints,) or (n_timepoints, n_channels); several "
     "series are a list of them."
 )
+# Fewest steps by which a channel is known to go one way only, and the share of them
+# that are no standstill: a switch that is turned on once is no counter.
+_FEWEST_STEPS, _LEAST_CHANGES = 50, 0.5
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,39 @@ class SeriesInput:
             for given, result in zip(self.given, results, strict=True)
         ]
         return wrapped if self.is_list else wrapped[0]
+
+
+def warn_of_channels(values: Array, names: Sequence[object] | None) -> None:
+    """Warn if a series seems to be a collection, or a channel to count its steps.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_timepoints, n_channels)
+        The series.
+    names : sequence or None
+        Names of the channels.
+    """
+    n_steps, n_channels = values.shape
+    if axes_seem_turned(values.reshape(1, -1), values.shape):
+        warn_user(
+            f"X is taken for one series of {n_steps} steps of {n_channels} channels, "
+            "but values change little from channel to channel and much from step to "
+            f"step. For {n_steps} series of one channel pass list(X), for one series "
+            f"of {n_channels} steps X.T."
+        )
+    for channel, column in enumerate(values.T):
+        known = column[~np.isnan(column)]
+        if len(known) < _FEWEST_STEPS or known[0] == known[-1]:
+            continue
+        goes_on = np.diff(known) * np.sign(known[-1] - known[0])
+        if (goes_on >= 0).all() and (goes_on > 0).mean() > _LEAST_CHANGES:
+            name = channel if names is None else repr(names[channel])
+            warn_user(
+                f"Channel {name} of X goes one way only, from {known[0]:.6g} to "
+                f"{known[-1]:.6g}, as times, row numbers and running totals do. No "
+                "stretch of it is like another, which hides the outliers of all "
+                "channels. Leave it out, or pass its differences."
+            )
 
 
 def _is_list_of_series(X: Any) -> bool:
