@@ -28,7 +28,7 @@ from skautoencoder._estimator.principal_components import (
     is_linear,
     plan_with,
 )
-from skautoencoder.architectures import Architecture, Conv, Dense, Network
+from skautoencoder.architectures import Architecture, Conv, Conv1d, Dense, Network
 from skautoencoder.objectives import Objective, Penalty
 from skautoencoder.training import AutoencoderNet
 
@@ -74,8 +74,8 @@ class AutoencoderTransformer(CodeTransformer):
         such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set
         and searched as ``architecture__hidden_layer_sizes``; beside a name they can
         be given in the same way. "auto" also lets codes of PCA stand in for those
-        of a dense network that does not do better, if `max_epochs` is "auto", too; see
-        `has_linear_codes_`.
+        of a network for rows, or for sequences of one length, that does not do better,
+        if `max_epochs` is "auto", too; see `has_linear_codes_`.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width), (n_steps, n_channels) or (n_features,). Its product is the
@@ -397,7 +397,8 @@ class AutoencoderTransformer(CodeTransformer):
         return (
             self._is_free
             and self.max_epochs == "auto"
-            and isinstance(samples.architecture, Dense)
+            and isinstance(samples.architecture, Dense | Conv1d)
+            and samples.sequences is None
             and self.loss in LINEAR_LOSSES
             and plan.objective.make is Objective
             and not plan.objective.arguments["penalties"]

@@ -133,6 +133,23 @@ def test_a_network_that_does_better_is_kept() -> None:
 
 
 @quick
+def test_sequences_get_the_codes_of_pca(tmp_path: Path) -> None:
+    X, X_new = normal_rows(60).reshape(-1, 8, 1), normal_rows(500, 10)
+    fitted = transformer().fit(X)
+    assert fitted.is_linear_
+    predicted = fitted.predict(X_new.reshape(-1, 8, 1))
+    assert predicted.shape == (500, 8, 1)
+    of_pca = error_of_pca(X[:, :, 0], X_new, 3)
+    assert error(predicted[:, :, 0], X_new) == pytest.approx(of_pca, rel=1e-3)
+    save(fitted, tmp_path / "fitted")
+    again = load(tmp_path / "fitted").predict(X_new.reshape(-1, 8, 1))
+    np.testing.assert_array_equal(again, predicted)
+    # PCA has no codes for different lengths, and a network that is named is kept.
+    assert not transformer().fit([X[0, 1:], *X[1:]]).has_linear_codes_
+    assert not transformer(architecture="conv1d").fit(X).has_linear_codes_
+
+
+@quick
 def test_many_rows_are_judged_by_themselves() -> None:
     X = normal_rows(2001)
     fitted = transformer(batch_size=512).fit(X)
