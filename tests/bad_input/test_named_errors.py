@@ -55,7 +55,7 @@ UNREADABLE: dict[str, tuple[Any, type[Exception], str]] = {
     "same names": (
         pd.DataFrame(X, columns=["same"] * 4).astype(object).assign(cell=[{}] * 20),
         (ValueError, TypeError),
-        r"Column 'cell' of X",
+        r"Column 'cell' of X|X: Expected unique column names.*columns\.duplicated",
     ),
 }
 

@@ -23,6 +23,7 @@ from skautoencoder import (
     VAEOverSampler,
     VAESampler,
 )
+from skautoencoder._estimator.input_hints import with_hints
 
 OF_NUMBERS = [
     AutoencoderImputer,
@@ -87,6 +88,25 @@ def test_only_masked_arrays_have_masks() -> None:
 def test_a_frame_without_columns(estimator: Any, frame: Any) -> None:
     with pytest.raises(ValueError, match="X is a frame without columns"):
         estimator().fit(frame)
+
+
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
+def test_columns_of_infinite_values_are_named(estimator: Any) -> None:
+    frame = pd.DataFrame(X[:, :3], columns=["a", "b", "c"])
+    frame.loc[4, "b"] = np.inf
+    with pytest.raises(ValueError, match=r"(?s)infinity.*in the columns \['b'\]"):
+        estimator().fit(frame)
+
+
+def test_columns_of_one_name() -> None:
+    # Old releases of scikit-learn take them.
+    frame = pd.DataFrame([["x", 1, "y"]] * 9, columns=["a", "b", "a"])
+    with (
+        pytest.raises(ValueError, match="(?s)unique.*columns.duplicated") as caught,
+        with_hints(frame, "VAESampler"),
+    ):
+        raise ValueError("Expected unique column names, got:\n- 'a' 2 times")
+    assert "has strings" not in str(caught.value)
 
 
 @pytest.mark.parametrize("estimator", OF_NUMBERS)

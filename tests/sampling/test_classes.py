@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skautoencoder.sampling.classes import Classes
@@ -37,6 +38,12 @@ def test_another_number_of_classes_than_rows() -> None:
 def test_numbers_that_are_no_classes() -> None:
     with pytest.raises(ValueError, match="Unknown label type"):
         Classes.of([0.5, 1.7, 2.2], 3, "Sampler")
+
+
+@pytest.mark.parametrize("y", [["a", 1, 2.5], pd.cut(range(9), 3)], ids=str)
+def test_labels_that_have_no_order(y: object) -> None:
+    with pytest.raises(TypeError, match=r"y has labels of .* y\.astype\(str\)"):
+        Classes.of(y, len(y), "Sampler")
 
 
 @pytest.mark.parametrize("y", ["c", ["a", "c"], 0, [1.0, 2.0]])

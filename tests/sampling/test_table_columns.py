@@ -383,6 +383,22 @@ def test_missing_levels_are_refused(name):
             refuse(table)
 
 
+@pytest.mark.parametrize("dtype", [object, "category", "string"])
+def test_the_cure_of_missing_levels_cures(dtype):
+    X = pd.DataFrame({"c": pd.Series(["a", None, "a", "b"], dtype=dtype)})
+    with pytest.raises(ValueError, match=r"X\['c'\].fillna\(X\['c'\].mode\(\)\[0\]\)"):
+        TableColumns.fit(X)
+    X["c"] = X["c"].fillna(X["c"].mode()[0])
+    assert TableColumns.fit(X).kinds == {"c": "categorical"}
+
+
+@pytest.mark.parametrize("dtype", [object, float, "category", "string", "boolean"])
+def test_columns_without_values_are_to_be_dropped(dtype):
+    X = pd.DataFrame({"n": [1, 2], "c": pd.Series([None, None], dtype=dtype)})
+    with pytest.raises(ValueError, match=r"X\.drop\(columns=\['c'\]\)"):
+        TableColumns.fit(X)
+
+
 def test_integers_that_are_one_float_stay_what_they_are():
     table = np.arange(2**64 - 12, 2**64, dtype=np.uint64)[:, np.newaxis]
     assert len(np.unique(table.astype(np.float64))) == 1

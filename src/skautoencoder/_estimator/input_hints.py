@@ -85,8 +85,23 @@ def _hint(message: str, X: Any, name: str) -> str:
     """Return a sentence to add to an error message, or an empty string."""
     if "feature names" in message:
         return ""  # compared before cells are read
-    if "dense data is required" in message and hasattr(X, "sparse"):
-        return "X is a frame of sparse columns: pass X.sparse.to_dense()."
+    if "unique column names" in message:
+        return (
+            "Rename them, or keep the first of each: X.loc[:, ~X.columns.duplicated()]."
+        )
+    infinite = _infinite_columns(X) if "contains infinity" in message else []
+    if infinite:
+        return (
+            f"Infinite values are in the columns {infinite}. Replace them, or remove "
+            "these rows."
+        )
+    if "dense data is required" in message:
+        if hasattr(X, "sparse"):
+            return "X is a frame of sparse columns: pass X.sparse.to_dense()."
+        return (
+            "In a Pipeline, let the steps before answer with dense arrays: "
+            "OneHotEncoder(sparse_output=False), ColumnTransformer(sparse_threshold=0)."
+        )
     if "contains NaN" in message:
         return "" if name == "AutoencoderImputer" else _IMPUTER
     if isinstance(X, list) and len({_length(row) for row in X}) > 1:
@@ -155,6 +170,15 @@ def _columns(X: Any) -> Iterator[tuple[str, Any]]:
     if cells.ndim == 2:
         for place, column in enumerate(cells.T):
             yield f"Column {place} of X", column.tolist()
+
+
+def _infinite_columns(X: Any) -> list[Any]:
+    """Return the names of a frame's columns that have infinite values."""
+    try:
+        columns = [(name, np.asarray(X[name])) for name in column_names(X) or []]
+    except Exception:  # of a library whose frames are not read like this
+        return []
+    return [name for name, c in columns if c.dtype.kind == "f" and np.isinf(c).any()]
 
 
 def _is_number(cell: Any) -> bool:

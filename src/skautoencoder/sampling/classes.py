@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -133,7 +134,7 @@ def one_hot(classes: Classes | None, numbers: NDArray[np.intp]) -> NDArray[np.fl
 
 
 def _require_classes(y: Any) -> None:
-    """Raise if a class label is missing."""
+    """Raise if a class label is missing, or labels cannot be brought into an order."""
     given = np.asarray(y, dtype=object)
     missing = pd.isna(given)
     if given.ndim and missing.any():
@@ -142,4 +143,13 @@ def _require_classes(y: Any) -> None:
             f"y has no class for {len(places)} of {len(given)} rows; the first is row "
             f"{places[0]}, where it is {given[missing][0]!r}. Remove these rows, or "
             "give them a class of their own, for example with fillna."
+        )
+    kinds = {type(label) for label in given.tolist()} if given.ndim == 1 else set()
+    are_strings = {issubclass(kind, str) for kind in kinds}
+    strange = [k for k in kinds if not issubclass(k, str | bytes | Number | np.generic)]
+    if len(are_strings) > 1 or strange:
+        names = sorted(kind.__name__ for kind in kinds)
+        raise TypeError(
+            f"y has labels of the types {names}, but classes must be all strings or "
+            "all numbers. Make them strings: y.astype(str)."
         )

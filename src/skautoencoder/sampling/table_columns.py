@@ -201,6 +201,11 @@ class TableColumns:
         declared = _declared(categorical_features, X)
         columns, read, start = [], [], 0
         for i, (name, values) in enumerate(given):
+            if pd.isna(values).all():
+                raise ValueError(
+                    f"Column {name!r} of X has no values: all are missing (NaN). Drop "
+                    f"it: X.drop(columns=[{name!r}])."
+                )
             kind: Levels | Numbers
             objects = None
             if declared[i] or not _is_number(name, values):
@@ -484,7 +489,9 @@ def _plain(name: Any, values: Values) -> NDArray[Any]:
         values = values.to_numpy(dtype=object)
     cells = np.asarray(values, dtype=object)
     if pd.isna(cells).any():
-        raise ValueError(_missing(name))
+        # AutoencoderImputer refuses strings, and SimpleImputer leaves None alone.
+        how = f"X[{name!r}].fillna(X[{name!r}].mode()[0]), the most frequent level"
+        raise ValueError(_missing(name, how))
     return cells
 
 
@@ -522,8 +529,8 @@ def _too_large(name: Any) -> str:
     )
 
 
-def _missing(name: Any) -> str:
+def _missing(name: Any, cure: str = "AutoencoderImputer or SimpleImputer") -> str:
     return (
         f"Column {name!r} of X has missing values (NaN). Fill them first, for example "
-        "with AutoencoderImputer or SimpleImputer, or remove these rows."
+        f"with {cure}, or remove these rows."
     )
