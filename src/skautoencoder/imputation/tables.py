@@ -31,8 +31,19 @@ _ROWS_TO_COMPARE_WITH = 2000
 # well, and is fitted anew without the hidden values.
 _ROWS_A_FEATURE = 50
 # Weight of a prior of zero weights, in numbers of hidden values: few values determine
-# the weights of network and neighbours badly.
+# the weights of network and neighbours badly, and the choice below.
 _PRIOR_VALUES = 20.0
+
+# Weight of the distribution's prior of uncorrelated features, in numbers of rows. The
+# low one is for features that nearly follow from others, where EM takes more steps. It
+# is often worse elsewhere, so its squared error of hidden values has to be lower by
+# this share and by a standard error, or more if there are few. To choose takes some
+# fits to so many rows: too long for many features.
+_PRIOR_ROWS, _LOW_PRIOR_ROWS = 5.0, 0.01
+_CLEAR_SHARE = 0.05
+_ROWS_TO_CHOOSE_BY = 500
+_FEATURES_TO_CHOOSE_BY = 200
+_TOLERANCE = 3e-3
 
 # Returns the network's outputs, given values and flags.
 Answer = Callable[[Tensor], Rows64]
@@ -139,15 +150,15 @@ def start_filling(
     def standard(numbers: NDArray[np.intp]) -> Rows64:
         return statistics.to_standard(rows[numbers], observed[numbers])
 
-    part = some(max(2000, 40 * n_features))
-    gaussian = fit_gaussian(standard(part), observed[part], max_iter=15, tol=3e-3)
-    kept = some(_ROWS_TO_COMPARE_WITH)
-    neighbors = Neighbors(
-        gaussian.fill(standard(kept), observed[kept]), observed[kept], kept
-    )
+    part, kept = some(max(2000, 40 * n_features)), some(_ROWS_TO_COMPARE_WITH)
     fold_of = np.empty(rows.shape, dtype=np.int8)
     for chunk in row_chunks(rows):
         fold_of[chunk] = random.randint(_N_FOLDS, size=rows[chunk].shape)
+    known = observed[part]
+    gaussian, prior_rows = _fit_gaussian(standard(part), known, fold_of[part] == 0)
+    neighbors = Neighbors(
+        gaussian.fill(standard(kept), observed[kept]), observed[kept], kept
+    )
     few = n_samples < _ROWS_A_FEATURE * n_features
     most = max(_NUMBERS_TO_LEARN_FROM // n_features, _ROWS_TO_LEARN_FROM)
     most //= _N_FOLDS - 1
@@ -159,10 +170,42 @@ def start_filling(
         shown = observed[numbers] & ~hidden
         values, guesser = standard(numbers), gaussian
         if few:
-            guesser = fit_gaussian(values, shown, start=gaussian, max_iter=4, tol=3e-3)
+            guesser = fit_gaussian(
+                values,
+                shown,
+                start=gaussian,
+                max_iter=4,
+                tol=_TOLERANCE,
+                prior_rows=prior_rows,
+            )
         filled = guesser.fill(values, shown)
         folds.append(Fold(numbers, values, filled, shown, hidden))
     return TableFilling(gaussian, neighbors), folds
+
+
+def _fit_gaussian(rows: Rows64, observed: Mask, hidden: Mask) -> tuple[Gaussian, float]:
+    """Fit the distribution with the prior that is better at hidden values."""
+
+    def fit(rows: Rows64, observed: Mask, prior_rows: float) -> Gaussian:
+        max_iter, tol = (15, _TOLERANCE) if prior_rows == _PRIOR_ROWS else (40, 1e-3)
+        return fit_gaussian(
+            rows, observed, max_iter=max_iter, tol=tol, prior_rows=prior_rows
+        )
+
+    def errors(prior_rows: float) -> Rows64:
+        some = slice(None, None, -(-len(rows) // _ROWS_TO_CHOOSE_BY))
+        asked, shown = observed[some] & hidden[some], observed[some] & ~hidden[some]
+        guess = fit(rows[some], shown, prior_rows).fill(rows[some], shown)
+        return np.square(guess - rows[some])[asked]
+
+    prior_rows = _PRIOR_ROWS
+    if rows.shape[1] <= _FEATURES_TO_CHOOSE_BY:
+        usual = errors(_PRIOR_ROWS)
+        gain = usual - errors(_LOW_PRIOR_ROWS)
+        least = max(_CLEAR_SHARE * usual.sum(), np.sqrt(np.square(gain).sum()))
+        if gain.sum() > least * (1 + _PRIOR_VALUES / max(len(gain), 1)):
+            prior_rows = _LOW_PRIOR_ROWS
+    return fit(rows, observed, prior_rows), prior_rows
 
 
 def network_input(filled: Rows64, observed: Mask) -> Tensor:
