@@ -160,3 +160,19 @@ class TestImagesWithNothingInThem:
         fitted = detector(max_epochs=2).fit(colour)
         one_colour = np.ones((20, 3, 12, 12)) * np.array([0.1, 0.9, 0.2])[:, None, None]
         assert (fitted.predict(one_colour) == -1).all()
+
+
+@pytest.mark.parametrize("n_lengths", [1, 4])
+def test_sequences_far_from_all_others(n_lengths: int) -> None:
+    # Divided by their distance from the mean one they would be as usual as others.
+    def draw(n_sequences: int, seed: int, *, shift: float = 0.0) -> list[np.ndarray]:
+        middle = noise(12, 4).cumsum(axis=0) / 2 + shift
+        steps = noise(n_sequences * 12, 4, seed=seed).reshape(-1, 12, 4)
+        whole = middle + steps.cumsum(axis=1) / 3
+        return [x[: 12 - i % n_lengths] for i, x in enumerate(whole)]
+
+    normal, others = draw(100, 22), draw(100, 23, shift=1.5)
+    params = {"architecture": "conv1d", "max_epochs": 40, "random_state": 2}
+    found = detector(novelty=True, **params).fit(draw(40, 21))
+    scores = found.score_samples([*normal, *others])
+    assert roc_auc_score(np.repeat([1, 0], 100), scores) > 0.9

@@ -375,22 +375,6 @@ class TestContainers:
         with pytest.raises(ValueError, match="several series are a list"):
             detector().fit(np.zeros((3, 100, 2)))
 
-    @pytest.mark.parametrize("column", [np.arange(600.0), -np.arange(600) // 2])
-    def test_a_channel_that_counts_the_steps(self, column: np.ndarray) -> None:
-        value = with_event()[:, 0]
-        frame = pd.DataFrame({"value": value, "row": column, "on": column > 100})
-        message = r"Channel 'row' of X goes one way only, from -?0 to .*differences"
-        with pytest.warns(UserWarning, match=message) as found:
-            detector(max_epochs=1).fit(frame)
-        assert len(found) == 1
-
-    def test_rows_that_are_series_of_their_own(self) -> None:
-        collection = np.sin(np.arange(80) / 12 + 9 * noise(30, 1))
-        message = r"30 steps of 80 channels.*pass list\(X\).*of 80 steps X\.T"
-        with pytest.warns(UserWarning, match=message):
-            detector(max_epochs=1).fit(collection)
-        detector(max_epochs=1).fit(collection.T)
-
     def test_series_of_a_list_that_is_wrong_is_named(self) -> None:
         with pytest.raises(ValueError, match="Series 1 of the list"):
             detector().fit([waves(100, 2), waves(100, 3)])
@@ -468,8 +452,6 @@ class TestOddSeries:
     def test_one_step(self) -> None:
         with pytest.raises(ValueError, match="n_samples=1"):
             detector(window="auto").fit([1.0])
-        with pytest.raises(ValueError, match=r"shape \(1, 600\) meant as X\.T\?"):
-            detector(window="auto").fit(waves().T)
 
     @pytest.mark.filterwarnings("error")
     def test_constant_series(self) -> None:

@@ -267,7 +267,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
 
     Here :math:`v` tells images with too little in them, or too much: it is 0 if the
     logarithm of an image's variance is within three standard deviations of the median
-    of the training images, and else how many it is beyond.
+    of the training images, and else how many it is beyond. Sequences have no
+    background: of them :math:`r = e`, with at least .3 of the usual distance from the
+    mean sequence as its root mean square.
 
     With ``novelty=False`` the score is the mean over 50 samples of 8 rows of the
     distance to the nearest row, after [2]_; with ``novelty=True`` the distance to

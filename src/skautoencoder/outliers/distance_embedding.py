@@ -24,6 +24,9 @@ _SMALLEST_RESIDUAL = 0.02
 # Shares of the usual contrast of images, and of the usual variance of codes, that are
 # added to the divisors: a blank image has no contrast, an unused unit no variance.
 _SMALLEST_CONTRAST = 0.05
+# Lower bound of the unit of residuals of sequences, relative to their usual distance
+# from the mean one: those of few training sequences may be close to zero.
+_SMALLEST_RESIDUAL_OF_SEQUENCES = 0.3
 _SMALLEST_VARIANCE = 1e-3
 # An image's variance is unusual if its logarithm is more than this many standard
 # deviations from the median; the second number is the lower bound of a deviation.
@@ -140,6 +143,10 @@ class ImageEmbedding(Embedding):
     no training image has. For a blank image neither tells much, but its variance is
     unusual.
 
+    Sequences have no blank background. Divided by their distance from the mean one,
+    those that are far from all others would be as usual as those in the middle, so
+    their residuals have one unit.
+
     Parameters
     ----------
     code_mean : Tensor of shape (code_size,)
@@ -154,7 +161,7 @@ class ImageEmbedding(Embedding):
     n_channels : int
         Number of channels; variances are computed within each and averaged.
     residual_unit : float, default=1.0
-        Root mean square of the relative residuals.
+        Root mean square of the residuals, relative to the contrast or not.
     log_variance : float, default=0.0
         Median of the logarithms of the training images' variances.
     log_deviation : float, default=1.0
@@ -162,6 +169,8 @@ class ImageEmbedding(Embedding):
     mean_image : Tensor of shape (n_features,), default=None
         What the network's units have lost of images in the user's, but for one number
         for all pixels: a blank image minus the mean one is not blank. None: nothing.
+    is_relative : bool, default=True
+        Whether residuals are divided by the contrast of their own image.
     """
 
     code_mean: Tensor
@@ -173,6 +182,7 @@ class ImageEmbedding(Embedding):
     log_variance: float = 0.0
     log_deviation: float = 1.0
     mean_image: Tensor | None = None
+    is_relative: bool = True
 
     @classmethod
     def from_rows(
@@ -218,6 +228,7 @@ class ImageEmbedding(Embedding):
             contrast,
             n_channels,
             mean_image=mean_image,
+            is_relative=are_images,
         )
 
         def measure(batch: Tensor) -> Tensor:
@@ -229,9 +240,10 @@ class ImageEmbedding(Embedding):
         squares, variances = trained.fill(np.empty((len(rows), 2)), measure, rows).T
         # The interquartile range / 1.349 is a normal distribution's standard deviation.
         first, median, third = np.percentile(variances, [25, 50, 75])
+        least = 1e-6 if are_images else _SMALLEST_RESIDUAL_OF_SEQUENCES * usual**0.5
         return replace(
             raw,
-            residual_unit=max(float(np.sqrt(squares.mean())), 1e-6),
+            residual_unit=max(float(np.sqrt(squares.mean())), least, 1e-6),
             log_variance=float(median),
             log_deviation=max(float(third - first) / 1.349, _SMALLEST_DEVIATION),
         )
@@ -239,6 +251,8 @@ class ImageEmbedding(Embedding):
     # These are given rows in double precision on the CPU.
 
     def _residual(self, batch: Tensor, reconstruction: Tensor) -> Tensor:
+        if not self.is_relative:
+            return (batch - reconstruction).div_(self.residual_unit)
         contrast = self._squared_contrast(self._blank_as_such(batch), self.background)
         contrast += self.contrast
         unit = contrast.sqrt_().mul_(self.residual_unit)
