@@ -98,8 +98,28 @@ def test_features_that_nearly_follow_from_others():
     X += random.normal(scale=0.01, size=X.shape)
     holes = with_holes(X, share=0.1)
     filled = AutoencoderImputer(random_state=0, max_epochs=1).fit_transform(holes)
-    # 0.01, as the noise; 0.05 with correlations as unsure as those of other tables.
+    # 0.01, as the noise; 0.05 if correlations are believed as little as elsewhere.
     assert np.median(np.abs(filled - X)[np.isnan(holes)]) < 0.02
+
+
+def test_features_that_are_missing_together_are_not_guessed_from_each_other():
+    random = np.random.RandomState(0)
+    X = random.uniform(-1, 1, size=(500, 4))
+    kind = (X[:, 0] > 0) ^ (X[:, 1] > 0)
+    lost = random.rand(500) < 0.2
+    both = np.column_stack([kind, ~kind])
+    one_hot = np.where(lost[:, np.newaxis], np.nan, both)
+    imputer = AutoencoderImputer(random_state=0)
+    filled = imputer.fit_transform(np.hstack([X, one_hot]))[lost, 4:]
+    # 0.94; 0.75 if the network learns that one of them is 1 minus the other.
+    assert (filled.argmax(axis=1) == both[lost].argmax(axis=1)).mean() > 0.85
+
+
+def test_rows_without_any_value_are_no_holes_of_features():
+    angle = np.random.RandomState(0).uniform(0, 2 * np.pi, size=400)
+    X = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)], axis=1)
+    X[:3] = np.nan
+    assert AutoencoderImputer(random_state=0).fit(X).weights_["network"] > 0.5
 
 
 # ---- scikit-learn's conventions ---------------------------------------------------

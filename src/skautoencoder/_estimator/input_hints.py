@@ -197,6 +197,12 @@ def _advice(cell: Any, name: str) -> str:
             "Encode them, for example with OneHotEncoder in a ColumnTransformer. "
             "(VAESampler takes them as they are, in a frame.)"
         )
+        if name == "AutoencoderImputer":
+            cure = (
+                "Encode them, for example with OrdinalEncoder, which leaves missing "
+                "ones NaN. (OneHotEncoder makes a level of them, and VAESampler takes "
+                "strings as they are, in a frame.)"
+            )
         if name == "VAESampler":
             cure = "Pass a data frame: there columns of strings are categories."
         return f"strings, such as {cell!r}. {cure}"

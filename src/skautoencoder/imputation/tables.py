@@ -151,9 +151,10 @@ def start_filling(
         return statistics.to_standard(rows[numbers], observed[numbers])
 
     part, kept = some(max(2000, 40 * n_features)), some(_ROWS_TO_COMPARE_WITH)
-    fold_of = np.empty(rows.shape, dtype=np.int8)
+    fold_of, together = np.empty(rows.shape, np.int8), _missing_together(observed)
     for chunk in row_chunks(rows):
-        fold_of[chunk] = random.randint(_N_FOLDS, size=rows[chunk].shape)
+        folds_of_cells = random.randint(_N_FOLDS, size=rows[chunk].shape)
+        fold_of[chunk] = folds_of_cells[:, together]
     known = observed[part]
     gaussian, prior_rows = _fit_gaussian(standard(part), known, fold_of[part] == 0)
     neighbors = Neighbors(
@@ -181,6 +182,23 @@ def start_filling(
         filled = guesser.fill(values, shown)
         folds.append(Fold(numbers, values, filled, shown, hidden))
     return TableFilling(gaussian, neighbors), folds
+
+
+def _missing_together(observed: Mask) -> NDArray[np.intp]:
+    """Return for each feature the first one that is missing in the same rows.
+
+    Such features, as those of a one-hot category or of one sensor, are hidden together:
+    else they would be guessed from each other. Features without holes stand alone, and
+    rows without any value do not count.
+    """
+    is_known = observed.any(axis=1)
+    first: dict[bytes, int] = {}
+    together = []
+    for i, known in enumerate(observed.T):
+        holes = ~known & is_known
+        name = np.packbits(holes).tobytes()
+        together.append(first.setdefault(name, i) if holes.any() else i)
+    return np.array(together)
 
 
 def _fit_gaussian(rows: Rows64, observed: Mask, hidden: Mask) -> tuple[Gaussian, float]:
