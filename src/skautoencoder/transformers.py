@@ -132,7 +132,7 @@ class AutoencoderTransformer(CodeTransformer):
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 4000 steps, but at
         least 8; and at most 50, or with fewer than 20 batches an epoch as many as
-        make 1000 steps, up to 200; of up to three features at most 500.
+        make 1000 steps, up to 200; of up to six features at most 500.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.
@@ -270,6 +270,8 @@ class AutoencoderTransformer(CodeTransformer):
         "ordered": ["boolean"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
     }
+
+    _few_features = 6
 
     def __init__(
         self,
@@ -514,7 +516,7 @@ class ConvAutoencoderTransformer(CodeTransformer):
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 4000 steps, but at
         least 8; and at most 50, or with fewer than 20 batches an epoch as many as
-        make 1000 steps, up to 200; of up to three features at most 500.
+        make 1000 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.

@@ -250,7 +250,8 @@ def test_the_auto_code_size() -> None:
     [(1800, 32, 50), (60_000, 128, 19), (1_000_000, 128, 18)],
 )
 def test_the_auto_number_of_epochs(n_rows: int, batch_size: int, n_epochs: int) -> None:
-    steps = DenoisingAutoencoder._usual_steps, DenoisingAutoencoder._fewest_epochs
+    denoiser = DenoisingAutoencoder
+    steps = denoiser._usual_steps, denoiser._fewest_epochs, denoiser._few_features
     samples = Samples(
         rows=np.empty((n_rows, 4)),
         data_shape=(4,),
@@ -258,6 +259,12 @@ def test_the_auto_number_of_epochs(n_rows: int, batch_size: int, n_epochs: int) 
         architecture=Dense(),
     )
     assert samples.usual_epochs(n_rows, batch_size, *steps) == n_epochs
+
+
+def test_denoisers_of_few_features_take_no_more_epochs() -> None:
+    # Their codes are not short: small tables would be overfitted.
+    denoiser = DenoisingAutoencoder(architecture=Dense((4,)), random_state=0)
+    assert denoiser.fit(ROWS[:32, :3]).n_iter_ == 200
 
 
 class Unflat(nn.Linear):

@@ -137,11 +137,11 @@ def test_the_auto_batch_size(n_rows: int, batch_size: int) -> None:
 @pytest.mark.parametrize(
     ("n_rows", "n_features", "max_epochs"),
     [
-        (32, 4, 200),
-        (1600, 4, 50),
-        (3200, 4, 40),
-        (64_000, 4, 8),
-        (32, 3, 500),
+        (32, 7, 200),
+        (1600, 7, 50),
+        (3200, 7, 40),
+        (64_000, 7, 8),
+        (32, 6, 500),
         (1600, 2, 80),
         (3200, 2, 40),
     ],

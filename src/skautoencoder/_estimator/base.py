@@ -110,6 +110,9 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
     # Number of training steps that max_epochs="auto" aims at.
     _usual_steps: ClassVar[int] = 4000
     _fewest_epochs: ClassVar[int] = 8
+    # Of how many features "auto" takes more epochs. What bends through few features
+    # takes long to learn, and a short code of few is hard to overfit.
+    _few_features: ClassVar[int] = 0
     # Decay rates of Adam's averages of gradients and squared gradients.
     _betas: ClassVar[tuple[float, float]] = (0.9, 0.99)
     # Whether NaN at the end of a sequence marks its end.
@@ -362,7 +365,11 @@ class BaseAutoencoder(CallbackSupportMixin, EstimatorProtocol, Generic[SamplesT]
         n_rows = n_training_rows(n_rows, fraction)
         batch_size = auto_or(self.batch_size, samples.usual_batch_size(n_rows))
         max_epochs = samples.usual_epochs(
-            n_rows, batch_size, self._usual_steps, self._fewest_epochs
+            n_rows,
+            batch_size,
+            self._usual_steps,
+            self._fewest_epochs,
+            self._few_features,
         )
         return Schedule(batch_size, auto_or(self.max_epochs, max_epochs), fraction)
 

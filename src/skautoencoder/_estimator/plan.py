@@ -20,9 +20,9 @@ from skautoencoder.architectures import Architecture, Conv, Network
 from skautoencoder.architectures.conv import is_small
 from skautoencoder.training import Rows
 
-# So few features are hard to overfit, and curves through them take long to learn: no
-# number of epochs is too large for the usual steps, unless an epoch has few.
-FEW_FEATURES, _FEWEST_BATCHES = 3, 8
+# Of few features, no number of epochs is too large for the usual steps, unless an epoch
+# has fewer batches than these.
+_FEWEST_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,12 @@ class Samples:
         return int(np.clip(2 ** round(np.log2(n_rows / n_batches)), 32, 128))
 
     def usual_epochs(
-        self, n_rows: int, batch_size: int, n_steps: int, fewest: int
+        self,
+        n_rows: int,
+        batch_size: int,
+        n_steps: int,
+        fewest: int,
+        few_features: int,
     ) -> int:
         """Return the number of epochs for ``max_epochs="auto"``.
 
@@ -107,10 +112,12 @@ class Samples:
             Number of steps to aim at.
         fewest : int
             Minimum number of epochs.
+        few_features : int
+            Samples of at most so many features are seen in more epochs.
         """
         n_batches = max(n_rows // batch_size, 1)
         most = np.clip(1000 / n_batches, 50, 200)
-        if math.prod(self.sample_shape) <= FEW_FEATURES:
+        if math.prod(self.sample_shape) <= few_features:
             most = max(most, n_steps / _FEWEST_BATCHES)
         return int(np.clip(n_steps / n_batches, fewest, most))
 

@@ -154,7 +154,7 @@ class DenoisingAutoencoder(CodeTransformer):
     max_epochs : int or "auto", default="auto"
         Passes over the data. "auto" is as many as make about 9000 steps, but at
         least 18; and at most 50, or with fewer than 20 batches an epoch as many as
-        make 1000 steps, up to 200; of up to three features at most 1125.
+        make 1000 steps, up to 200.
     early_stopping : bool, default=False
         Whether to keep a shuffled part of the data out of training, stop when
         the loss on it no longer falls, and go back to the best weights.

@@ -19,7 +19,7 @@ from skautoencoder._estimator.array_statistics import (
 )
 from skautoencoder._estimator.array_types import Array, Shape
 from skautoencoder._estimator.data_units import Scaling, Units
-from skautoencoder._estimator.plan import FEW_FEATURES, Recipe, Samples, auto_or
+from skautoencoder._estimator.plan import Recipe, Samples, auto_or
 from skautoencoder.architectures import Architecture, VariationalNetwork
 from skautoencoder.objectives import (
     BernoulliLikelihood,
@@ -114,13 +114,18 @@ class SampledRows(Samples):
         return super().usual_batch_size(n_rows)
 
     def usual_epochs(
-        self, n_rows: int, batch_size: int, n_steps: float, fewest: int
+        self,
+        n_rows: int,
+        batch_size: int,
+        n_steps: float,
+        fewest: int,
+        few_features: int,
     ) -> int:
         """Return the number of epochs for ``max_epochs="auto"``.
 
         Parameters
         ----------
-        n_rows, batch_size, fewest : int
+        n_rows, batch_size, fewest, few_features : int
             See :class:`Samples`.
         n_steps : float
             Number of steps for samples other than tables and small images.
@@ -130,7 +135,7 @@ class SampledRows(Samples):
         if self.likelihood == "columns":
             # With more steps, short tables are overfitted.
             n_steps, n_shown = _STEPS_A_ROW * n_rows, _MOST_SHOWN
-            if self.rows.shape[1] <= FEW_FEATURES:
+            if self.rows.shape[1] <= few_features:
                 n_steps, n_shown = _MORE_STEPS * n_steps, _MORE_SHOWN * n_shown
             most = max(n_shown / batch_size, _FEWEST_STEPS)
             n_steps = np.clip(n_steps, _FEWEST_STEPS, most)

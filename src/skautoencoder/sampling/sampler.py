@@ -320,6 +320,7 @@ class VAESampler(
     _priors: list[Prior]
 
     _betas = (0.9, 0.999)
+    _few_features = 3
     _takes_weights = True
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": None}
 
