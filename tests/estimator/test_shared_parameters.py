@@ -50,6 +50,7 @@ OTHER_ENTRY: dict[tuple[str, str], str] = {
     ("VAESampler", "random_state"): "it draws the codes of score_samples, too",
     ("VAEOverSampler", "random_state"): "it draws rows, too",
     ("AutoencoderTransformer", "architecture"): "it may answer as PCA",
+    ("AutoencoderTransformer", "max_epochs"): "curves through few features take long",
     ("AutoencoderTransformer", "nested"): "it has penalty__*",
     ("ConvAutoencoderTransformer", "nested"): "it has no architecture__*",
     ("DenoisingAutoencoder", "nested"): "it has penalty__*",
