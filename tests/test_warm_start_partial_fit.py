@@ -188,7 +188,7 @@ def test_a_second_fit_takes_the_rows_in_another_order() -> None:
         (tiny_dense(early_stopping=True, validation_fraction=0.3), 49),
         (tiny_dense(ordered=True, validation_fraction=0.3), 49),
         (OF_ROWS["detector"], 56),
-        (OF_ROWS["novelty"], 63),
+        (OF_ROWS["novelty"], 50),
     ],
 )
 def test_rows_that_were_kept_out_are_kept_out_again(
