@@ -21,10 +21,19 @@ def wave(n_steps: int = 600) -> np.ndarray:
 @pytest.mark.parametrize("column", [np.arange(600.0), -np.arange(600) // 2])
 def test_a_channel_that_counts_the_steps(column: np.ndarray) -> None:
     frame = pd.DataFrame({"value": wave(), "row": column, "on": column > 100})
-    message = r"Channel 'row' of X goes one way only, from -?0 to .*differences"
+    message = r"Channels \['row'\] of X go one way only.*Leave them out"
     with pytest.warns(UserWarning, match=message) as found:
         detector().fit(frame)
     assert len(found) == 1
+
+
+def test_all_channels_go_one_way() -> None:
+    count = np.arange(100.0)
+    with pytest.warns(UserWarning, match=r"^X goes .* Pass its differences") as of_one:
+        detector().fit(count)
+    with pytest.warns(UserWarning, match=r"8, 9\] and 20 more of X go") as of_many:
+        detector().fit(np.repeat(count[:, np.newaxis], 30, axis=1))
+    assert len(of_one) == len(of_many) == 1
 
 
 def test_rows_that_are_series_of_their_own() -> None:

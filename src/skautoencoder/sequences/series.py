@@ -29,6 +29,8 @@ _ONE_OR_MANY = (
 # Fewest steps by which a channel is known to go one way only, and the share of them
 # that are no standstill: a switch that is turned on once is no counter.
 _FEWEST_STEPS, _LEAST_CHANGES = 50, 0.5
+# Of many such channels, the warning names so many.
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -109,19 +111,30 @@ def warn_of_channels(values: Array, names: Sequence[object] | None) -> None:
             f"step. For {n_steps} series of one channel pass list(X), for one series "
             f"of {n_channels} steps X.T."
         )
-    for channel, column in enumerate(values.T):
-        known = column[~np.isnan(column)]
-        if len(known) < _FEWEST_STEPS or known[0] == known[-1]:
-            continue
-        goes_on = np.diff(known) * np.sign(known[-1] - known[0])
-        if (goes_on >= 0).all() and (goes_on > 0).mean() > _LEAST_CHANGES:
-            name = channel if names is None else repr(names[channel])
-            warn_user(
-                f"Channel {name} of X goes one way only, from {known[0]:.6g} to "
-                f"{known[-1]:.6g}, as times, row numbers and running totals do. No "
-                "stretch of it is like another, which hides the outliers of all "
-                "channels. Leave it out, or pass its differences."
-            )
+    one_way = [place for place, c in enumerate(values.T) if _goes_one_way(c)]
+    if one_way and n_channels == 1:
+        warn_user(
+            "X goes one way only, as times and running totals do. No stretch of it is "
+            "like another, which hides its outliers. Pass its differences."
+        )
+    elif one_way:
+        named = one_way if names is None else [names[place] for place in one_way]
+        n_more = len(named) - _MOST_NAMED
+        more = f" and {n_more} more" if n_more > 0 else ""
+        warn_user(
+            f"Channels {named[:_MOST_NAMED]}{more} of X go one way only, as times, row "
+            "numbers and running totals do. No stretch of them is like another, which "
+            "hides the outliers of all channels. Leave them out, or pass their "
+            "differences."
+        )
+
+
+def _goes_one_way(channel: Array) -> bool:
+    known = channel[~np.isnan(channel)]
+    if len(known) < _FEWEST_STEPS or known[0] == known[-1]:
+        return False
+    goes_on = np.diff(known) * np.sign(known[-1] - known[0])
+    return bool((goes_on >= 0).all() and (goes_on > 0).mean() > _LEAST_CHANGES)
 
 
 def _is_list_of_series(X: Any) -> bool:
