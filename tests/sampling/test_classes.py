@@ -46,6 +46,13 @@ def test_labels_that_have_no_order(y: object) -> None:
         Classes.of(y, len(y), "Sampler")
 
 
+@pytest.mark.parametrize("dtype", ["datetime64[D]", "datetime64[ns]", "timedelta64[s]"])
+def test_dates_are_classes(dtype: str) -> None:
+    y = pd.Series(np.array([5, 3, 5]).astype(dtype))
+    classes, numbers = Classes.of(y, 3, "Sampler")
+    assert (classes.names[numbers] == y).all()
+
+
 @pytest.mark.parametrize("y", ["c", ["a", "c"], 0, [1.0, 2.0]])
 def test_unknown_class(y: object) -> None:
     classes, _ = Classes.of(["a", "b"], 2, "Sampler")

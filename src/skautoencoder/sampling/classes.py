@@ -146,6 +146,9 @@ def _require_classes(y: Any) -> None:
         )
     kinds = {type(label) for label in given.tolist()} if given.ndim == 1 else set()
     are_strings = {issubclass(kind, str) for kind in kinds}
+    # Dates and durations that are NumPy's have an order; as objects they are refused.
+    if hasattr(y, "dtype") and np.asarray(y).dtype.kind in "mM":
+        return
     strange = [k for k in kinds if not issubclass(k, str | bytes | Number | np.generic)]
     if len(are_strings) > 1 or strange:
         names = sorted(kind.__name__ for kind in kinds)
