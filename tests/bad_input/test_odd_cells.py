@@ -98,6 +98,12 @@ def test_columns_of_infinite_values_are_named(estimator: Any) -> None:
         estimator().fit(frame)
 
 
+def test_of_many_infinite_columns_some_are_named() -> None:
+    frame = pd.DataFrame(np.full((9, 300), np.inf)).add_prefix("c")
+    with pytest.raises(ValueError, match=r"'c9'\] and 290 more\. Replace"):
+        AutoencoderTransformer().fit(frame)
+
+
 def test_columns_of_one_name() -> None:
     # Old releases of scikit-learn take them.
     frame = pd.DataFrame([["x", 1, "y"]] * 9, columns=["a", "b", "a"])

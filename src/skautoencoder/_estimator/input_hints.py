@@ -15,6 +15,8 @@ _IMPUTER = (
     "example with make_pipeline."
 )
 
+# Of a wide frame, a message names so many columns.
+_MOST_NAMED = 10
 # Why an estimator takes no sequences of different lengths.
 _ONE_LENGTH = {
     "AutoencoderImputer": "NaN marks the holes that AutoencoderImputer fills, so it "
@@ -91,9 +93,11 @@ def _hint(message: str, X: Any, name: str) -> str:
         )
     infinite = _infinite_columns(X) if "contains infinity" in message else []
     if infinite:
+        n_more = len(infinite) - _MOST_NAMED
+        more = f" and {n_more} more" if n_more > 0 else ""
         return (
-            f"Infinite values are in the columns {infinite}. Replace them, or remove "
-            "these rows."
+            f"Infinite values are in the columns {infinite[:_MOST_NAMED]}{more}. "
+            "Replace them, or remove these rows."
         )
     if "dense data is required" in message:
         if hasattr(X, "sparse"):

@@ -204,7 +204,7 @@ class TableColumns:
             if pd.isna(values).all():
                 raise ValueError(
                     f"Column {name!r} of X has no values: all are missing (NaN). Drop "
-                    f"it: X.drop(columns=[{name!r}])."
+                    f"it, in pandas with X.drop(columns=[{name!r}])."
                 )
             kind: Levels | Numbers
             objects = None
@@ -490,7 +490,8 @@ def _plain(name: Any, values: Values) -> NDArray[Any]:
     cells = np.asarray(values, dtype=object)
     if pd.isna(cells).any():
         # AutoencoderImputer refuses strings, and SimpleImputer leaves None alone.
-        how = f"X[{name!r}].fillna(X[{name!r}].mode()[0]), the most frequent level"
+        how = "the most frequent level, in pandas "
+        how += f"X[{name!r}].fillna(X[{name!r}].mode()[0])"
         raise ValueError(_missing(name, how))
     return cells
 
