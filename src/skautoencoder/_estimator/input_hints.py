@@ -15,7 +15,7 @@ _IMPUTER = (
     "example with make_pipeline."
 )
 
-# Of a wide frame, a message names so many columns.
+# A message names so many columns or levels.
 _MOST_NAMED = 10
 # Why an estimator takes no sequences of different lengths.
 _ONE_LENGTH = {
@@ -83,6 +83,12 @@ def naming(parameter: str) -> Iterator[None]:
         raise kind(f"{parameter}: {error}") from error
 
 
+def first_few(names: list[Any]) -> str:
+    """Return names for a message, and how many more there are."""
+    n_more = len(names) - _MOST_NAMED
+    return f"{names[:_MOST_NAMED]}" + (f" and {n_more} more" if n_more > 0 else "")
+
+
 def _hint(message: str, X: Any, name: str) -> str:
     """Return a sentence to add to an error message, or an empty string."""
     if "feature names" in message:
@@ -93,11 +99,9 @@ def _hint(message: str, X: Any, name: str) -> str:
         )
     infinite = _infinite_columns(X) if "contains infinity" in message else []
     if infinite:
-        n_more = len(infinite) - _MOST_NAMED
-        more = f" and {n_more} more" if n_more > 0 else ""
         return (
-            f"Infinite values are in the columns {infinite[:_MOST_NAMED]}{more}. "
-            "Replace them, or remove these rows."
+            f"Infinite values are in the columns {first_few(infinite)}. Replace them, "
+            "or remove these rows."
         )
     if "dense data is required" in message:
         if hasattr(X, "sparse"):

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from skautoencoder._estimator.input_hints import first_few
+
 Float64 = NDArray[np.float64]
 
 # Drawn numbers are rounded to the decimals of the training data, up to this many.
@@ -80,13 +82,10 @@ class Levels:
         try:
             return np.array([index_of[level] for level in column.tolist()], np.intp)
         except KeyError as error:
-            seen = ", ".join(repr(level) for level in self.values[:10].tolist())
-            more = (
-                "" if len(self.values) <= 10 else f" and {len(self.values) - 10} more"
-            )
+            seen = first_few(self.values.tolist())
             raise ValueError(
                 f"Column {name!r} of X has the level {error.args[0]!r}, which was not "
-                f"there in fit. Seen were {seen}{more}. Remove these rows, or fit on "
+                f"there in fit. Seen were {seen}. Remove these rows, or fit on "
                 "rows that have the level."
             ) from None
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from skautoencoder._estimator.array_types import Array
 from skautoencoder._estimator.containers import in_frame_like, is_frame
 from skautoencoder._estimator.image_detection import axes_seem_turned
-from skautoencoder._estimator.input_hints import with_hints
+from skautoencoder._estimator.input_hints import first_few, with_hints
 from skautoencoder._estimator.sample_validation import float_types, from_torch
 from skautoencoder._estimator.user_warnings import warn_user
 
@@ -29,8 +29,6 @@ _ONE_OR_MANY = (
 # Fewest steps by which a channel is known to go one way only, and the share of them
 # that are no standstill: a switch that is turned on once is no counter.
 _FEWEST_STEPS, _LEAST_CHANGES = 50, 0.5
-# Of many such channels, the warning names so many.
-_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -119,13 +117,10 @@ def warn_of_channels(values: Array, names: Sequence[object] | None) -> None:
         )
     elif one_way:
         named = one_way if names is None else [names[place] for place in one_way]
-        n_more = len(named) - _MOST_NAMED
-        more = f" and {n_more} more" if n_more > 0 else ""
         warn_user(
-            f"Channels {named[:_MOST_NAMED]}{more} of X go one way only, as times, row "
-            "numbers and running totals do. No stretch of them is like another, which "
-            "hides the outliers of all channels. Leave them out, or pass their "
-            "differences."
+            f"Channels {first_few(named)} of X go one way only, as times, row numbers "
+            "and running totals do. No stretch of them is like another, which hides "
+            "the outliers of all channels. Leave them out, or pass their differences."
         )
 
 
