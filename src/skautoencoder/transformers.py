@@ -34,6 +34,9 @@ from skautoencoder.training import AutoencoderNet
 
 # Fewer rows say too little to choose by.
 _FEWEST_ROWS = 10
+# From this many images on, networks are nearly always ahead of PCA, and halves of them
+# would say so too seldom.
+_MANY_IMAGES = 200
 # With skip connections, the code would consist of the maps of all stages.
 _NOT_OF_CONV = {"skip_connections"}
 
@@ -74,8 +77,9 @@ class AutoencoderTransformer(CodeTransformer):
         such as ``Dense(hidden_layer_sizes=(64,))`` has parameters that can be set
         and searched as ``architecture__hidden_layer_sizes``; beside a name they can
         be given in the same way. "auto" also lets codes of PCA stand in for those
-        of a network for rows, or for sequences of one length, that does not do better,
-        if `max_epochs` is "auto", too; see `has_linear_codes_`.
+        of a network for rows, for sequences of one length, or for fewer than 200
+        images, that does not do better, if `max_epochs` is "auto", too; see
+        `has_linear_codes_`.
     sample_shape : tuple of int, default=None
         Shape of one sample for the network: (height, width), (n_channels,
         height, width), (n_steps, n_channels) or (n_features,). Its product is the
@@ -399,7 +403,10 @@ class AutoencoderTransformer(CodeTransformer):
         return (
             self._is_free
             and self.max_epochs == "auto"
-            and isinstance(samples.architecture, Dense | Conv1d)
+            and (
+                isinstance(samples.architecture, Dense | Conv1d)
+                or (isinstance(samples.architecture, Conv) and len(rows) < _MANY_IMAGES)
+            )
             and samples.sequences is None
             and self.loss in LINEAR_LOSSES
             and plan.objective.make is Objective

@@ -133,20 +133,33 @@ def test_a_network_that_does_better_is_kept() -> None:
 
 
 @quick
-def test_sequences_get_the_codes_of_pca(tmp_path: Path) -> None:
-    X, X_new = normal_rows(60).reshape(-1, 8, 1), normal_rows(500, 10)
+@pytest.mark.parametrize(("shape", "name"), [((8, 1), "conv1d"), ((4, 4), "conv")])
+def test_sequences_and_few_images_get_the_codes_of_pca(
+    shape: tuple[int, int], name: str, tmp_path: Path
+) -> None:
+    # Of images, two pixels have the same number.
+    n_copies = shape[0] * shape[1] // 8
+    rows, rows_new = (np.tile(normal_rows(*of), n_copies) for of in ((60,), (500, 10)))
+    X = rows.reshape(-1, *shape)
     fitted = transformer().fit(X)
     assert fitted.is_linear_
-    predicted = fitted.predict(X_new.reshape(-1, 8, 1))
-    assert predicted.shape == (500, 8, 1)
-    of_pca = error_of_pca(X[:, :, 0], X_new, 3)
-    assert error(predicted[:, :, 0], X_new) == pytest.approx(of_pca, rel=1e-3)
+    predicted = fitted.predict(rows_new.reshape(-1, *shape))
+    assert predicted.shape == (500, *shape)
+    of_pca = error_of_pca(rows, rows_new, 3)
+    assert error(predicted.reshape(500, -1), rows_new) == pytest.approx(of_pca, 1e-3)
     save(fitted, tmp_path / "fitted")
-    again = load(tmp_path / "fitted").predict(X_new.reshape(-1, 8, 1))
+    again = load(tmp_path / "fitted").predict(rows_new.reshape(-1, *shape))
     np.testing.assert_array_equal(again, predicted)
-    # PCA has no codes for different lengths, and a network that is named is kept.
+    assert not transformer(architecture=name).fit(X).has_linear_codes_
+
+
+@quick
+def test_ragged_sequences_and_many_images_keep_the_network() -> None:
+    X = normal_rows(60).reshape(-1, 8, 1)
     assert not transformer().fit([X[0, 1:], *X[1:]]).has_linear_codes_
-    assert not transformer(architecture="conv1d").fit(X).has_linear_codes_
+    images = np.tile(normal_rows(200), 2).reshape(-1, 4, 4)
+    assert transformer().fit(images[:199]).has_linear_codes_
+    assert not transformer().fit(images).has_linear_codes_
 
 
 @quick
