@@ -34,8 +34,8 @@ from skautoencoder.training import AutoencoderNet
 
 # Fewer rows say too little to choose by.
 _FEWEST_ROWS = 10
-# From this many images on, networks are nearly always ahead of PCA, and halves of them
-# would say so too seldom.
+# From this many images on, networks are mostly ahead of PCA, but those that learn from
+# halves of them show it too seldom.
 _MANY_IMAGES = 200
 # With skip connections, the code would consist of the maps of all stages.
 _NOT_OF_CONV = {"skip_connections"}
