@@ -9,6 +9,7 @@ from numbers import Number
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _IMPUTER = (
     "Here AutoencoderImputer fills them, in tables and in images: put it in front, for "
@@ -152,15 +153,8 @@ def column_names(X: Any) -> list[Any] | None:
 
 def _columns(X: Any) -> Iterator[tuple[str, Any]]:
     """Yield the columns of a table that may hold other cells than numbers."""
-    names = column_names(X)
-    if names is not None:
-        for name in names:
-            try:
-                named = np.asarray(X[name])
-                # A column of Arrow has one axis, and no shape.
-                n_inside = named.ndim - len(getattr(X[name], "shape", (len(named),)))
-            except Exception:  # of a library whose frames are not read like this
-                return
+    if column_names(X) is not None:
+        for name, named, n_inside in _named_columns(X):
             if n_inside and len(named):  # a column of arrays, such as polars' Array
                 yield f"Column {name!r} of X", [named[0]]
             if named.dtype.kind not in "buifc":
@@ -180,13 +174,22 @@ def _columns(X: Any) -> Iterator[tuple[str, Any]]:
             yield f"Column {place} of X", column.tolist()
 
 
+def _named_columns(X: Any) -> Iterator[tuple[Any, NDArray[Any], int]]:
+    """Yield a frame's columns: names, values, and the axes that a cell has."""
+    for name in column_names(X) or []:
+        try:
+            named = np.asarray(X[name])
+            # A column of Arrow has one axis, and no shape.
+            n_inside = named.ndim - len(getattr(X[name], "shape", (len(named),)))
+        except Exception:  # of a library whose frames are not read like this
+            return
+        yield name, named, n_inside
+
+
 def _infinite_columns(X: Any) -> list[Any]:
     """Return the names of a frame's columns that have infinite values."""
-    try:
-        columns = [(name, np.asarray(X[name])) for name in column_names(X) or []]
-    except Exception:  # of a library whose frames are not read like this
-        return []
-    return [name for name, c in columns if c.dtype.kind == "f" and np.isinf(c).any()]
+    columns = _named_columns(X)
+    return [n for n, c, _ in columns if c.dtype.kind == "f" and np.isinf(c).any()]
 
 
 def _is_number(cell: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,16 +35,19 @@ _ROWS_A_FEATURE = 50
 # the weights of network and neighbours badly, and the choice below.
 _PRIOR_VALUES = 20.0
 
-# Weight of the distribution's prior of uncorrelated features, in numbers of rows. The
-# low one is for features that nearly follow from others, where EM takes more steps. It
-# is often worse elsewhere, so its squared error of hidden values has to be lower by
-# this share and by a standard error, or more if there are few. To choose takes some
-# fits to so many rows: too long for many features.
-_PRIOR_ROWS, _LOW_PRIOR_ROWS = 5.0, 0.01
+# How the distribution is fitted: the weight of its prior of uncorrelated features, in
+# numbers of rows, and steps of EM. The weak prior is for features that nearly follow
+# from others, where EM takes more steps. It is often worse elsewhere, so its squared
+# error of hidden values has to be lower by this share and by a standard error, or more
+# if there are few. To choose takes some fits to so many rows: too long for many
+# features.
+_USUAL_FIT: dict[str, Any] = {"prior_rows": 5.0, "max_iter": 15, "tol": 3e-3}
+_WEAK_PRIOR_FIT: dict[str, Any] = {"prior_rows": 0.01, "max_iter": 40, "tol": 1e-3}
+# Of rows with other values hidden, that begins with the distribution of them all.
+_FIT_ANEW = {"max_iter": 4, "tol": 3e-3}
 _CLEAR_SHARE = 0.05
 _ROWS_TO_CHOOSE_BY = 500
 _FEATURES_TO_CHOOSE_BY = 200
-_TOLERANCE = 3e-3
 
 # Returns the network's outputs, given values and flags.
 Answer = Callable[[Tensor], Rows64]
@@ -155,8 +159,9 @@ def start_filling(
     for chunk in row_chunks(rows):
         folds_of_cells = random.randint(_N_FOLDS, size=rows[chunk].shape)
         fold_of[chunk] = folds_of_cells[:, together]
-    known = observed[part]
-    gaussian, prior_rows = _fit_gaussian(standard(part), known, fold_of[part] == 0)
+    given, known = standard(part), observed[part]
+    settings = _settings_of_fit(given, known, fold_of[part] == 0)
+    gaussian = fit_gaussian(given, known, **settings)
     neighbors = Neighbors(
         gaussian.fill(standard(kept), observed[kept]), observed[kept], kept
     )
@@ -171,14 +176,8 @@ def start_filling(
         shown = observed[numbers] & ~hidden
         values, guesser = standard(numbers), gaussian
         if few:
-            guesser = fit_gaussian(
-                values,
-                shown,
-                start=gaussian,
-                max_iter=4,
-                tol=_TOLERANCE,
-                prior_rows=prior_rows,
-            )
+            anew = settings | _FIT_ANEW
+            guesser = fit_gaussian(values, shown, start=gaussian, **anew)
         filled = guesser.fill(values, shown)
         folds.append(Fold(numbers, values, filled, shown, hidden))
     return TableFilling(gaussian, neighbors), folds
@@ -201,29 +200,23 @@ def _missing_together(observed: Mask) -> NDArray[np.intp]:
     return np.array(together)
 
 
-def _fit_gaussian(rows: Rows64, observed: Mask, hidden: Mask) -> tuple[Gaussian, float]:
-    """Fit the distribution with the prior that is better at hidden values."""
+def _settings_of_fit(rows: Rows64, observed: Mask, hidden: Mask) -> dict[str, Any]:
+    """Return the settings of a fit, with the prior that is better at hidden values."""
+    if rows.shape[1] > _FEATURES_TO_CHOOSE_BY:
+        return _USUAL_FIT
+    some = slice(None, None, -(-len(rows) // _ROWS_TO_CHOOSE_BY))
+    rows, shown = rows[some], observed[some] & ~hidden[some]
+    asked = observed[some] & hidden[some]
 
-    def fit(rows: Rows64, observed: Mask, prior_rows: float) -> Gaussian:
-        max_iter, tol = (15, _TOLERANCE) if prior_rows == _PRIOR_ROWS else (40, 1e-3)
-        return fit_gaussian(
-            rows, observed, max_iter=max_iter, tol=tol, prior_rows=prior_rows
-        )
+    def errors(settings: dict[str, Any]) -> Rows64:
+        guess = fit_gaussian(rows, shown, **settings).fill(rows, shown)
+        return np.square(guess - rows)[asked]
 
-    def errors(prior_rows: float) -> Rows64:
-        some = slice(None, None, -(-len(rows) // _ROWS_TO_CHOOSE_BY))
-        asked, shown = observed[some] & hidden[some], observed[some] & ~hidden[some]
-        guess = fit(rows[some], shown, prior_rows).fill(rows[some], shown)
-        return np.square(guess - rows[some])[asked]
-
-    prior_rows = _PRIOR_ROWS
-    if rows.shape[1] <= _FEATURES_TO_CHOOSE_BY:
-        usual = errors(_PRIOR_ROWS)
-        gain = usual - errors(_LOW_PRIOR_ROWS)
-        least = max(_CLEAR_SHARE * usual.sum(), np.sqrt(np.square(gain).sum()))
-        if gain.sum() > least * (1 + _PRIOR_VALUES / max(len(gain), 1)):
-            prior_rows = _LOW_PRIOR_ROWS
-    return fit(rows, observed, prior_rows), prior_rows
+    usual = errors(_USUAL_FIT)
+    gain = usual - errors(_WEAK_PRIOR_FIT)
+    least = max(_CLEAR_SHARE * usual.sum(), np.sqrt(np.square(gain).sum()))
+    is_clear = gain.sum() > least * (1 + _PRIOR_VALUES / max(len(gain), 1))
+    return _WEAK_PRIOR_FIT if is_clear else _USUAL_FIT
 
 
 def network_input(filled: Rows64, observed: Mask) -> Tensor:

@@ -43,9 +43,9 @@ from skautoencoder.outliers.thresholds import (
 _SET_SIZE, _N_SETS = 8, 50
 # Most reference rows for clean data.
 _MOST_REFERENCES = 10_000
-# Share of clean data that is kept out of training to determine the threshold, the
-# fewest rows that tell where it is, and the largest share of few rows that they are.
-_KEPT_OUT, _FEWEST_KEPT_OUT, _MOST_KEPT_OUT = 0.1, 20, 1 / 3
+# Share of clean data that is kept out of training to determine the threshold, and the
+# fewest rows that tell where it is, of which a third is all that few rows can spare.
+_KEPT_OUT, _FEWEST_KEPT_OUT = 0.1, 20
 # What detectors mean by architecture="dense".
 DENSE_OF_DETECTORS = Dense(hidden_layer_sizes=(64, 32), dropout=0.2)
 
@@ -476,8 +476,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseAutoencoder[SplitSamples]):
                     "needed."
                 )
         elif self.novelty:
-            few = min(_FEWEST_KEPT_OUT, int(_MOST_KEPT_OUT * n_samples))
-            n_kept_out = min(max(round(_KEPT_OUT * n_samples), few, 1), n_samples - 2)
+            few = min(_FEWEST_KEPT_OUT, n_samples // 3)
+            n_kept_out = max(round(_KEPT_OUT * n_samples), few)
         else:
             return rows, rows[:0]
         order = np.random.RandomState(seed).permutation(n_samples)

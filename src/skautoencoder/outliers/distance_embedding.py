@@ -240,7 +240,7 @@ class ImageEmbedding(Embedding):
         squares, variances = trained.fill(np.empty((len(rows), 2)), measure, rows).T
         # The interquartile range / 1.349 is a normal distribution's standard deviation.
         first, median, third = np.percentile(variances, [25, 50, 75])
-        least = 1e-6 if are_images else _SMALLEST_RESIDUAL_OF_SEQUENCES * usual**0.5
+        least = 0.0 if are_images else _SMALLEST_RESIDUAL_OF_SEQUENCES * usual**0.5
         return replace(
             raw,
             residual_unit=max(float(np.sqrt(squares.mean())), least, 1e-6),

@@ -144,11 +144,11 @@ def _require_classes(y: Any) -> None:
             f"{places[0]}, where it is {given[missing][0]!r}. Remove these rows, or "
             "give them a class of their own, for example with fillna."
         )
-    kinds = {type(label) for label in given.tolist()} if given.ndim == 1 else set()
-    are_strings = {issubclass(kind, str) for kind in kinds}
     # Dates and durations that are NumPy's have an order; as objects they are refused.
     if hasattr(y, "dtype") and np.asarray(y).dtype.kind in "mM":
         return
+    kinds = {type(label) for label in given.tolist()} if given.ndim == 1 else set()
+    are_strings = {issubclass(kind, str) for kind in kinds}
     strange = [k for k in kinds if not issubclass(k, str | bytes | Number | np.generic)]
     if len(are_strings) > 1 or strange:
         names = sorted(kind.__name__ for kind in kinds)
